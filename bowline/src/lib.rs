@@ -1,0 +1,1 @@
+//! Type-safe WebSocket RPC for Rust, with reactive bindings for Leptos.

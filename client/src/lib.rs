@@ -1,0 +1,1 @@
+//! The client end of Bowline, native and in the browser.

@@ -1,0 +1,1 @@
+//! Leptos hooks and signals over Bowline services.

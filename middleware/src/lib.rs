@@ -1,0 +1,1 @@
+//! Tower layers over one call, the same on server and client.

@@ -1,0 +1,121 @@
+//! Every bound and every duration of a session, with its default and what happens when it is reached.
+
+use std::time::Duration;
+
+/// What one end of a session accepts and holds. Counts and bytes.
+///
+/// `Default` is meant for a public server; each field says why, and what happens at the bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Unary calls and client streams that the other end may have in flight: 256.
+    /// The caller's further calls wait for credit; a caller that ignores credit is closed with 4501.
+    pub calls: u32,
+    /// Server streams, bidirectional calls and watches that the other end may have in flight: 256. As `calls`.
+    pub streams: u32,
+    /// How many of `calls` and of `streams` are kept for calls made inside a handler of this session: 32.
+    /// Such calls never wait (they could wait for each other): without credit they are `ResourceExhausted`.
+    pub nested: u32,
+    /// How many handlers deep calls may nest: 4. A deeper one is `ResourceExhausted`.
+    pub depth: u8,
+    /// The largest WebSocket message that is read: 1 MiB. A larger one closes the link with 1009.
+    pub message_in: usize,
+    /// The largest WebSocket message that is written, 64 KiB: control must get its turn.
+    pub message_out: usize,
+    /// The largest single payload that is read: 16 MiB; more is a stream. A larger one fails its call.
+    pub payload_in: usize,
+    /// Bytes of large payloads under assembly at one time: 16 MiB, never below `payload_in`.
+    /// The writer of a further one waits.
+    pub assembly: usize,
+    /// Bytes of items in flight per stream and direction, at first: 64 KiB. The writer waits.
+    pub stream_window: usize,
+    /// What a stream's window may grow to while its reader keeps pace: 1 MiB.
+    pub stream_window_max: usize,
+    /// What all windows of the session may have grown by, together: 4 MiB.
+    pub stream_window_extra: usize,
+    /// Bytes written and not yet acknowledged: 1 MiB. New data waits; control does not.
+    pub replay_bytes: usize,
+    /// Envelopes written and not yet acknowledged: 4,096. As `replay_bytes`.
+    pub replay_envelopes: usize,
+    /// Watch values, their chunks and notifies written on a link and not yet acknowledged: 64.
+    /// Then watches wait and notifies are dropped and counted.
+    pub unsequenced_envelopes: usize,
+    /// The same in bytes: 256 KiB.
+    pub unsequenced_bytes: usize,
+    /// The largest payload of a notify: 64 KiB. A larger one is an error to its caller.
+    pub notify_payload: usize,
+    /// Handlers of notifies that run at one time: 64. Further notifies are dropped and counted.
+    pub notifies_running: usize,
+    /// Calls that wait for a live session, a declaration or credit: 1,000. A further one is `ResourceExhausted`.
+    pub waiting_calls: usize,
+    /// Bytes of arguments of such calls: 1 MiB, or one call of any allowed size. A further one is `ResourceExhausted`.
+    pub waiting_bytes: usize,
+    /// Entries and bytes (names and values) of a call's metadata: 64 entries, 8 KiB. More fails the call.
+    pub metadata_entries: usize,
+    /// See `metadata_entries`.
+    pub metadata_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const KIB: usize = 1024;
+        const MIB: usize = 1024 * KIB;
+        Self {
+            calls: 256,
+            streams: 256,
+            nested: 32,
+            depth: 4,
+            message_in: MIB,
+            message_out: 64 * KIB,
+            payload_in: 16 * MIB,
+            assembly: 16 * MIB,
+            stream_window: 64 * KIB,
+            stream_window_max: MIB,
+            stream_window_extra: 4 * MIB,
+            replay_bytes: MIB,
+            replay_envelopes: 4096,
+            unsequenced_envelopes: 64,
+            unsequenced_bytes: 256 * KIB,
+            notify_payload: 64 * KIB,
+            notifies_running: 64,
+            waiting_calls: 1000,
+            waiting_bytes: MIB,
+            metadata_entries: 64,
+            metadata_bytes: 8 * KIB,
+        }
+    }
+}
+
+/// Durations of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a server waits for the hello: 10 s, then it closes with 4009.
+    /// A client waits as long for the welcome, then it drops the link and tries again.
+    pub hello: Duration,
+    /// The longest that an acknowledgement waits for data to ride on: 1 s.
+    pub ack_delay: Duration,
+    /// The deadline of calls that name none, 10 s: none at all is a known trap. Also how long a stream may take
+    /// to be accepted.
+    pub deadline: Duration,
+    /// The longest deadline that a server grants: 10 minutes. A longer one is shortened.
+    pub deadline_max: Duration,
+    /// How long a socket may accept nothing while bytes wait: 10 s, then it is closed with 4002.
+    pub write_stall: Duration,
+    /// How old the oldest unacknowledged envelope may be on a living link: 30 s, then it is closed with 4002.
+    pub ack_stall: Duration,
+    /// How long a large payload may make no progress on a living link: 30 s, then its call ends.
+    pub assembly_stall: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            hello: Duration::from_secs(10),
+            ack_delay: Duration::from_secs(1),
+            deadline: Duration::from_secs(10),
+            deadline_max: Duration::from_secs(600),
+            write_stall: Duration::from_secs(10),
+            ack_stall: Duration::from_secs(30),
+            assembly_stall: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The attributes #[rpc] and #[message] of Bowline.

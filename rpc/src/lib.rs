@@ -1,0 +1,1 @@
+//! The typed middle of Bowline: calls, context, streams, views, router, channel, topic.

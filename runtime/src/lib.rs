@@ -1,0 +1,1 @@
+//! Sleep, timeout, spawn and the clock for native targets and the browser.

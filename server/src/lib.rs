@@ -1,0 +1,1 @@
+//! The server end of Bowline: sessions, Axum integration, in-process channel.
