@@ -1,1 +1,4 @@
 //! What tests of several crates share.
+
+#[cfg(feature = "browser")]
+pub mod browser;
