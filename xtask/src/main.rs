@@ -1,1 +1,109 @@
-fn main() {}
+//! `cargo xtask`: everything that the project does with itself.
+
+mod demo;
+mod setup;
+mod site;
+mod size;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  demo [--port N] [--release]   builds the browser pages, starts the server, prints the address
+  test [--only WORD]            everything that must hold; the last line is `N passed, N failed`
+  size                          what a browser downloads for the counter, compressed
+
+demo  --port N       the port on 127.0.0.1; without it a free one is taken
+      --database F   where the chat keeps its history; default target/demo/chat.db
+      --release      optimised pages: slower to build, smaller to load
+test  --only WORD    only the checks whose name contains WORD: format, lints, docs, host, wasm, browser
+";
+
+/// What a command ends with: a sentence for people.
+type Outcome<T> = Result<T, String>;
+
+enum Command {
+    Demo(demo::Options),
+    Test { only: Option<String> },
+    Size,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let result = parse().and_then(|command| match command {
+        Command::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Test { only } => test::run(only.as_deref()),
+        Command::Size => size::run().map(|()| ExitCode::SUCCESS),
+        Command::Help => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+    });
+    result.unwrap_or_else(|sentence| {
+        eprintln!("error: {sentence}");
+        ExitCode::FAILURE
+    })
+}
+
+fn parse() -> Outcome<Command> {
+    parse_from(lexopt::Parser::from_env()).map_err(|error| format!("{error}\n\n{HELP}"))
+}
+
+fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut command = match parser.next()? {
+        Some(Value(name)) if name == "demo" => Command::Demo(demo::Options::default()),
+        Some(Value(name)) if name == "test" => Command::Test { only: None },
+        Some(Value(name)) if name == "size" => Command::Size,
+        None | Some(Long("help") | Short('h')) => return Ok(Command::Help),
+        Some(Value(name)) => return Err(format!("there is no command `{}`", name.to_string_lossy()).into()),
+        Some(other) => return Err(other.unexpected()),
+    };
+    while let Some(argument) = parser.next()? {
+        match (&mut command, argument) {
+            (_, Long("help") | Short('h')) => return Ok(Command::Help),
+            (Command::Demo(options), Long("port")) => options.port = parser.value()?.parse()?,
+            (Command::Demo(options), Long("database")) => options.database = Some(parser.value()?),
+            (Command::Demo(options), Long("release")) => options.release = true,
+            (Command::Test { only }, Long("only")) => *only = Some(parser.value()?.string()?),
+            (_, other) => return Err(other.unexpected()),
+        }
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, lexopt::Error> {
+        parse_from(lexopt::Parser::from_iter(std::iter::once("xtask").chain(line.split_whitespace())))
+    }
+
+    #[test]
+    fn options_belong_to_their_command() {
+        let Ok(Command::Demo(options)) = parsed("demo --port 4010 --database x.db --release") else {
+            panic!()
+        };
+        assert_eq!((options.port, options.release), (4010, true));
+        assert_eq!(options.database, Some("x.db".into()));
+        assert!(
+            matches!(parsed("test --only docs"), Ok(Command::Test { only: Some(word) }) if word == "docs")
+        );
+        assert!(matches!(parsed("size"), Ok(Command::Size)));
+        assert!(parsed("size --port 1").is_err());
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let message = |line| parsed(line).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message("dance").contains("`dance`"));
+        assert!(message("demo --port many").contains("many"));
+        assert!(message("demo --port 70000").contains("70000"));
+        assert!(matches!(parsed(""), Ok(Command::Help)));
+    }
+}
