@@ -1,10 +1,14 @@
 //! Envelopes: our header plus payload, several of which travel in one WebSocket message.
 //!
 //! `WIRE.md` in this crate's folder is the description for people; the golden files in `tests/golden/` hold
-//! one example of each. [`decode`] never panics and never allocates more than the message's own length.
+//! one example of each. A [`Decoder`] never panics and checks every bound before it allocates.
 
+pub mod bounds;
 mod decode;
 mod encode;
+mod error;
+mod kind;
+mod reader;
 mod varint;
 
 use bytes::Bytes;
@@ -12,8 +16,9 @@ use bytes::Bytes;
 use crate::codec::Codec;
 use crate::status::{CloseCode, Code};
 
-pub use decode::{DecodeError, Decoder};
+pub use decode::Decoder;
 pub use encode::{Encoder, MAX_HEADER};
+pub use error::{DecodeError, DecodeErrorKind};
 
 /// The WebSocket subprotocol that these envelopes are spoken in.
 pub const SUBPROTOCOL: &str = "bowline.v1";

@@ -1,0 +1,469 @@
+use std::iter::FusedIterator;
+
+use bytes::Bytes;
+
+use super::bounds::{
+    MAX_ANSWER, MAX_CREDENTIALS, MAX_HELLO, MAX_METADATA, MAX_METADATA_ENTRIES, MAX_METHODS, MAX_NAME,
+    MAX_REASON, MAX_SERVICES, MAX_STATUS_MESSAGE, MAX_TOKEN, MAX_VERSIONS, MAX_WELCOME,
+};
+use super::error::{DecodeError, DecodeErrorKind};
+use super::kind::{self, flag};
+use super::reader::Reader;
+use super::{
+    Ack, CallOpen, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, GapReason, Hello,
+    Notify, OnceKey, OnceTable, Opener, Outcome, Payload, Refusal, Resume, Sequenced, VERSION, WatchValue,
+    Welcome, WireError, WireLimits, WireMethod,
+};
+use crate::codec::Codec;
+use crate::status::{CloseCode, Code};
+
+type Result<T, E = DecodeError> = std::result::Result<T, E>;
+
+/// Reads the envelopes of one message, one after the other.
+///
+/// Payloads, credentials and tokens are slices of the message and keep it alive; names and sentences are copied.
+/// After the first error nothing more comes. Envelopes that came before it are sound.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    reader: Reader,
+    last_seq: Option<u64>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing was read yet; the message must not be empty.
+    Fresh,
+    Reading,
+    Over,
+}
+
+impl Decoder {
+    /// A decoder of one whole binary message.
+    pub fn new(message: Bytes) -> Self {
+        Self { reader: Reader::new(message), last_seq: None, state: State::Fresh }
+    }
+
+    fn envelope(&mut self) -> Result<Envelope> {
+        let r = &mut self.reader;
+        let first = r.byte()?;
+        let kind = first & !kind::STATES_SEQ;
+        let states_seq = first != kind;
+        match kind {
+            kind::DECLARE..=kind::CHUNK => {
+                let seq = self.seq(states_seq)?;
+                self.last_seq = Some(seq);
+                Ok(Envelope::Sequenced(seq, sequenced(&mut self.reader, kind)?))
+            }
+            _ if states_seq => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownKind(first))),
+            kind::WATCH => {
+                Ok(Envelope::Watch(WatchValue { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? }))
+            }
+            kind::NOTIFY => Ok(Envelope::Notify(notify(r)?)),
+            kind::WATCH_CHUNK => Ok(Envelope::WatchChunk(chunk(r)?)),
+            _ => Ok(Envelope::Control(control(r, kind)?)),
+        }
+    }
+
+    fn seq(&mut self, stated: bool) -> Result<u64> {
+        if stated {
+            let offset = self.reader.at();
+            return match self.reader.varint()? {
+                0 => Err(DecodeError::new(offset, DecodeErrorKind::Sequence)),
+                seq => Ok(seq),
+            };
+        }
+        let offset = self.reader.at() - 1;
+        match self.last_seq {
+            None => Err(DecodeError::new(offset, DecodeErrorKind::NoSequence)),
+            Some(last) => last.checked_add(1).ok_or(DecodeError::new(offset, DecodeErrorKind::Sequence)),
+        }
+    }
+}
+
+impl Iterator for Decoder {
+    type Item = Result<Envelope>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.state {
+            State::Over => return None,
+            State::Reading if self.reader.is_at_end() => {
+                self.state = State::Over;
+                return None;
+            }
+            State::Fresh if self.reader.is_at_end() => {
+                self.state = State::Over;
+                return Some(Err(DecodeError::new(0, DecodeErrorKind::EmptyMessage)));
+            }
+            State::Fresh | State::Reading => self.state = State::Reading,
+        }
+        let envelope = self.envelope();
+        if envelope.is_err() {
+            self.state = State::Over;
+        }
+        Some(envelope)
+    }
+}
+
+impl FusedIterator for Decoder {}
+
+#[inline]
+fn sequenced(r: &mut Reader, kind: u8) -> Result<Sequenced> {
+    Ok(match kind {
+        kind::CALL => Sequenced::Call(call(r)?),
+        kind::RESPONSE => Sequenced::Response { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? },
+        kind::ITEM => Sequenced::Item { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? },
+        kind::CHUNK => Sequenced::Chunk(chunk(r)?),
+        kind::ERROR => Sequenced::Error { call: call_ref(r)?, error: error(r)? },
+        kind::ACCEPTED => Sequenced::Accepted { call: call_ref(r)? },
+        kind::END => Sequenced::End { call: call_ref(r)?, last: last_value(r)? },
+        kind::CANCEL => Sequenced::Cancel { call: call_ref(r)? },
+        kind::VOID => Sequenced::Void { call: call_ref(r)? },
+        kind::GAP => Sequenced::Gap { call: call_ref(r)?, missed: r.varint()? },
+        kind::DECLARE => {
+            Sequenced::Declare { service: r.number("service number")?, declaration: declaration(r)? }
+        }
+        // The caller passes no other kind.
+        _ => Sequenced::Declared { service: r.number("service number")?, answer: answer(r)? },
+    })
+}
+
+fn control(r: &mut Reader, kind: u8) -> Result<Control> {
+    Ok(match kind {
+        kind::HELLO => Control::Hello(hello(&mut r.body("hello", MAX_HELLO)?)?),
+        kind::WELCOME => Control::Welcome(welcome(&mut r.body("welcome", MAX_WELCOME)?)?),
+        kind::ACK => Control::Ack(ack(r)?),
+        kind::CREDIT => Control::Credit(credit(r)?),
+        kind::PING => Control::Ping { nonce: r.varint()? },
+        kind::PONG => Control::Pong { nonce: r.varint()?, ack: ack(r)?, once_tick: r.varint()? },
+        kind::AUTH => Control::Auth { credentials: r.bytes("credentials", MAX_CREDENTIALS)? },
+        kind::AUTH_ANSWER => Control::AuthAnswer {
+            refusal: if r.is_present("answer to credentials")? {
+                Some(Refusal { code: close_code(r)?, reason: r.string("reason", MAX_REASON)? })
+            } else {
+                None
+            },
+        },
+        kind::GO_AWAY => Control::GoAway { spread_ms: r.varint()? },
+        kind::CLOSING => Control::Closing { code: close_code(r)?, reason: r.string("reason", MAX_REASON)? },
+        _ => return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownKind(kind))),
+    })
+}
+
+#[inline]
+fn call(r: &mut Reader) -> Result<CallOpen> {
+    let id = r.number("call id")?;
+    let service = r.number("service number")?;
+    let method = r.number("method number")?;
+    let known = flag::JSON | flag::METADATA | flag::TIME_LEFT | flag::DEPTH | flag::ONCE;
+    let flags = flags(r, known, "flags of a call")?;
+    Ok(CallOpen {
+        id,
+        service,
+        method,
+        codec: flagged_codec(flags),
+        time_left_ms: if flags & flag::TIME_LEFT != 0 { Some(r.varint()?) } else { None },
+        depth: if flags & flag::DEPTH != 0 { depth(r)? } else { 0 },
+        once: if flags & flag::ONCE != 0 {
+            Some(OnceKey { key: r.u128()?, table: once_table(r)? })
+        } else {
+            None
+        },
+        metadata: metadata(r, flags)?,
+        payload: payload(r)?,
+    })
+}
+
+fn notify(r: &mut Reader) -> Result<Notify> {
+    let service = r.number("service number")?;
+    let method = r.number("method number")?;
+    let flags = flags(r, flag::JSON | flag::METADATA, "flags of a notify")?;
+    Ok(Notify {
+        service,
+        method,
+        codec: flagged_codec(flags),
+        metadata: metadata(r, flags)?,
+        payload: r.bytes("payload", usize::MAX)?,
+    })
+}
+
+fn flags(r: &mut Reader, known: u8, what: &'static str) -> Result<u8> {
+    match r.byte()? {
+        flags if flags & !known == 0 => Ok(flags),
+        value => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value })),
+    }
+}
+
+fn flagged_codec(flags: u8) -> Codec {
+    if flags & flag::JSON != 0 { Codec::Json } else { Codec::Rkyv }
+}
+
+fn depth(r: &mut Reader) -> Result<u8> {
+    match r.byte()? {
+        0 => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::Empty("depth"))),
+        depth => Ok(depth),
+    }
+}
+
+fn metadata(r: &mut Reader, flags: u8) -> Result<Vec<(String, String)>> {
+    if flags & flag::METADATA == 0 {
+        return Ok(Vec::new());
+    }
+    let start = r.at();
+    // An entry is two lengths at least.
+    let count = r.count("count of metadata", MAX_METADATA_ENTRIES, 2)?;
+    if count == 0 {
+        return Err(DecodeError::new(start, DecodeErrorKind::Empty("metadata")));
+    }
+    let mut entries = Vec::with_capacity(count);
+    let mut room = MAX_METADATA;
+    for _ in 0..count {
+        let name = r.string("metadata", room)?;
+        room -= name.len();
+        let value = r.string("metadata", room)?;
+        room -= value.len();
+        entries.push((name, value));
+    }
+    Ok(entries)
+}
+
+fn error(r: &mut Reader) -> Result<WireError> {
+    Ok(match r.byte()? {
+        0 => WireError::Application { codec: Codec::Rkyv, payload: payload(r)? },
+        1 => WireError::Application { codec: Codec::Json, payload: payload(r)? },
+        2 => WireError::Status {
+            code: Code::from_wire(r.byte()?),
+            detail: r.varint()?,
+            message: r.string("message of a status", MAX_STATUS_MESSAGE)?,
+        },
+        value => {
+            let what = "form of an error";
+            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+        }
+    })
+}
+
+fn last_value(r: &mut Reader) -> Result<Option<(Codec, Payload)>> {
+    Ok(match r.byte()? {
+        0 => None,
+        1 => Some((Codec::Rkyv, payload(r)?)),
+        2 => Some((Codec::Json, payload(r)?)),
+        value => {
+            let what = "form of an end";
+            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+        }
+    })
+}
+
+fn answer(r: &mut Reader) -> Result<DeclareAnswer> {
+    Ok(match r.byte()? {
+        0 => DeclareAnswer::Same,
+        1 => DeclareAnswer::Different(methods(r)?),
+        2 => DeclareAnswer::Unknown,
+        value => {
+            let what = "answer to a declaration";
+            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+        }
+    })
+}
+
+fn methods(r: &mut Reader) -> Result<Vec<WireMethod>> {
+    // A length, two bytes and a hash.
+    const LEAST: usize = 1 + 2 + 16;
+    let start = r.at();
+    let count = r.count("count of methods", MAX_METHODS, LEAST)?;
+    let mut methods = Vec::with_capacity(count);
+    for _ in 0..count {
+        methods.push(WireMethod {
+            name: r.string("method name", MAX_NAME)?,
+            kind: r.byte()?,
+            retry: r.byte()?,
+            hash: r.u128()?,
+        });
+        if r.at() - start > MAX_ANSWER {
+            let kind = DecodeErrorKind::TooLong { what: "answer to a declaration", bound: MAX_ANSWER };
+            return Err(DecodeError::new(start, kind));
+        }
+    }
+    Ok(methods)
+}
+
+fn hello(r: &mut Reader) -> Result<Hello> {
+    let start = r.at();
+    let count = r.count("count of versions", MAX_VERSIONS, 1)?;
+    if count == 0 {
+        return Err(DecodeError::new(start, DecodeErrorKind::Empty("list of versions")));
+    }
+    let mut versions = Vec::with_capacity(count);
+    for _ in 0..count {
+        versions.push(r.number("version")?);
+    }
+    if !versions.contains(&VERSION) {
+        // What follows may mean anything in versions that we don't speak.
+        r.skip_to_end();
+        return Ok(Hello { versions, ..Hello::default() });
+    }
+    let hello = Hello {
+        versions,
+        instance: r.u128()?,
+        attempt: r.varint()?,
+        credentials: r.bytes("credentials", MAX_CREDENTIALS)?,
+        declarations: declarations(r)?,
+        limits: limits(r)?,
+        resume: if r.is_present("resume")? { Some(resume(r)?) } else { None },
+    };
+    Ok(hello)
+}
+
+fn declarations(r: &mut Reader) -> Result<Vec<Declaration>> {
+    // A name of one byte with its length, and a digest.
+    let count = r.count("count of declarations", MAX_SERVICES, 2 + 16)?;
+    let mut declarations = Vec::with_capacity(count);
+    for _ in 0..count {
+        declarations.push(declaration(r)?);
+    }
+    Ok(declarations)
+}
+
+fn declaration(r: &mut Reader) -> Result<Declaration> {
+    let offset = r.at();
+    let name = r.string("service name", MAX_NAME)?;
+    if name.is_empty() {
+        return Err(DecodeError::new(offset, DecodeErrorKind::Empty("service name")));
+    }
+    Ok(Declaration { name, digest: r.u128()? })
+}
+
+fn resume(r: &mut Reader) -> Result<Resume> {
+    Ok(Resume {
+        session: r.u128()?,
+        token: r.bytes("token", MAX_TOKEN)?,
+        epoch: r.u128()?,
+        last_processed: r.varint()?,
+        declarations: r.u128()?,
+    })
+}
+
+fn welcome(r: &mut Reader) -> Result<Welcome> {
+    Ok(Welcome {
+        version: r.number("version")?,
+        session: r.u128()?,
+        token: r.bytes("token", MAX_TOKEN)?,
+        epoch: r.u128()?,
+        generation: r.varint()?,
+        outcome: outcome(r)?,
+        peer_last_processed: r.optional("last processed number")?,
+        limits: limits(r)?,
+        heartbeat_ms: r.varint()?,
+        once: if r.is_present("once table")? { Some(once_table(r)?) } else { None },
+    })
+}
+
+fn outcome(r: &mut Reader) -> Result<Outcome> {
+    Ok(match r.byte()? {
+        0 => Outcome::New,
+        1 => Outcome::Resumed,
+        2 => Outcome::Gap {
+            reason: gap_reason(r.byte()?),
+            lost_from: r.varint()?,
+            lost_to: r.optional("last lost number")?,
+        },
+        value => {
+            let what = "outcome";
+            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+        }
+    })
+}
+
+/// A reason that we don't know counts as "no such session": the outcome is the same, only the explanation is lost.
+fn gap_reason(number: u8) -> GapReason {
+    match number {
+        2 => GapReason::Expired,
+        3 => GapReason::Evicted,
+        4 => GapReason::StateLost,
+        5 => GapReason::IdentityChanged,
+        6 => GapReason::SchemaChanged,
+        7 => GapReason::NoProgress,
+        _ => GapReason::Unknown,
+    }
+}
+
+fn limits(r: &mut Reader) -> Result<WireLimits> {
+    Ok(WireLimits {
+        calls: r.number("limit of calls")?,
+        streams: r.number("limit of streams")?,
+        stream_window: r.varint()?,
+        message: r.varint()?,
+        payload: r.varint()?,
+        assembly: r.varint()?,
+        replay: r.varint()?,
+    })
+}
+
+fn credit(r: &mut Reader) -> Result<Credit> {
+    Ok(match r.byte()? {
+        0 => Credit::Calls { total: r.varint()? },
+        1 => Credit::Streams { total: r.varint()? },
+        2 => Credit::Assembly { total: r.varint()? },
+        3 => Credit::Items { call: call_ref(r)?, taken: r.varint()?, total: r.varint()? },
+        value => {
+            let what = "kind of credit";
+            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+        }
+    })
+}
+
+fn once_table(r: &mut Reader) -> Result<OnceTable> {
+    Ok(OnceTable { id: r.u128()?, tick: r.varint()? })
+}
+
+fn ack(r: &mut Reader) -> Result<Ack> {
+    Ok(Ack { seq: r.varint()?, unsequenced: r.varint()? })
+}
+
+fn close_code(r: &mut Reader) -> Result<CloseCode> {
+    Ok(CloseCode::new(r.number("close code")?))
+}
+
+fn chunk(r: &mut Reader) -> Result<Chunk> {
+    let transfer = r.number("transfer")?;
+    let offset = r.at();
+    let bytes = r.bytes("chunk", usize::MAX)?;
+    if bytes.is_empty() {
+        return Err(DecodeError::new(offset, DecodeErrorKind::Empty("chunk")));
+    }
+    Ok(Chunk { transfer, bytes })
+}
+
+#[inline]
+fn call_ref(r: &mut Reader) -> Result<CallRef> {
+    let offset = r.at();
+    let number = r.varint()?;
+    let id = u32::try_from(number >> 1)
+        .map_err(|_| DecodeError::new(offset, DecodeErrorKind::OutOfRange("call id")))?;
+    let opener = if number & 1 == 0 { Opener::Writer } else { Opener::Reader };
+    Ok(CallRef { id, opener })
+}
+
+#[inline]
+fn codec(r: &mut Reader) -> Result<Codec> {
+    match r.byte()? {
+        0 => Ok(Codec::Rkyv),
+        1 => Ok(Codec::Json),
+        value => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what: "codec", value })),
+    }
+}
+
+#[inline]
+fn payload(r: &mut Reader) -> Result<Payload> {
+    let offset = r.at();
+    let number = r.varint()?;
+    let len = number >> 1;
+    if number & 1 == 0 {
+        return r.slice(offset, len).map(Payload::Whole);
+    }
+    if len == 0 {
+        return Err(DecodeError::new(offset, DecodeErrorKind::Empty("chunked payload")));
+    }
+    Ok(Payload::Chunked { len, transfer: r.number("transfer")? })
+}
