@@ -1,1 +1,114 @@
-//! The chat example.
+//! A chat: rooms, members, messages as they come, and a history that survives a restart.
+
+use bowline::prelude::*;
+
+#[cfg(target_arch = "wasm32")]
+mod page;
+#[cfg(not(target_arch = "wasm32"))]
+mod room;
+#[cfg(not(target_arch = "wasm32"))]
+mod store;
+
+#[cfg(target_arch = "wasm32")]
+pub use page::App;
+#[cfg(not(target_arch = "wasm32"))]
+pub use room::ChatRoom;
+#[cfg(not(target_arch = "wasm32"))]
+pub use store::OpenError;
+
+/// The longest text of a message, in characters.
+pub const TEXT_LIMIT: u32 = 500;
+
+/// One message.
+#[bowline::message]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Counts up over all rooms.
+    pub id: u64,
+    /// Who wrote it.
+    pub author: String,
+    /// What they wrote.
+    pub text: String,
+    /// When, in milliseconds since 1970.
+    pub at: i64,
+}
+
+/// Why a message was not taken.
+#[bowline::message]
+#[derive(Debug, Clone, PartialEq)]
+pub enum PostError {
+    /// There was nothing but white space.
+    Empty,
+    /// It was too long.
+    TooLong {
+        /// The most characters that a message may have.
+        limit: u32,
+    },
+    /// There is no such room.
+    NoSuchRoom,
+    /// The history could not be written; the message was not sent.
+    NotStored,
+}
+
+impl std::fmt::Display for PostError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Write something first."),
+            Self::TooLong { limit } => write!(f, "That is too long: at most {limit} characters fit."),
+            Self::NoSuchRoom => f.write_str("This room does not exist."),
+            Self::NotStored => f.write_str("The message could not be stored. Try again."),
+        }
+    }
+}
+
+impl std::error::Error for PostError {}
+
+/// Why a room could not be read.
+#[bowline::message]
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChatError {
+    /// There is no such room.
+    NoSuchRoom,
+    /// The history could not be read.
+    NotReadable,
+}
+
+impl std::fmt::Display for ChatError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchRoom => "This room does not exist.",
+            Self::NotReadable => "The history could not be read. Try again.",
+        })
+    }
+}
+
+impl std::error::Error for ChatError {}
+
+/// What a chat can do.
+#[bowline::rpc]
+pub trait Chat {
+    /// The rooms there are.
+    async fn rooms(&self) -> Vec<String>;
+
+    /// Posts a message and returns its id.
+    async fn post(&self, room: String, author: String, text: String) -> Result<u64, PostError>;
+
+    /// At most 50 messages before `before`, newest first.
+    async fn history(&self, room: String, before: Option<u64>) -> Result<Vec<Message>, ChatError>;
+
+    /// Every message from now on, in order; refused if there is no such room.
+    #[rpc(lag = "drop_oldest")]
+    async fn messages(&self, cx: &Context, room: String) -> Result<impl Stream<Item = Shared<Message>>, ChatError>;
+
+    /// Who is in the room. Whoever watches under a name is in it too, for as long as they watch.
+    #[rpc(watch)]
+    fn members(&self, room: String, name: String) -> impl Stream<Item = Vec<String>>;
+
+    /// Says that `name` is writing.
+    #[rpc(notify)]
+    async fn typing(&self, room: String, name: String);
+
+    /// Who is writing just now.
+    #[rpc(watch)]
+    fn writers(&self, room: String) -> impl Stream<Item = Vec<String>>;
+}

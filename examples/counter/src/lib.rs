@@ -1,1 +1,64 @@
-//! The counter example.
+//! One number, shared by everybody who looks.
+
+use bowline::prelude::*;
+
+#[bowline::rpc]
+pub trait Counter {
+    /// The number; whoever watches sees its newest value.
+    #[rpc(watch)]
+    fn value(&self) -> impl Stream<Item = i64>;
+
+    /// Adds `by` and returns the sum.
+    async fn add(&self, by: i64) -> i64;
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use server::Shared;
+#[cfg(not(target_arch = "wasm32"))]
+mod server {
+    use super::*;
+    use tokio::sync::watch;
+
+    /// The number, in memory.
+    #[derive(Debug, Default)]
+    pub struct Shared(watch::Sender<i64>);
+
+    impl Counter for Shared {
+        fn value(&self) -> impl Stream<Item = i64> {
+            tokio_stream::wrappers::WatchStream::new(self.0.subscribe())
+        }
+
+        async fn add(&self, by: i64) -> i64 {
+            self.0.send_modify(|number| *number = number.saturating_add(by));
+            *self.0.borrow()
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+pub use page::App;
+#[cfg(target_arch = "wasm32")]
+mod page {
+    use super::*;
+    use leptos::prelude::*;
+
+    /// The number and two buttons.
+    #[component]
+    pub fn App() -> impl IntoView {
+        let socket = bowline::leptos::use_websocket("ws");
+        let counter = socket.client::<CounterClient>();
+        let number = counter.value_signal();
+        let add = counter.add_action();
+        view! {
+            <main class="stage"><section class="card">
+                <h1>"Counter"</h1>
+                <output class="count" class:stale=number.stale>{move || number.value.get()}</output>
+                <div class="row">
+                    <button id="less" on:click=move |_| add.dispatch(-1)>"−1"</button>
+                    <button id="more" class="primary" on:click=move |_| add.dispatch(1)>"+1"</button>
+                </div>
+                <p class="soft">{move || socket.state.get().to_string()}</p>
+            </section></main>
+        }
+    }
+}
