@@ -136,7 +136,7 @@ fn control(r: &mut Reader, kind: u8) -> Result<Control> {
         kind::CREDIT => Control::Credit(credit(r)?),
         kind::PING => Control::Ping { nonce: r.varint()? },
         kind::PONG => Control::Pong { nonce: r.varint()?, ack: ack(r)?, once_tick: r.varint()? },
-        kind::AUTH => Control::Auth { credentials: r.bytes("credentials", MAX_CREDENTIALS)? },
+        kind::AUTH => Control::Auth { credentials: r.bytes("credentials", MAX_CREDENTIALS)?.into() },
         kind::AUTH_ANSWER => Control::AuthAnswer {
             refusal: if r.is_present("answer to credentials")? {
                 Some(Refusal { code: close_code(r)?, reason: r.string("reason", MAX_REASON)? })
@@ -218,13 +218,23 @@ fn metadata(r: &mut Reader, flags: u8) -> Result<Vec<(String, String)>> {
     let mut entries = Vec::with_capacity(count);
     let mut room = MAX_METADATA;
     for _ in 0..count {
-        let name = r.string("metadata", room)?;
-        room -= name.len();
-        let value = r.string("metadata", room)?;
-        room -= value.len();
+        let name = metadata_text(r, &mut room)?;
+        let value = metadata_text(r, &mut room)?;
         entries.push((name, value));
     }
     Ok(entries)
+}
+
+fn metadata_text(r: &mut Reader, room: &mut usize) -> Result<String> {
+    let text = r.string("metadata", *room).map_err(|error| match error.kind {
+        // The bound is one of all entries together, not of what the others left.
+        DecodeErrorKind::TooLong { what, .. } => {
+            DecodeError::new(error.offset, DecodeErrorKind::TooLong { what, bound: MAX_METADATA })
+        }
+        _ => error,
+    })?;
+    *room -= text.len();
+    Ok(text)
 }
 
 fn error(r: &mut Reader) -> Result<WireError> {
@@ -307,7 +317,7 @@ fn hello(r: &mut Reader) -> Result<Hello> {
         versions,
         instance: r.u128()?,
         attempt: r.varint()?,
-        credentials: r.bytes("credentials", MAX_CREDENTIALS)?,
+        credentials: r.bytes("credentials", MAX_CREDENTIALS)?.into(),
         declarations: declarations(r)?,
         limits: limits(r)?,
         resume: if r.is_present("resume")? { Some(resume(r)?) } else { None },
@@ -337,7 +347,7 @@ fn declaration(r: &mut Reader) -> Result<Declaration> {
 fn resume(r: &mut Reader) -> Result<Resume> {
     Ok(Resume {
         session: r.u128()?,
-        token: r.bytes("token", MAX_TOKEN)?,
+        token: r.bytes("token", MAX_TOKEN)?.into(),
         epoch: r.u128()?,
         last_processed: r.varint()?,
         declarations: r.u128()?,
@@ -348,7 +358,7 @@ fn welcome(r: &mut Reader) -> Result<Welcome> {
     Ok(Welcome {
         version: r.number("version")?,
         session: r.u128()?,
-        token: r.bytes("token", MAX_TOKEN)?,
+        token: r.bytes("token", MAX_TOKEN)?.into(),
         epoch: r.u128()?,
         generation: r.varint()?,
         outcome: outcome(r)?,

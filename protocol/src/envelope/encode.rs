@@ -226,7 +226,7 @@ fn push_control(out: &mut Vec<u8>, control: &Control) {
         }
         Control::Auth { credentials } => {
             out.push(kind::AUTH);
-            push_bytes(out, credentials);
+            push_bytes(out, credentials.expose());
         }
         Control::AuthAnswer { refusal } => {
             out.push(kind::AUTH_ANSWER);
@@ -347,7 +347,7 @@ fn push_hello(out: &mut Vec<u8>, hello: &Hello) {
     }
     push_u128(out, *instance);
     varint::write(out, *attempt);
-    push_bytes(out, credentials);
+    push_bytes(out, credentials.expose());
     varint::write(out, declarations.len() as u64);
     for declaration in declarations {
         push_declaration(out, declaration);
@@ -356,7 +356,7 @@ fn push_hello(out: &mut Vec<u8>, hello: &Hello) {
     out.push(u8::from(resume.is_some()));
     if let Some(resume) = resume {
         push_u128(out, resume.session);
-        push_bytes(out, &resume.token);
+        push_bytes(out, resume.token.expose());
         push_u128(out, resume.epoch);
         varint::write(out, resume.last_processed);
         push_u128(out, resume.declarations);
@@ -366,7 +366,7 @@ fn push_hello(out: &mut Vec<u8>, hello: &Hello) {
 fn push_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
     varint::write(out, u64::from(welcome.version));
     push_u128(out, welcome.session);
-    push_bytes(out, &welcome.token);
+    push_bytes(out, welcome.token.expose());
     push_u128(out, welcome.epoch);
     varint::write(out, welcome.generation);
     match welcome.outcome {

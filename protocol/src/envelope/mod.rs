@@ -9,6 +9,7 @@ mod encode;
 mod error;
 mod kind;
 mod reader;
+mod secret;
 mod varint;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use crate::status::{CloseCode, Code};
 pub use decode::Decoder;
 pub use encode::{Encoder, MAX_HEADER};
 pub use error::{DecodeError, DecodeErrorKind};
+pub use secret::Secret;
 
 /// The WebSocket subprotocol that these envelopes are spoken in.
 pub const SUBPROTOCOL: &str = "bowline.v1";
@@ -69,7 +71,7 @@ pub enum Control {
     /// New credentials on a living link.
     Auth {
         /// The credentials, opaque here; at most 8 KiB.
-        credentials: Bytes,
+        credentials: Secret,
     },
     /// The answer to new credentials.
     AuthAnswer {
@@ -100,7 +102,7 @@ pub struct Hello {
     /// Counts the attaches of this instance; only a higher one attaches.
     pub attempt: u64,
     /// Opaque credentials; at most 8 KiB, empty when there are none.
-    pub credentials: Bytes,
+    pub credentials: Secret,
     /// The services that the client wants to call. Their index is their place here.
     pub declarations: Vec<Declaration>,
     /// What the client accepts.
@@ -115,7 +117,7 @@ pub struct Resume {
     /// The session's id.
     pub session: u128,
     /// The resume token last received.
-    pub token: Bytes,
+    pub token: Secret,
     /// The epoch that the session state was made in.
     pub epoch: u128,
     /// The last sequence number of the server that the client processed.
@@ -132,7 +134,7 @@ pub struct Welcome {
     /// The session's id; may be logged.
     pub session: u128,
     /// The resume token for the next attach; never logged.
-    pub token: Bytes,
+    pub token: Secret,
     /// The epoch of the session state.
     pub epoch: u128,
     /// Raised by each attach.
