@@ -29,8 +29,7 @@ impl Connection {
     pub(super) async fn open(address: &str) -> Result<Self, Error> {
         // Screenshots are larger than the library's default limits.
         let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-        let (socket, _) =
-            tokio_tungstenite::connect_async_with_config(address, Some(config), true).await?;
+        let (socket, _) = tokio_tungstenite::connect_async_with_config(address, Some(config), true).await?;
         let (mut sink, mut stream) = socket.split();
         let (commands, mut queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared::default());

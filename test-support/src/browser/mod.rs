@@ -117,9 +117,8 @@ pub fn find_browser() -> Option<PathBuf> {
     }
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
-    std::env::split_paths(&path).find_map(|folder| {
-        names.iter().map(|name| folder.join(name)).find(|candidate| candidate.is_file())
-    })
+    std::env::split_paths(&path)
+        .find_map(|folder| names.iter().map(|name| folder.join(name)).find(|candidate| candidate.is_file()))
 }
 
 const FLAGS: [&str; 11] = [

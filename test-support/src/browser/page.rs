@@ -84,7 +84,8 @@ impl Page {
             }
         }
         let text = self.eval("document.body ? document.body.innerText : ''").await.unwrap_or_default();
-        Err(format!("never became true: {expression}\npage: {text}\ncomplaints: {:?}", self.complaints()).into())
+        Err(format!("never became true: {expression}\npage: {text}\ncomplaints: {:?}", self.complaints())
+            .into())
     }
 
     /// Waits until the text of some element that matches `selector` contains `text`.
