@@ -1,7 +1,12 @@
 //! One number, shared by everybody who looks.
 
 use bowline::prelude::*;
+#[cfg(target_arch = "wasm32")]
+use leptos::prelude::*;
+#[cfg(not(target_arch = "wasm32"))]
+use tokio::sync::watch;
 
+/// What the server can do and the page can call.
 #[bowline::rpc]
 pub trait Counter {
     /// The number; whoever watches sees its newest value.
@@ -12,53 +17,40 @@ pub trait Counter {
     async fn add(&self, by: i64) -> i64;
 }
 
+/// The server: the number, in memory.
 #[cfg(not(target_arch = "wasm32"))]
-pub use server::Shared;
+#[derive(Debug, Default)]
+pub struct Shared(watch::Sender<i64>);
+
 #[cfg(not(target_arch = "wasm32"))]
-mod server {
-    use super::*;
-    use tokio::sync::watch;
+impl Counter for Shared {
+    fn value(&self) -> impl Stream<Item = i64> {
+        tokio_stream::wrappers::WatchStream::new(self.0.subscribe())
+    }
 
-    /// The number, in memory.
-    #[derive(Debug, Default)]
-    pub struct Shared(watch::Sender<i64>);
-
-    impl Counter for Shared {
-        fn value(&self) -> impl Stream<Item = i64> {
-            tokio_stream::wrappers::WatchStream::new(self.0.subscribe())
-        }
-
-        async fn add(&self, by: i64) -> i64 {
-            self.0.send_modify(|number| *number = number.saturating_add(by));
-            *self.0.borrow()
-        }
+    async fn add(&self, by: i64) -> i64 {
+        self.0.send_modify(|number| *number = number.saturating_add(by));
+        *self.0.borrow()
     }
 }
 
+/// The page: the number, two buttons, and the state of the connection in words.
 #[cfg(target_arch = "wasm32")]
-pub use page::App;
-#[cfg(target_arch = "wasm32")]
-mod page {
-    use super::*;
-    use leptos::prelude::*;
-
-    /// The number and two buttons.
-    #[component]
-    pub fn App() -> impl IntoView {
-        let socket = bowline::leptos::use_websocket("ws");
-        let counter = socket.client::<CounterClient>();
-        let number = counter.value_signal();
-        let add = counter.add_action();
-        view! {
-            <main class="stage"><section class="card">
-                <h1>"Counter"</h1>
-                <output class="count" class:stale=number.stale>{move || number.value.get()}</output>
-                <div class="row">
-                    <button id="less" on:click=move |_| add.dispatch(-1)>"−1"</button>
-                    <button id="more" class="primary" on:click=move |_| add.dispatch(1)>"+1"</button>
-                </div>
-                <p class="soft">{move || socket.state.get().to_string()}</p>
-            </section></main>
-        }
+#[component]
+pub fn App() -> impl IntoView {
+    let socket = bowline::leptos::use_websocket("ws");
+    let counter = socket.client::<CounterClient>();
+    let number = counter.value_signal();
+    let add = counter.add_action();
+    view! {
+        <main class="stage"><section class="card">
+            <h1>"Counter"</h1>
+            <output class="count" class:stale=number.stale>{move || number.value.get()}</output>
+            <div class="row">
+                <button id="less" on:click=move |_| add.dispatch(-1)>"−1"</button>
+                <button id="more" class="primary" on:click=move |_| add.dispatch(1)>"+1"</button>
+            </div>
+            <p class="soft">{move || socket.state.get().to_string()}</p>
+        </section></main>
     }
 }
