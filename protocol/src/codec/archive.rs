@@ -1,0 +1,129 @@
+//! The rkyv side: a writer that counts from 0 wherever it starts, and checked access with a bound on depth.
+
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator, to_bytes_in};
+use rkyv::api::{access_with_context, deserialize_using};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::de::Pool;
+use rkyv::rancor::Error;
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::ser::{Positional, Writer};
+use rkyv::util::AlignedVec;
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
+use rkyv::validation::shared::SharedValidator;
+use rkyv::{Archive, Deserialize, Portable, Serialize};
+
+use super::MAX_DEPTH;
+
+/// What archives are written with.
+pub(super) type Serializer<'a> = HighSerializer<Tail, ArenaHandle<'a>, Error>;
+/// What archives are read back with.
+pub(super) type Deserializer = HighDeserializer<Error>;
+/// What archives are checked with.
+pub(super) type Checker<'a> = HighValidator<'a, Error>;
+
+/// The alignment that satisfies every archived type: what rkyv gives its own buffers.
+const ALIGNMENT: usize = 16;
+/// A scratch that grew beyond this is freed rather than kept for the thread's life.
+const SCRATCH_KEPT: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<AlignedVec> = Cell::new(AlignedVec::new());
+}
+
+/// Writes behind what a vector holds, as if the vector began there.
+///
+/// So that an archive keeps its inner padding wherever its envelope stands in a message.
+#[derive(Debug)]
+pub struct Tail {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Positional for Tail {
+    fn pos(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+}
+
+impl<E> Writer<E> for Tail {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Appends the archive of `value` to `out`; on an error `out` is as long as before, or empty.
+pub(super) fn write<T>(value: &T, out: &mut Vec<u8>) -> Result<(), Error>
+where
+    T: for<'a> Serialize<Serializer<'a>>,
+{
+    let start = out.len();
+    // The writer owns the vector, so that no lifetime appears in the bounds of every payload.
+    let tail = to_bytes_in::<_, Error>(value, Tail { bytes: std::mem::take(out), start })?;
+    *out = tail.bytes;
+    Ok(())
+}
+
+/// Makes an archive that can be viewed.
+pub(super) fn to_aligned<T>(value: &T) -> Result<AlignedVec, Error>
+where
+    T: for<'a> Serialize<Serializer<'a>>,
+{
+    let mut bytes = Vec::new();
+    write(value, &mut bytes)?;
+    let mut aligned = AlignedVec::with_capacity(bytes.len());
+    aligned.extend_from_slice(&bytes);
+    Ok(aligned)
+}
+
+/// Validates `bytes`, which must be aligned, and returns the archive in place.
+pub(super) fn access<A>(bytes: &[u8]) -> Result<&A, Error>
+where
+    A: Portable + for<'a> CheckBytes<Checker<'a>>,
+{
+    // One more than the depth, since the validator stops when its counter reaches zero.
+    let depth = NonZeroUsize::new(MAX_DEPTH + 1);
+    let mut validator =
+        Validator::new(ArchiveValidator::with_max_depth(bytes, depth), SharedValidator::new());
+    access_with_context::<A, _, Error>(bytes, &mut validator)
+}
+
+/// Validates `bytes`, wherever they lie, and makes the value of them.
+pub(super) fn read<T>(bytes: &[u8]) -> Result<T, Error>
+where
+    T: Archive,
+    T::Archived: Deserialize<T, Deserializer> + for<'a> CheckBytes<Checker<'a>>,
+{
+    if bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+        return read_aligned(bytes);
+    }
+    // Taken rather than borrowed: a `Deserialize` of the application may come back here.
+    let mut scratch = SCRATCH.take();
+    scratch.clear();
+    scratch.extend_from_slice(bytes);
+    let value = read_aligned(&scratch);
+    if scratch.capacity() <= SCRATCH_KEPT {
+        SCRATCH.set(scratch);
+    }
+    value
+}
+
+/// Makes the value of an archive that was validated.
+pub(super) fn deserialize<A, T>(archived: &A) -> Result<T, Error>
+where
+    A: Deserialize<T, Deserializer>,
+{
+    deserialize_using(archived, &mut Pool::new())
+}
+
+fn read_aligned<T>(bytes: &[u8]) -> Result<T, Error>
+where
+    T: Archive,
+    T::Archived: Deserialize<T, Deserializer> + for<'a> CheckBytes<Checker<'a>>,
+{
+    deserialize(access::<T::Archived>(bytes)?)
+}

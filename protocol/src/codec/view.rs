@@ -1,0 +1,108 @@
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use rkyv::bytecheck::CheckBytes;
+use rkyv::util::AlignedVec;
+use rkyv::{Archive, Deserialize, Portable, Serialize};
+use yoke::Yoke;
+
+use super::{Buffer, Codec, DecodePayloadError, Payload, archive};
+
+/// A payload that can be read in place; every message can.
+pub trait ViewPayload: Payload {
+    /// What is read: for a struct `Frame` with `#[message]` it is `ArchivedFrame`.
+    type Archived: Send + Sync + 'static;
+
+    #[doc(hidden)]
+    fn access(bytes: &[u8]) -> Result<&Self::Archived, DecodePayloadError>;
+    #[doc(hidden)]
+    fn archive(&self) -> Result<AlignedVec, DecodePayloadError>;
+    #[doc(hidden)]
+    fn from_archived(archived: &Self::Archived) -> Result<Self, DecodePayloadError>;
+}
+
+impl<T> ViewPayload for T
+where
+    T: Payload,
+    T: Archive + for<'a> Serialize<archive::Serializer<'a>>,
+    T::Archived: Portable + Deserialize<T, archive::Deserializer> + for<'a> CheckBytes<archive::Checker<'a>>,
+    T::Archived: Send + Sync + 'static,
+{
+    type Archived = <T as Archive>::Archived;
+
+    fn access(bytes: &[u8]) -> Result<&Self::Archived, DecodePayloadError> {
+        archive::access(bytes).map_err(DecodePayloadError::archive)
+    }
+
+    fn archive(&self) -> Result<AlignedVec, DecodePayloadError> {
+        archive::to_aligned(self).map_err(DecodePayloadError::archive)
+    }
+
+    fn from_archived(archived: &Self::Archived) -> Result<Self, DecodePayloadError> {
+        archive::deserialize(archived).map_err(DecodePayloadError::archive)
+    }
+}
+
+/// A received value that is read where it lies, together with the buffer that holds it.
+///
+/// It dereferences to the archive (`ArchivedFrame` for a struct `Frame`), which was validated once, when the view
+/// was made. Clones and projections share the buffer. A large payload that came as an archive is not copied; a small
+/// one is copied once, so that it does not keep its neighbours in memory; one that came as JSON costs one decode and
+/// one archive.
+pub struct View<T: ViewPayload>(Yoke<&'static <T as ViewPayload>::Archived, Arc<AlignedVec>>);
+
+impl<T: ViewPayload> View<T> {
+    /// Validates `buffer` and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodePayloadError`] when the bytes are not a value of this type.
+    pub fn decode(codec: Codec, buffer: Buffer) -> Result<Self, DecodePayloadError> {
+        let aligned = match codec {
+            Codec::Rkyv => buffer.into_aligned(),
+            Codec::Json => Arc::new(T::decode(codec, &buffer)?.archive()?),
+        };
+        Yoke::try_attach_to_cart(aligned, |bytes: &AlignedVec| T::access(bytes)).map(Self)
+    }
+
+    /// Narrows the view to a part of the value, which shares the buffer.
+    pub fn project<U: ViewPayload>(
+        &self,
+        part: for<'a> fn(&'a <T as ViewPayload>::Archived) -> &'a <U as ViewPayload>::Archived,
+    ) -> View<U> {
+        View(self.0.map_project_cloned_with_explicit_capture(part, |archived, part, _| part(archived)))
+    }
+
+    /// Makes an owned value of the archive.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodePayloadError`] when a conversion that the type asks for refuses the value.
+    pub fn to_owned(&self) -> Result<T, DecodePayloadError> {
+        T::from_archived(self)
+    }
+}
+
+impl<T: ViewPayload> Deref for View<T> {
+    type Target = <T as ViewPayload>::Archived;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.get()
+    }
+}
+
+impl<T: ViewPayload> Clone for View<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: ViewPayload> fmt::Debug for View<T>
+where
+    <T as ViewPayload>::Archived: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("View").field(&**self).finish()
+    }
+}
