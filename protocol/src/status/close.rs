@@ -104,3 +104,48 @@ impl fmt::Display for CloseCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_codes_below_4500_reconnect_and_the_others_stop() {
+        for number in 4000..4500 {
+            assert!(!CloseCode::new(number).stops(), "{number}");
+        }
+        for number in 4500..5000 {
+            assert!(CloseCode::new(number).stops(), "{number}");
+        }
+    }
+
+    #[test]
+    fn six_standard_codes_stop() {
+        let stopping: Vec<_> = (0..4000).filter(|number| CloseCode::new(*number).stops()).collect();
+        assert_eq!(stopping, [1000, 1002, 1003, 1007, 1008, 1009]);
+        assert!((5000..=u16::MAX).all(|number| !CloseCode::new(number).stops()));
+    }
+
+    /// The table of the rules, written down a second time: the numbers are a promise to every client.
+    #[test]
+    fn the_numbers_stay() {
+        let named: Vec<_> =
+            (0..=u16::MAX).filter(|number| CloseCode::new(*number).name().is_some()).collect();
+        let standard = [1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1011, 1013];
+        let reconnect = [4001, 4002, 4003, 4004, 4005, 4006, 4007, 4008, 4009];
+        let stop = [4500, 4501, 4502, 4503, 4504, 4505];
+        assert_eq!(named, [&standard[..], &reconnect, &stop].concat());
+        assert_eq!(CloseCode::DRAIN.number(), 4001);
+        assert_eq!(CloseCode::OUT_OF_STEP.number(), 4008);
+        assert_eq!(CloseCode::NO_HELLO.number(), 4009);
+        assert_eq!(CloseCode::MALFORMED.number(), 4501);
+        assert_eq!(CloseCode::TOO_MANY.number(), 4505);
+    }
+
+    #[test]
+    fn a_code_shows_its_number_and_its_name_if_it_has_one() {
+        assert_eq!(CloseCode::MALFORMED.to_string(), "4501 (malformed)");
+        assert_eq!(CloseCode::new(3999).to_string(), "3999");
+        assert_eq!(format!("{:?}", CloseCode::new(3999)), "3999");
+    }
+}

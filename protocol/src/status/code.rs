@@ -120,3 +120,63 @@ impl Status {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_comes_back_from_its_number() {
+        for (code, number, name) in Code::TABLE {
+            assert_eq!(code.to_wire(), number);
+            assert_eq!(Code::from_wire(number), code);
+            assert_eq!(code.as_str(), name);
+            assert_eq!(code.to_string(), name);
+        }
+    }
+
+    /// Fails to compile when a code is added, and fails when it has no row.
+    #[test]
+    fn every_code_has_one_row_of_its_own() {
+        let place = |code| match code {
+            Code::Cancelled => 0,
+            Code::InvalidArgument => 1,
+            Code::DeadlineExceeded => 2,
+            Code::PermissionDenied => 3,
+            Code::ResourceExhausted => 4,
+            Code::Unimplemented => 5,
+            Code::Internal => 6,
+            Code::Unavailable => 7,
+            Code::Unauthenticated => 8,
+            Code::SchemaMismatch => 9,
+            Code::Lagged => 10,
+        };
+        let places: Vec<_> = Code::TABLE.iter().map(|row| place(row.0)).collect();
+        assert_eq!(places, (0..=10).collect::<Vec<_>>());
+        let numbers = Code::TABLE.map(|row| row.1);
+        assert!(numbers.is_sorted_by(|one, next| one < next), "numbers are unique and in order");
+    }
+
+    #[test]
+    fn a_number_that_we_do_not_know_is_internal() {
+        let known = Code::TABLE.map(|row| row.1);
+        for number in (0..=u8::MAX).filter(|number| !known.contains(number)) {
+            assert_eq!(Code::from_wire(number), Code::Internal, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_status_reads_as_code_and_sentence() {
+        let status = Status::new(Code::Unavailable, "restarting").with_detail(1500);
+        assert_eq!(status.to_string(), "unavailable: restarting");
+        assert_eq!(status.detail, 1500);
+        assert_eq!(Status::new(Code::Internal, "").detail, 0);
+    }
+
+    #[test]
+    fn a_delivery_reads_as_a_sentence() {
+        assert_eq!(Delivery::NotSent.to_string(), "the call was never sent");
+        assert_eq!(Delivery::NotExecuted.to_string(), "the call was not executed");
+        assert_eq!(Delivery::OutcomeUnknown.to_string(), "whether the call was executed is not known");
+    }
+}
