@@ -1,0 +1,12 @@
+//! Links over RFC 6455 sockets: [`SocketLink`] on any tokio stream, [`NativeConnector`] for `ws://` and `wss://`.
+
+mod connector;
+mod counted;
+mod endpoint;
+mod socket;
+mod tls;
+mod upgrade;
+
+pub use connector::NativeConnector;
+pub use socket::{Role, SocketLink, tune};
+pub use tls::InvalidCertificate;

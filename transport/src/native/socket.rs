@@ -1,0 +1,265 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bowline_protocol::limits::Limits;
+use bowline_protocol::status::CloseCode;
+use bytes::Bytes;
+use futures_util::{FutureExt, Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::{self, WebSocketConfig, frame::coding::CloseCode as WireCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::counted::Counted;
+use crate::{CloseFrame, Link, LinkError, Received};
+
+/// Small, because ten thousand idle sockets each hold one.
+const READ_BUFFER: usize = 8 * 1024;
+/// Messages gather up to here before the socket is written to.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// Room beyond the largest message: what a whole last envelope adds to it, frame headers, a pong and a close.
+const WRITE_SLACK: usize = 128 * 1024;
+/// What the kernel may hold unsent where it can be told: what it has taken can't be overtaken by control.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT: u32 = 128 * 1024;
+
+/// Which end of RFC 6455 a socket is: clients mask what they send, and servers insist on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// This end sent the upgrade request.
+    Client,
+    /// This end answered it.
+    Server,
+}
+
+/// Sets what Bowline wants of a TCP socket: no delay for small messages, and at most 128 KiB unsent in the kernel
+/// where the system has such a setting.
+///
+/// # Errors
+///
+/// Whatever the system says; a socket without these settings works, with more latency.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
+}
+
+/// A WebSocket over a stream on which the upgrade has been done.
+///
+/// Reads with an 8 KiB buffer and gathers writes up to 16 KiB. Pings are answered here. A message or frame above
+/// [`Limits::message_in`] is a violation that closes with 1009, an unmasked frame from a client one that closes
+/// with 1002. What it holds for a slow reader is bounded: 16 KiB and one message.
+#[derive(Debug)]
+pub struct SocketLink<S> {
+    socket: WebSocketStream<Counted<S>>,
+    phase: Phase,
+    message_max: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The other end's close was received; the answer is to be flushed.
+    Answering,
+    /// Our close was handed over; the other end's is awaited.
+    Closing,
+    /// The other end broke the framing: its bytes can't be read as frames any more.
+    Violated,
+    /// Our close for a violation was handed over; it is to be flushed.
+    Refusing,
+    /// Our close for a violation and the end of our stream are on their way; what arrives is thrown away, since a
+    /// socket that is closed over unread bytes resets, and a reset can overtake our close.
+    Draining,
+    Ended,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
+    /// Takes over a stream on which the upgrade has been done.
+    ///
+    /// Of `limits` it uses the sizes of messages. A server that accepts TCP connections itself should [`tune`] them.
+    pub fn from_upgraded(io: S, role: Role, limits: &Limits) -> Self {
+        Self::from_partly_read(io, Vec::new(), role, limits)
+    }
+
+    /// The same, where bytes behind the upgrade have been read already.
+    pub fn from_partly_read(io: S, read: Vec<u8>, role: Role, limits: &Limits) -> Self {
+        let message_max = limits.message_in.max(limits.message_out);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(WRITE_BUFFER + message_max + WRITE_SLACK)
+            .max_message_size(Some(limits.message_in))
+            .max_frame_size(Some(limits.message_in));
+        let role = match role {
+            Role::Client => protocol::Role::Client,
+            Role::Server => protocol::Role::Server,
+        };
+        let socket = WebSocketStream::from_partially_read(Counted::new(io), read, role, Some(config))
+            .now_or_never()
+            .expect("without a handshake there is nothing to wait for");
+        Self { socket, phase: Phase::Open, message_max: message_max + WRITE_SLACK / 2 }
+    }
+
+    fn check(&self) -> Result<(), LinkError> {
+        match self.phase {
+            Phase::Open => Ok(()),
+            _ => Err(LinkError::Lost(None)),
+        }
+    }
+
+    fn start_close(&mut self, frame: &CloseFrame) -> Phase {
+        // A failure shows when the close is flushed.
+        let _ = Pin::new(&mut self.socket).start_send(Message::Close(to_wire(frame)));
+        if self.phase == Phase::Violated { Phase::Refusing } else { Phase::Closing }
+    }
+
+    /// Flushes, and ignores that the socket may be gone: there is nothing to be done about it.
+    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.socket).poll_flush(cx).map(|_| ())
+    }
+
+    /// Reads until the other end's close or the end.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Poll::Ready(()),
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Throws away what arrives until the end.
+    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 1024];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(self.socket.get_mut()).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Sorts an error by what is to be done about it.
+    fn fail(&mut self, error: Error) -> LinkError {
+        let (code, sentence) = match error {
+            Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => (
+                CloseCode::TOO_BIG,
+                format!("a message of {size} bytes is larger than the {max_size} that are read here"),
+            ),
+            Error::Utf8(_) => (CloseCode::INVALID_DATA, "text that is not UTF-8".to_owned()),
+            // The other end is gone, or its last bytes are: nobody is left to be told.
+            Error::Protocol(
+                ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
+            ) => return self.lose(None),
+            Error::Protocol(problem) => (CloseCode::PROTOCOL, problem.to_string()),
+            error => return self.lose(Some(error)),
+        };
+        self.phase = Phase::Violated;
+        LinkError::Violation(CloseFrame::new(code, sentence))
+    }
+
+    fn lose(&mut self, error: Option<Error>) -> LinkError {
+        self.phase = Phase::Ended;
+        LinkError::Lost(error.map(|error| match error {
+            Error::Io(error) => error.into(),
+            error => error.into(),
+        }))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.check()?;
+        let ready = ready!(Pin::new(&mut self.socket).poll_ready(cx));
+        Poll::Ready(ready.map_err(|error| self.lose(Some(error))))
+    }
+
+    fn start_send(&mut self, message: Bytes) -> Result<(), LinkError> {
+        self.check()?;
+        if message.len() > self.message_max {
+            return Err(LinkError::TooLarge { size: message.len(), limit: self.message_max });
+        }
+        let sent = Pin::new(&mut self.socket).start_send(Message::Binary(message));
+        sent.map_err(|error| self.lose(Some(error)))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.check()?;
+        let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.lose(Some(error))))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, LinkError>> {
+        self.check()?;
+        loop {
+            let received = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
+                Some(Ok(Message::Binary(message))) => Ok(Received::Binary(message)),
+                Some(Ok(Message::Text(_))) => Ok(Received::Text),
+                Some(Ok(Message::Close(frame))) => {
+                    self.phase = Phase::Answering;
+                    Ok(Received::Closed(from_wire(frame)))
+                }
+                // Answered by the library when it reads on or flushes.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+                Some(Err(error)) => Err(self.fail(error)),
+                None => Err(self.lose(None)),
+            };
+            return Poll::Ready(received);
+        }
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, frame: &CloseFrame) -> Poll<()> {
+        loop {
+            self.phase = match self.phase {
+                Phase::Open | Phase::Violated => self.start_close(frame),
+                Phase::Closing => {
+                    // Both at once: the other end may need to be read before it reads.
+                    let flushed = self.poll_flushed(cx);
+                    ready!(self.poll_answer(cx));
+                    ready!(flushed);
+                    Phase::Ended
+                }
+                Phase::Refusing => {
+                    ready!(self.poll_flushed(cx));
+                    if let Poll::Ready(Err(_)) = Pin::new(self.socket.get_mut()).poll_shutdown(cx) {
+                        Phase::Ended
+                    } else {
+                        Phase::Draining
+                    }
+                }
+                Phase::Draining => {
+                    ready!(self.poll_drained(cx));
+                    Phase::Ended
+                }
+                Phase::Answering => {
+                    ready!(self.poll_flushed(cx));
+                    Phase::Ended
+                }
+                Phase::Ended => return Poll::Ready(()),
+            };
+        }
+    }
+
+    fn written(&self) -> u64 {
+        self.socket.get_ref().written
+    }
+}
+
+fn to_wire(frame: &CloseFrame) -> Option<protocol::CloseFrame> {
+    let code = WireCode::from(frame.code.number());
+    // Codes that stand for the absence of one must not travel (RFC 6455 section 7.4.1).
+    let reason = CloseFrame::new(frame.code, frame.reason.as_str()).reason;
+    code.is_allowed().then(|| protocol::CloseFrame { code, reason: reason.into() })
+}
+
+fn from_wire(frame: Option<protocol::CloseFrame>) -> CloseFrame {
+    match frame {
+        Some(frame) => CloseFrame::new(CloseCode::new(frame.code.into()), frame.reason.as_str()),
+        None => CloseFrame::new(CloseFrame::NO_CODE, ""),
+    }
+}
