@@ -25,9 +25,6 @@ pub mod native;
 #[cfg(target_arch = "wasm32")]
 pub mod web;
 
-#[doc(hidden)]
-pub mod conformance;
-
 pub use backoff::Backoff;
 pub use connect::{Connect, ConnectError, PlatformConnector};
 pub use link::{BoxLink, CloseFrame, Link, LinkError, Received};

@@ -15,7 +15,8 @@ use bytes::Bytes;
 /// link holds a bounded number of bytes: it is not ready while the other end does not read. Reading and writing
 /// are independent: a link that is not ready still receives.
 ///
-/// Dropping a link loses it: the other end gets what was flushed and then [`LinkError::Lost`].
+/// Dropping a link loses it: the other end gets what was flushed and then [`LinkError::Lost`], or a close without a
+/// code where a browser insists on sending one.
 pub trait Link: MaybeSend + Unpin + 'static {
     /// Whether the next message may be handed over. Moves bytes that are held back, if that is what it takes.
     ///
@@ -135,6 +136,21 @@ impl CloseFrame {
         reason.truncate(end);
         Self { code, reason }
     }
+
+    /// The same as far as a page may say it: 1000 and 3000–4999 only. A code that stops clients becomes one of ours
+    /// that stops, another one of ours that doesn't; the reason keeps the number for logs.
+    #[cfg(any(test, target_arch = "wasm32"))]
+    pub(crate) fn for_browser(&self) -> Self {
+        const OTHER: CloseCode = CloseCode::new(4000);
+        match self.code.number() {
+            1000 | 3000..=4999 => Self::new(self.code, self.reason.as_str()),
+            1001 | 1005 => Self::new(CloseCode::NORMAL, self.reason.as_str()),
+            number => {
+                let code = if self.code.stops() { CloseCode::MALFORMED } else { OTHER };
+                Self::new(code, format!("{number}: {}", self.reason))
+            }
+        }
+    }
 }
 
 /// Why a link can't go on.
@@ -165,5 +181,24 @@ mod tests {
     fn a_long_reason_is_cut_between_characters() {
         let frame = CloseFrame::new(CloseCode::NORMAL, format!("{}é and more", "x".repeat(122)));
         assert_eq!(frame.reason, "x".repeat(122));
+    }
+
+    #[test]
+    fn a_page_says_only_what_browsers_allow() {
+        let said = |code| CloseFrame::new(code, "why").for_browser();
+        for code in [CloseCode::NORMAL, CloseCode::new(3000), CloseCode::SLOW, CloseCode::new(4999)] {
+            assert_eq!(said(code), CloseFrame::new(code, "why"));
+        }
+        assert_eq!(said(CloseCode::AWAY), CloseFrame::new(CloseCode::NORMAL, "why"));
+        assert_eq!(said(CloseFrame::NO_CODE), CloseFrame::new(CloseCode::NORMAL, "why"));
+        for code in [CloseCode::UNSUPPORTED, CloseCode::TOO_BIG, CloseCode::PROTOCOL] {
+            let said = said(code);
+            assert!(said.code.stops() && said.code.number() >= 4000);
+            assert_eq!(said.reason, format!("{}: why", code.number()));
+        }
+        for code in [CloseCode::INTERNAL, CloseCode::TRY_AGAIN, CloseCode::ABNORMAL, CloseCode::new(5000)] {
+            let said = said(code);
+            assert!(!said.code.stops() && said.code.number() >= 4000);
+        }
     }
 }

@@ -15,7 +15,10 @@ const BACKLOG: usize = 1024;
 pub fn network() -> (MemoryListener, MemoryConnector) {
     let (links, incoming) = mpsc::channel(BACKLOG);
     let faults = Faults::default();
-    (MemoryListener { incoming, faults: faults.clone() }, MemoryConnector { links: Arc::new(Mutex::new(links)), faults })
+    (
+        MemoryListener { incoming, faults: faults.clone() },
+        MemoryConnector { links: Arc::new(Mutex::new(links)), faults },
+    )
 }
 
 /// The server's side of a [`network`].

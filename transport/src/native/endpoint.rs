@@ -73,7 +73,10 @@ mod tests {
     #[test]
     fn a_wrong_endpoint_says_what_is_wrong_and_keeps_secrets() {
         for (endpoint, shown) in [
-            ("/ws", "`/ws` is no endpoint: outside of a browser there is no page that a path could belong to"),
+            (
+                "/ws",
+                "`/ws` is no endpoint: outside of a browser there is no page that a path could belong to",
+            ),
             ("http://a/ws", "`http://a/ws` is no endpoint: write `ws://` or `wss://` instead of `http`"),
             ("a:80", "`a:80` is no endpoint: it has to start with `ws://` or `wss://`"),
             ("ws://a/?token=secret#x", "`ws://a/` is no endpoint: a WebSocket URL has no fragment (`#..`)"),

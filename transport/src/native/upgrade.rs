@@ -70,7 +70,10 @@ fn check(headers: &HeaderMap, key: &str) -> Result<(), ConnectError> {
     if !has(header::UPGRADE, "websocket") || !has(header::CONNECTION, "upgrade") {
         return Err(protocol("the answer upgrades to something else"));
     }
-    if headers.get(header::SEC_WEBSOCKET_ACCEPT).is_none_or(|value| *value != derive_accept_key(key.as_bytes())) {
+    if headers
+        .get(header::SEC_WEBSOCKET_ACCEPT)
+        .is_none_or(|value| *value != derive_accept_key(key.as_bytes()))
+    {
         return Err(protocol("the answer belongs to another request"));
     }
     if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
@@ -84,13 +87,16 @@ fn check(headers: &HeaderMap, key: &str) -> Result<(), ConnectError> {
 }
 
 /// Reads the sentence of a refusal, as far as it comes.
-async fn refusal<S: AsyncRead + Unpin>(stream: &mut S, response: &Response, mut body: Vec<u8>) -> ConnectError {
+async fn refusal<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    response: &Response,
+    mut body: Vec<u8>,
+) -> ConnectError {
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
     let wanted = length.unwrap_or(REFUSAL_MAX).min(REFUSAL_MAX);
-    let reading = async {
-        while body.len() < wanted && stream.read_buf(&mut body).await.is_ok_and(|read| read > 0) {}
-    };
+    let reading =
+        async { while body.len() < wanted && stream.read_buf(&mut body).await.is_ok_and(|read| read > 0) {} };
     // Without the whole sentence the status still says something.
     let _ = bowline_runtime::timeout(REFUSAL_WAIT, reading).await;
     body.truncate(wanted);

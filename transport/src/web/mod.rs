@@ -1,0 +1,11 @@
+//! Links over the page's WebSocket: [`WebConnector`] and [`WebLink`].
+//!
+//! JavaScript values stay inside a link; nothing here is `Send`, and nothing asks for it.
+
+mod connector;
+mod endpoint;
+mod link;
+mod socket;
+
+pub use connector::WebConnector;
+pub use link::WebLink;
