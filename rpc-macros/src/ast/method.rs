@@ -1,0 +1,207 @@
+//! One method of an `#[rpc]` trait.
+
+use std::time::Duration;
+
+use proc_macro2::Span;
+use quote::format_ident;
+use syn::ext::IdentExt;
+use syn::{Attribute, Ident, Path, Signature, TraitItemFn};
+
+use super::argument::{Argument, Arguments, Context, Upload};
+use super::output::Output;
+use super::{check_name, is_cfg};
+use crate::attr::{self, Lag, MethodArgs};
+use crate::diag::Diagnostics;
+
+/// A method.
+pub(crate) struct Method {
+    pub(crate) ident: Ident,
+    /// What the user wrote above it but `#[rpc(..)]`; stays there.
+    pub(crate) attributes: Vec<Attribute>,
+    /// Those of `attributes` that reach everything made of this method: docs, `#[cfg]`, `#[deprecated]`.
+    pub(crate) shared: Vec<Attribute>,
+    /// Those of `attributes` that decide whether the method exists at all.
+    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) kind: Kind,
+    pub(crate) context: Option<Context>,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) upload: Option<Upload>,
+    pub(crate) output: Output,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) lag: Lag,
+}
+
+/// The six kinds of calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Unary,
+    ServerStream,
+    ClientStream,
+    Bidirectional,
+    Notify,
+    Watch,
+}
+
+impl Method {
+    /// `None` if there is too little to make stubs of, which was reported.
+    pub(super) fn from_syn(
+        function: TraitItemFn,
+        krate: &Path,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let TraitItemFn { attrs: mut attributes, sig: signature, default, .. } = function;
+        let args = MethodArgs::parse(&attributes, diagnostics);
+        attributes.retain(|attribute| !attr::is_rpc(attribute));
+
+        check_signature(&signature, diagnostics);
+        if let Some(body) = &default {
+            let message =
+                "a method of an `#[rpc]` trait has no default body: both ends must know that it exists";
+            diagnostics.report(body, message);
+        }
+        let is_generic = !signature.generics.params.is_empty();
+        let output = Output::from_syn(&signature, krate, diagnostics);
+        let arguments = Arguments::from_syn(signature.inputs, signature.ident.span(), diagnostics);
+        let output = output?;
+        let kind = kind(&args, &output, arguments.upload.as_ref(), diagnostics);
+        check_args(&args, kind, diagnostics);
+        if is_generic || arguments.incomplete {
+            return None;
+        }
+
+        Some(Self {
+            ident: signature.ident,
+            shared: attributes.iter().filter(|attribute| is_shared(attribute)).cloned().collect(),
+            cfgs: attributes.iter().filter(|attribute| is_cfg(attribute)).cloned().collect(),
+            attributes,
+            kind,
+            context: arguments.context,
+            arguments: arguments.wire,
+            upload: arguments.upload,
+            output,
+            deadline: args.deadline.map(|(_, deadline)| deadline),
+            lag: args.lag.map_or(Lag::Close, |(_, lag)| lag),
+        })
+    }
+
+    /// The method's name on the wire.
+    pub(crate) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// The struct that holds its arguments: `__PostArgs` for `post`.
+    pub(crate) fn arguments_ident(&self) -> Ident {
+        let mut name = String::from("__");
+        let mut upper = true;
+        for letter in self.name().chars() {
+            if letter == '_' {
+                upper = true;
+            } else if upper {
+                name.extend(letter.to_uppercase());
+                upper = false;
+            } else {
+                name.push(letter);
+            }
+        }
+        format_ident!("{name}Args", span = Span::mixed_site())
+    }
+
+    /// Its Leptos forms, and what they are called.
+    pub(crate) fn leptos_idents(&self) -> Vec<(&'static str, Ident)> {
+        let name = self.name();
+        let forms: &[&'static str] = match self.kind {
+            Kind::Unary => &["query", "action"],
+            Kind::Notify => &["action"],
+            Kind::ServerStream | Kind::Watch => &["signal"],
+            Kind::ClientStream | Kind::Bidirectional => &[],
+        };
+        let ident = |form| format_ident!("{name}_{form}", span = self.ident.span());
+        forms.iter().map(|form| (*form, ident(form))).collect()
+    }
+
+    pub(crate) fn has_views(&self) -> bool {
+        self.arguments.iter().any(|argument| argument.is_view)
+    }
+}
+
+fn check_signature(signature: &Signature, diagnostics: &mut Diagnostics) {
+    check_name(&signature.ident, diagnostics);
+    if let Some(token) = &signature.constness {
+        diagnostics.report(token, "a method of an `#[rpc]` trait can't be `const`");
+    }
+    if let Some(token) = &signature.unsafety {
+        diagnostics.report(token, "a method of an `#[rpc]` trait can't be `unsafe`");
+    }
+    if let Some(abi) = &signature.abi {
+        diagnostics.report(abi, "a method of an `#[rpc]` trait can't have an ABI");
+    }
+    if let Some(variadic) = &signature.variadic {
+        diagnostics.report(variadic, "a method of an `#[rpc]` trait can't be variadic");
+    }
+    if !signature.generics.params.is_empty() {
+        let message =
+            "a method of an `#[rpc]` trait can't be generic: its types are what both ends agreed on";
+        diagnostics.report(&signature.generics, message);
+    }
+    if let Some(clause) = &signature.generics.where_clause {
+        diagnostics.report(clause, "a method of an `#[rpc]` trait has no `where` clause");
+    }
+}
+
+fn kind(args: &MethodArgs, output: &Output, upload: Option<&Upload>, diagnostics: &mut Diagnostics) -> Kind {
+    if let (Some(notify), Some(_)) = (args.notify, args.watch) {
+        diagnostics.report_at(notify, "a method is either `notify` or `watch`");
+    }
+    if let Some(watch) = args.watch {
+        if !output.is_stream() {
+            diagnostics.report_at(watch, "a watch returns `impl Stream<Item = T>`");
+        }
+        if let Some(upload) = upload {
+            diagnostics.report(&upload.ty, "a watch takes no stream");
+        }
+        return if output.is_stream() { Kind::Watch } else { Kind::Unary };
+    }
+    if args.notify.is_some() {
+        match output {
+            Output::Value { ty } if is_unit(ty) => {}
+            Output::Value { ty } => diagnostics.report(ty, "a notify has no answer"),
+            Output::Stream { bounded, .. } => diagnostics.report(bounded, "a notify has no answer"),
+        }
+        if let Some(upload) = upload {
+            diagnostics.report(&upload.ty, "a notify takes no stream");
+        }
+        if !output.is_stream() && upload.is_none() {
+            return Kind::Notify;
+        }
+    }
+    match (output.is_stream(), upload.is_some()) {
+        (false, false) => Kind::Unary,
+        (false, true) => Kind::ClientStream,
+        (true, false) => Kind::ServerStream,
+        (true, true) => Kind::Bidirectional,
+    }
+}
+
+fn check_args(args: &MethodArgs, kind: Kind, diagnostics: &mut Diagnostics) {
+    if let Some((span, _)) = args.deadline
+        && kind == Kind::Notify
+    {
+        diagnostics.report_at(span, "a notify has no answer to wait for");
+    }
+    let Some((span, _)) = args.lag else { return };
+    match kind {
+        Kind::ServerStream | Kind::Bidirectional => {}
+        Kind::Watch => diagnostics.report_at(span, "a watch keeps only its newest value: it can't lag"),
+        Kind::Unary | Kind::ClientStream | Kind::Notify => {
+            diagnostics.report_at(span, "only a method that returns `impl Stream<Item = T>` can lag");
+        }
+    }
+}
+
+fn is_unit(ty: &syn::Type) -> bool {
+    matches!(ty, syn::Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+fn is_shared(attribute: &Attribute) -> bool {
+    ["doc", "cfg", "cfg_attr", "deprecated"].iter().any(|name| attribute.path().is_ident(name))
+}

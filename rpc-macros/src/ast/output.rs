@@ -1,0 +1,143 @@
+//! What stands behind the arrow of a method.
+
+use syn::spanned::Spanned;
+use syn::{
+    GenericArgument, Path, PathArguments, ReturnType, Signature, Type, TypeImplTrait, TypeParamBound,
+    parse_quote, parse_quote_spanned,
+};
+
+use super::types::{check_owned, last_segment, type_arguments};
+use crate::diag::Diagnostics;
+
+const STREAM: &str = "a stream is `fn -> impl Stream<Item = T>`, or `async fn -> Result<impl Stream<Item = T>, E>` if it may refuse";
+
+/// What a method answers.
+pub(crate) enum Output {
+    /// One value; whether its type is a `Result` is asked of the type, not of its spelling.
+    Value {
+        /// As the trait has it.
+        ty: Type,
+    },
+    /// Items.
+    Stream {
+        /// As the trait has it, the stream bound to be `Send` where that is needed.
+        bounded: Type,
+        /// As the trait has it, with `Items<T>` in place of `impl Stream<Item = T>`: a type that can be asked.
+        asked: Type,
+        /// `Result<impl Stream, E>` rather than `impl Stream`.
+        may_refuse: bool,
+    },
+}
+
+impl Output {
+    /// `None` if there is nothing to make of it, which was reported.
+    pub(super) fn from_syn(
+        signature: &Signature,
+        krate: &Path,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        let ty = match &signature.output {
+            ReturnType::Default => return Some(Self::value(parse_quote!(()), signature, diagnostics)),
+            ReturnType::Type(_, ty) => &**ty,
+        };
+        if let Type::ImplTrait(stream) = ty {
+            let item = item_of(stream, diagnostics)?;
+            if let Some(token) = &signature.asyncness {
+                diagnostics.report(token, STREAM);
+            }
+            let (bounded, asked) = (bound(stream, krate), marker(item, krate));
+            return Some(Self::Stream { bounded, asked, may_refuse: false });
+        }
+
+        let arguments = last_segment(ty).map(type_arguments).unwrap_or_default();
+        if let [Type::ImplTrait(stream), errors @ ..] = arguments.as_slice() {
+            let item = item_of(stream, diagnostics)?;
+            if !errors.iter().all(|error| check_owned(error, "an error", diagnostics)) {
+                return None;
+            }
+            if signature.asyncness.is_none() {
+                diagnostics.report(signature.fn_token, STREAM);
+            }
+            let bounded = with_first_argument(ty, &bound(stream, krate));
+            let asked = with_first_argument(ty, &marker(item, krate));
+            return Some(Self::Stream { bounded, asked, may_refuse: true });
+        }
+
+        if let Some(segment) = last_segment(ty)
+            && ["BoxStream", "LocalBoxStream"].iter().any(|name| segment.ident == name)
+        {
+            diagnostics.report(ty, "expected `impl Stream<Item = T>`; an implementor may box inside");
+            return None;
+        }
+        check_owned(ty, "a result", diagnostics).then(|| Self::value(ty.clone(), signature, diagnostics))
+    }
+
+    fn value(ty: Type, signature: &Signature, diagnostics: &mut Diagnostics) -> Self {
+        if signature.asyncness.is_none() {
+            let message = "expected `async fn`; only what returns `impl Stream<Item = T>` is a plain `fn`";
+            diagnostics.report(signature.fn_token, message);
+        }
+        Self::Value { ty }
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream { .. })
+    }
+}
+
+/// The `T` of `impl Stream<Item = T>`, if that is all it says.
+fn item_of<'a>(stream: &'a TypeImplTrait, diagnostics: &mut Diagnostics) -> Option<&'a Type> {
+    let mut bounds = stream.bounds.iter();
+    let segment = match bounds.next() {
+        Some(TypeParamBound::Trait(bound)) => {
+            bound.path.segments.last().filter(|last| last.ident == "Stream")
+        }
+        _ => None,
+    };
+    let Some(segment) = segment else {
+        diagnostics.report(stream, "expected a type that can be named, or `impl Stream<Item = T>`");
+        return None;
+    };
+    let item = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => {
+            arguments.args.iter().find_map(|argument| match argument {
+                GenericArgument::AssocType(assoc) if assoc.ident == "Item" => Some(&assoc.ty),
+                _ => None,
+            })
+        }
+        _ => None,
+    };
+    let Some(item) = item else {
+        diagnostics.report(segment, "expected `Stream<Item = T>`, `T` being the type of an item");
+        return None;
+    };
+    for bound in bounds {
+        diagnostics
+            .report(bound, "expected `impl Stream<Item = T>` alone: `Send` is added where it is needed");
+    }
+    check_owned(item, "an item", diagnostics).then_some(item)
+}
+
+fn bound(stream: &TypeImplTrait, krate: &Path) -> Type {
+    let mut stream = stream.clone();
+    stream.bounds.push(parse_quote_spanned!(stream.span()=> #krate::__private::MaybeSend));
+    Type::ImplTrait(stream)
+}
+
+fn marker(item: &Type, krate: &Path) -> Type {
+    parse_quote_spanned!(item.span()=> #krate::__private::Items<#item>)
+}
+
+/// `ty` with its first argument in angle brackets replaced.
+fn with_first_argument(ty: &Type, argument: &Type) -> Type {
+    let mut ty = ty.clone();
+    if let Type::Path(path) = &mut ty
+        && let Some(last) = path.path.segments.last_mut()
+        && let PathArguments::AngleBracketed(arguments) = &mut last.arguments
+        && let Some(first) =
+            arguments.args.iter_mut().find(|argument| matches!(argument, GenericArgument::Type(_)))
+    {
+        *first = GenericArgument::Type(argument.clone());
+    }
+    ty
+}
