@@ -1,7 +1,5 @@
 //! What holds for all envelopes and for all bytes.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests unwrap as the tests do")]
-
 mod arbitrary;
 
 use bowline_protocol::envelope::{DecodeError, DecodeErrorKind, Decoder, Encoder, Envelope, MAX_HEADER};

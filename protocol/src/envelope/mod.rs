@@ -496,3 +496,8 @@ pub struct Refusal {
     /// A sentence for people.
     pub reason: String,
 }
+
+/// The examples of the crate's front page run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
