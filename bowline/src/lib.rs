@@ -1,6 +1,134 @@
 //! Type-safe WebSocket RPC for Rust, with reactive bindings for Leptos.
+//!
+//! A protocol is written once, as a trait. From it come the server's handlers behind Tower layers, typed clients for
+//! native programs and for the browser, and Leptos signals:
+//!
+//! ```
+//! use bowline::prelude::*;
+//!
+//! #[bowline::rpc]
+//! trait Greeter {
+//!     /// Says hello.
+//!     async fn greet(&self, name: String) -> Result<String, Nameless>;
+//!
+//!     /// Counts down to zero.
+//!     fn countdown(&self, from: u32) -> impl Stream<Item = u32>;
+//! }
+//!
+//! /// Nobody can be greeted without a name.
+//! #[bowline::message]
+//! #[derive(Debug, PartialEq)]
+//! struct Nameless;
+//!
+//! struct Polite;
+//!
+//! impl Greeter for Polite {
+//!     async fn greet(&self, name: String) -> Result<String, Nameless> {
+//!         if name.is_empty() { Err(Nameless) } else { Ok(format!("Good day, {name}.")) }
+//!     }
+//!
+//!     fn countdown(&self, from: u32) -> impl Stream<Item = u32> {
+//!         futures_util::stream::iter((0..=from).rev())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = bowline::Server::builder().service(GreeterServer::new(Polite)).build();
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("ws://{}/", listener.local_addr()?);
+//! tokio::spawn(bowline::serve(listener, server).into_future());
+//!
+//! let greeter = GreeterClient::connect(url).await?;
+//! assert_eq!(greeter.greet("Ada".into()).await?, "Good day, Ada.");
+//! assert_eq!(greeter.greet(String::new()).await, Err(CallError::Application(Nameless)));
+//!
+//! let mut countdown = greeter.countdown(2).await?;
+//! let mut numbers = Vec::new();
+//! while let Some(number) = countdown.next().await {
+//!     numbers.push(number?);
+//! }
+//! assert_eq!(numbers, [2, 1, 0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Concepts
+//!
+//! - A **service** is a trait with [`#[bowline::rpc]`](macro@rpc); its **methods** are calls of one of six kinds, told by
+//!   their signature and attribute: unary, server stream, client stream, bidirectional, watch, notify. What crosses the
+//!   wire carries [`#[bowline::message]`](macro@message).
+//! - A **session** is the connection that calls belong to; a **link** is one socket of it. [`Client`] keeps a session to a
+//!   server and makes its links again when they are lost; [`State`] shows how that goes. [`Server`] answers.
+//! - A **channel** is what a generated client talks to: the session of a [`Client`], a session seen from the server
+//!   (`Context::client`, inside a handler), or a server in the same process (`Server::channel`).
+//! - A **call** ends in exactly one way, which its caller is told: a value, the method's own error, or what Bowline knows
+//!   ([`CallError`]). After a lost link that includes whether the handler may have run. Dropping the future or the stream
+//!   of a call cancels it at the other end.
+//! - **Layers** are [`tower`](https://docs.rs/tower) services around each call, on either side.
+//! - Two ends whose types are equal exchange [rkyv](https://docs.rs/rkyv) archives, validated and readable in place with
+//!   [`View`]; where they differ, the methods concerned speak JSON.
+//!
+//! # Features
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `client` | yes | [`Client`], natively and in a browser |
+//! | `server` | yes | [`Server`] and [`serve`], on native targets; costs axum and hyper |
+//! | `leptos` | | the module `leptos` and signals on generated clients; costs leptos |
+//! | `csr`, `hydrate`, `ssr` | | `leptos`, and the feature of the same name there: which kind of page is built |
+//! | `uuid`, `chrono`, `json` | | `Uuid`, `DateTime<Utc>` and `serde_json::Value` as fields of messages |
+//!
+//! # How it is put together
+//!
+//! This crate only re-exports. `bowline-protocol` is the wire and the session machine, without sockets or clocks;
+//! `bowline-rpc` is what the macros expand to; `bowline-transport` moves whole messages; `bowline-middleware` has
+//! layers; `bowline-server`, `bowline-client` and `bowline-leptos` are the ends.
 
 #[doc(hidden)]
 pub mod __private;
 
-pub use bowline_macros::rpc;
+pub use bowline_macros::{message, rpc};
+pub use bowline_protocol::{
+    limits::{Limits, Timing},
+    status::{CloseCode, Code, Delivery, Status},
+};
+pub use bowline_rpc::{
+    BoxError, Call, CallError, CallFuture, CallKey, Cancellation, Channel, Context, Endpoint, Metadata, NotifyFuture,
+    Reply, Router, Service, ServiceClient, Shared, StreamError, StreamFuture, Streaming, Subscription, Topic, View,
+};
+
+#[cfg(feature = "client")]
+pub use bowline_client::{Builder as ClientBuilder, Client, ConnectFailed, State};
+#[cfg(all(feature = "server", not(target_arch = "wasm32")))]
+pub use bowline_server::{
+    Answer, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade, UpgradeLayer, serve,
+};
+
+/// Moving whole messages: links, connectors, and a network in memory for tests of your own.
+pub mod transport {
+    pub use bowline_transport::*;
+}
+
+/// Tower layers around calls.
+pub mod middleware {
+    pub use bowline_middleware::*;
+}
+
+/// Hooks and signals for Leptos.
+#[cfg(feature = "leptos")]
+pub mod leptos {
+    pub use bowline_leptos::*;
+}
+
+/// What most files that name Bowline need: `use bowline::prelude::*`.
+pub mod prelude {
+    pub use bowline_rpc::{
+        CallError, Context, ServiceClient as _, Shared, StreamError, Streaming, Subscription, Topic, View,
+    };
+    pub use futures_core::Stream;
+    pub use futures_util::StreamExt as _;
+
+    #[cfg(feature = "client")]
+    pub use bowline_client::Connect as _;
+}

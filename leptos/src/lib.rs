@@ -1,1 +1,37 @@
 //! Leptos hooks and signals over Bowline services.
+//!
+//! [`use_websocket`] gives a connection whose state is a signal; a generated client made from it turns each of its
+//! methods into signals: `.._query` for a call whose answer is shown, `.._action` for one that is made on a click,
+//! `.._signal` for watches and streams. They are short for [`query`], [`action`], [`watch`] and [`stream`], which take
+//! any closure that makes a call.
+//!
+//! | Hook | Closure makes | Shows |
+//! |---|---|---|
+//! | [`query`] | a call, again when the signals it reads change | `data`, `error`, `loading`, `refetch()` |
+//! | [`action`] | a call from an input | `dispatch(..)`, `pending`, `value`, `error`, `version` |
+//! | [`watch`] | a watch | `value`, `error`, `stale` |
+//! | [`stream`] | a stream | `.latest()`, `.keep(n)`, `.fold(init, f)`: items, `missed`, `interrupted`, `error`, `ended` |
+//!
+//! All of them belong to the owner they are made in, mostly a component: when it ends, their calls are cancelled. What
+//! they return is `Copy`, like signals. They hold no state of the protocol: that lives in the client.
+//!
+//! # Server-side rendering
+//!
+//! Hooks may be used in components that are rendered on a server (feature `ssr`): they open no socket there, call
+//! nothing, and show what they show before the first answer. Pages that travel with their data are still to come.
+//!
+//! Applications use the `bowline` crate with its feature `leptos`, where this crate is `bowline::leptos`.
+
+mod action;
+mod follow;
+mod query;
+mod registry;
+mod socket;
+mod stream;
+mod watch;
+
+pub use action::{Action, action};
+pub use query::{Query, query};
+pub use socket::{UseWebSocketReturn, expect_websocket, provide_websocket, use_client, use_websocket};
+pub use stream::{Folded, Kept, StreamSignal, stream};
+pub use watch::{Watch, watch};

@@ -1,0 +1,180 @@
+use std::{fmt, sync::Arc};
+
+use bowline_protocol::{
+    limits::{Limits, Timing},
+    session::{Config, Failure},
+};
+use bowline_rpc::{Peer, Router, Service};
+use bowline_runtime::{random_u128, spawn};
+use bowline_transport::{Backoff, Connect, PlatformConnector};
+use tokio::sync::{oneshot, watch};
+use tower_layer::{Identity, Layer, Stack};
+
+use crate::{
+    Client, ConnectFailed, State,
+    driver::{Desk, Driver, Lease, Parts},
+    state::{Machine, Patience},
+};
+
+/// Describes a connection, then makes it. From [`Client::builder`].
+#[must_use = "nothing is connected before `connect` or `connect_lazy`"]
+pub struct Builder<L = Identity> {
+    endpoint: String,
+    limits: Limits,
+    timing: Timing,
+    connector: Option<Arc<dyn Connect>>,
+    backoff: Backoff,
+    served: Option<Router>,
+    layer: L,
+    /// Whether `layer` is more than the identity: calls without layers are not boxed for them.
+    layered: bool,
+}
+
+impl Builder {
+    pub(crate) fn new(endpoint: String) -> Self {
+        Self {
+            endpoint,
+            limits: Limits::default(),
+            timing: Timing::default(),
+            connector: None,
+            backoff: Backoff::default(),
+            served: None,
+            layer: Identity::new(),
+            layered: false,
+        }
+    }
+}
+
+impl<L> Builder<L> {
+    /// What this end accepts and holds.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long this end waits for things.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// How links are made; the default fits the target: tokio's sockets natively, the page's WebSocket in a browser.
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// How long to wait between tries.
+    ///
+    /// The two shortest delays are left out unless the session had been live for a minute: a server that stops loses
+    /// everybody at one moment. Ten seconds of being live start the delays anew.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Serves a trait to the server, which calls it through `Context::client` inside a handler. May be called several
+    /// times, once for each service.
+    pub fn serve(mut self, service: impl Service) -> Self {
+        self.served = Some(self.served.unwrap_or_default().add(service));
+        self
+    }
+
+    /// Adds a tower layer around every call that goes out. The first one added sees a call first.
+    ///
+    /// The stack is built once and lives as long as the client, whatever happens to its links.
+    pub fn layer<M>(self, layer: M) -> Builder<Stack<M, L>> {
+        let Self { endpoint, limits, timing, connector, backoff, served, layer: outer, .. } = self;
+        let layer = Stack::new(layer, outer);
+        Builder { endpoint, limits, timing, connector, backoff, served, layer, layered: true }
+    }
+
+    /// A client that never connects, for places where there is nothing to connect from: its state is
+    /// [`State::Idle`], and every call ends with `Closed`.
+    pub fn idle(self) -> Client {
+        let peer = Peer::client(Config { limits: self.limits, timing: self.timing, services: Vec::new() });
+        peer.fail_all(Failure::Closed);
+        let (_, states) = watch::channel(State::Idle);
+        let lease = Arc::new(Lease::default());
+        Client { channel: peer.channel(), states, lease }
+    }
+}
+
+impl<L> Builder<L>
+where
+    L: Layer<Endpoint>,
+    L::Service: tower_service::Service<Call, Response = Reply> + Send + 'static,
+    <L::Service as tower_service::Service<Call>>::Error: Into<BoxError>,
+    <L::Service as tower_service::Service<Call>>::Future: Send + 'static,
+{
+    /// Connects and waits until calls go through.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectFailed`] with the first failure; nothing is tried again then. Once connected, a lost link is made again
+    /// for ever.
+    ///
+    /// # Panics
+    ///
+    /// On native targets outside of a tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    pub async fn connect(self) -> Result<Client, ConnectFailed> {
+        let (first, outcome) = oneshot::channel();
+        let client = self.start(Some(first));
+        // The driver drops the sender only at its end.
+        outcome.await.unwrap_or(Err(ConnectFailed::Closed))?;
+        Ok(client)
+    }
+
+    /// Connects in the background, for ever, and gives the client at once: calls wait for the connection within their
+    /// deadline. [`Client::states`] tells how it goes.
+    ///
+    /// # Panics
+    ///
+    /// On native targets outside of a tokio runtime.
+    pub fn connect_lazy(self) -> Client {
+        self.start(None)
+    }
+
+    fn start(self, first: Option<oneshot::Sender<Result<(), ConnectFailed>>>) -> Client {
+        let services = self.served.as_ref().map(Router::descriptors).unwrap_or_default();
+        let peer = Peer::client(Config { limits: self.limits, timing: self.timing, services });
+        let channel = if self.layered {
+            Channel::with_stack(&peer, self.layer.layer(peer.endpoint())).with_status_of(status_from_error)
+        } else {
+            peer.channel()
+        };
+        let lease = Arc::new(Lease::default());
+        let (shown, states) = watch::channel(State::Idle);
+        let background = self.served.map(|router| serve(&peer, router));
+        let connector = self.connector.unwrap_or_else(|| Arc::new(PlatformConnector::default()));
+        let machine = Machine::new(Patience::default(), self.backoff);
+        let driver = Driver::new(Parts {
+            peer,
+            machine: if first.is_some() { machine.fail_fast() } else { machine },
+            connector,
+            endpoint: self.endpoint,
+            background,
+            desk: lease.desk(),
+            states: shown,
+            first,
+        });
+        // Its owner is the lease: the task ends by itself when the last one is gone.
+        spawn(driver).detach();
+        Client { channel: channel.with_lease(lease.clone()), states, lease }
+    }
+}
+
+impl<L> fmt::Debug for Builder<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("endpoint", &self.endpoint)
+            .field("limits", &self.limits)
+            .field("timing", &self.timing)
+            .field("backoff", &self.backoff)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,122 @@
+use std::{fmt, future::Future, sync::Arc};
+
+use bowline_rpc::{Channel, ServiceClient};
+use bowline_runtime::MaybeSend;
+use futures_core::Stream;
+use tokio::sync::watch;
+
+use crate::{Builder, ConnectFailed, State, driver::Lease};
+
+/// A connection to one server that outlives its sockets.
+///
+/// A handle: clones are cheap and name the same connection. Stubs, calls and streams made from it are handles too;
+/// the connection is closed when the last of them is gone, or by [`close`](Self::close).
+///
+/// A lost link is made again, for ever, with growing delays; see [`State`] for what can be seen of that. Calls made in
+/// the meantime wait within their deadline. Calls that were under way end with `Disconnected`, which says whether they
+/// may have run; streams end with the same; watches go on by themselves.
+///
+/// # Examples
+///
+/// See the crate `bowline`.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) channel: Channel,
+    pub(crate) states: watch::Receiver<State>,
+    pub(crate) lease: Arc<Lease>,
+}
+
+impl Client {
+    /// Starts to describe a connection to `endpoint`: `ws://host:port/path`, or `wss://..` for TLS.
+    pub fn builder(endpoint: impl Into<String>) -> Builder {
+        Builder::new(endpoint.into())
+    }
+
+    /// A stub for the service that `C` was generated for.
+    ///
+    /// Costs nothing: whether the server has the service shows with the first call.
+    pub fn client<C: ServiceClient>(&self) -> C {
+        C::from_channel(self.channel.clone())
+    }
+
+    /// What stubs talk to.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// What the connection is doing.
+    pub fn state(&self) -> State {
+        self.states.borrow().clone()
+    }
+
+    /// The state now, and then each change of it.
+    ///
+    /// A reader that is slow skips states and sees the newest. The stream ends after [`State::Closed`]. It is no
+    /// handle: it does not keep the connection.
+    pub fn states(&self) -> impl Stream<Item = State> + Send + Unpin + use<> {
+        let mut states = self.states.clone();
+        states.mark_changed();
+        Box::pin(futures_util::stream::unfold(states, async |mut states| {
+            states.changed().await.ok()?;
+            let state = states.borrow_and_update().clone();
+            Some((state, states))
+        }))
+    }
+
+    /// Whether both are handles of one connection.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.lease, &other.lease)
+    }
+
+    /// Connects now: ends a wait between two tries, tries again after a refusal, and drops a link that is there.
+    ///
+    /// Nothing once the client is closed.
+    pub fn reconnect(&self) {
+        self.lease.reconnect();
+    }
+
+    /// Closes the connection for good, for every handle, and waits until nothing of it is left.
+    ///
+    /// Calls and streams under way end with `Closed`, and so does every later call. What was not yet written is lost;
+    /// the goodbye to the server takes at most a second.
+    ///
+    /// # Cancel safety
+    ///
+    /// The connection is closed as soon as the future was polled once; dropping it only stops the waiting.
+    pub async fn close(&self) {
+        self.lease.close();
+        let mut states = self.states.clone();
+        // Ends with an error when the driver is gone, which is what is waited for.
+        while states.changed().await.is_ok() {}
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("state", &*self.states.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// `connect` for every generated client.
+///
+/// A trait and no inherent method, so that a service may have a method of that name.
+pub trait Connect: ServiceClient {
+    /// Connects to `endpoint` with the defaults of [`Client::builder`] and waits until calls go through.
+    ///
+    /// The connection lives as long as the stub, its clones, calls and streams.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectFailed`] with the first failure; nothing is tried again then. Once connected, a lost link is made
+    /// again for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives the attempt up.
+    fn connect(endpoint: impl Into<String>) -> impl Future<Output = Result<Self, ConnectFailed>> + MaybeSend {
+        let builder = Client::builder(endpoint);
+        async move { Ok(builder.connect().await?.client()) }
+    }
+}
+
+impl<C: ServiceClient> Connect for C {}

@@ -1,0 +1,151 @@
+//! What every hook over a call has in common: run it again when what it reads has changed, and never two at a time.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bowline_protocol::status::Delivery;
+use bowline_rpc::{CallError, CallFuture, CallKey, Output, StreamFuture};
+use bowline_runtime::{MaybeSend, Task, spawn};
+use bowline_transport::Backoff;
+use leptos::prelude::*;
+
+/// A call that was made and not yet sent.
+pub(crate) trait Keyed {
+    /// Equal for calls of the same method with the same arguments.
+    fn key(&self) -> CallKey;
+}
+
+impl<R: Output> Keyed for CallFuture<R> {
+    fn key(&self) -> CallKey {
+        CallFuture::key(self)
+    }
+}
+
+impl<T, E> Keyed for StreamFuture<T, E> {
+    fn key(&self) -> CallKey {
+        StreamFuture::key(self)
+    }
+}
+
+/// Why a call starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// It is the first, or its arguments are others than before.
+    Changed,
+    /// The same once more.
+    Again,
+}
+
+/// Asks for the same call once more.
+#[derive(Debug, Clone)]
+pub(crate) struct Again(ArcRwSignal<u64>);
+
+impl Again {
+    pub(crate) fn new() -> Self {
+        Self(ArcRwSignal::new(0))
+    }
+
+    pub(crate) fn ask(&self) {
+        self.0.update(|rounds| *rounds = rounds.wrapping_add(1));
+    }
+}
+
+/// Runs `start` with the call that `make` makes: at first, when `make` makes another call because something that it
+/// reads has changed, and when someone asks for it `again`. The one before is dropped, which cancels it.
+///
+/// Belongs to the current owner and ends with it. On a server nothing runs.
+pub(crate) fn follow<C, F>(
+    make: impl Fn() -> C + Send + Sync + 'static,
+    again: Again,
+    start: impl Fn(C, Start) -> F + Send + Sync + 'static,
+) where
+    C: Keyed,
+    F: Future<Output = ()> + MaybeSend + 'static,
+{
+    if cfg!(feature = "ssr") {
+        return;
+    }
+    let slot = Slot::new();
+    Effect::new_sync(move |last: Option<(CallKey, u64)>| {
+        let round = again.0.get();
+        let call = make();
+        let key = call.key();
+        let why = match last {
+            Some(last) if last == (key.clone(), round) => return last,
+            Some((last, _)) if last == key => Start::Again,
+            _ => Start::Changed,
+        };
+        slot.run(start(call, why));
+        (key, round)
+    });
+}
+
+/// Holds at most one running task; a newer one replaces it, and the end of the owner ends it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot(StoredValue<Option<Task>>);
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        Self(StoredValue::new(None))
+    }
+
+    /// Runs `future` here, unless the owner has ended.
+    pub(crate) fn run(self, future: impl Future<Output = ()> + MaybeSend + 'static) {
+        if self.0.is_disposed() {
+            return;
+        }
+        // The old call goes first, so that its cancel is written before the new call.
+        drop(self.0.try_update_value(Option::take));
+        let task = spawn(future);
+        let _ = self.0.try_update_value(|slot| *slot = Some(task));
+    }
+}
+
+/// Whether a hook makes the same call again by itself, and when. One for all tries of a hook.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience(Arc<Mutex<Backoff>>);
+
+/// What a caller expects of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// One answer: it is asked for again only where the question certainly did not arrive.
+    Once,
+    /// A value that is kept up to date for as long as anyone looks.
+    Kept,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// It went well, or it is another call: the next failure starts with the shortest wait.
+    pub(crate) fn reset(&self) {
+        self.lock().reset();
+    }
+
+    /// How long to wait after `error` before the same call is made again; `None` if that is of no use.
+    pub(crate) fn after<E>(&self, error: &CallError<E>, wanted: Wanted) -> Option<Duration> {
+        let at_least = match error {
+            CallError::Disconnected(delivery) | CallError::DeadlineExceeded(delivery)
+                if wanted == Wanted::Kept || *delivery != Delivery::OutcomeUnknown =>
+            {
+                Duration::ZERO
+            }
+            CallError::Unavailable { retry_after, .. } | CallError::ResourceExhausted { retry_after, .. }
+                if wanted == Wanted::Kept =>
+            {
+                retry_after.unwrap_or_default()
+            }
+            _ => return None,
+        };
+        Some(self.lock().next_delay().max(at_least))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Backoff> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
