@@ -9,6 +9,7 @@ mod arguments;
 mod buffer;
 mod error;
 mod json;
+mod output;
 mod payload;
 mod strict;
 mod view;
@@ -17,6 +18,7 @@ pub mod with;
 pub use arguments::Arguments;
 pub use buffer::Buffer;
 pub use error::{DecodePayloadError, EncodeError};
+pub use output::{Argument, Output};
 pub use payload::Payload;
 pub use view::{View, ViewPayload};
 
