@@ -2,10 +2,14 @@
 
 pub use std::sync::Arc;
 
-pub use bowline_protocol::schema::{FORMAT_HASH, Hasher, Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
+pub use bowline_protocol::codec::with;
+pub use bowline_protocol::schema::{
+    FORMAT_HASH, Form, Hasher, Itself, Lag, MethodDescriptor, MethodKind, Retry, Schema, ServiceDescriptor,
+};
 pub use bowline_rpc::macros::*;
 pub use bowline_runtime::{MaybeSend, MaybeSync};
 pub use futures_core::Stream;
+pub use {rkyv, serde};
 
 pub use crate::__leptos_items as leptos_items;
 

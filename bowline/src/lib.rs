@@ -90,6 +90,7 @@ pub mod __private;
 
 pub use bowline_macros::{message, rpc};
 pub use bowline_protocol::{
+    codec::with::With,
     limits::{Limits, Timing},
     status::{CloseCode, Code, Delivery, Status},
 };
