@@ -54,7 +54,8 @@ fn the_page_lists_every_status_as_it_is() {
 #[test]
 fn the_page_numbers_the_kinds_of_methods_as_we_do() {
     let kinds = "Kinds: 0 unary, 1 server stream, 2 client stream, 3 bidirectional, 4 notify, 5 watch.";
-    assert!(PAGE.contains(kinds));
+    let page: Vec<_> = PAGE.split_whitespace().collect();
+    assert!(page.join(" ").contains(kinds));
     let ours = [
         MethodKind::Unary,
         MethodKind::ServerStream,

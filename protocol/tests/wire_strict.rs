@@ -3,7 +3,8 @@
 use bowline_protocol::codec::Codec;
 use bowline_protocol::envelope::{
     CallOpen, CallRef, Control, Declaration, DeclareAnswer, DecodeError, DecodeErrorKind, Decoder, Encoder,
-    Envelope, Hello, Opener, Payload, Refusal, Sequenced, Welcome, WireError, WireLimits, WireMethod, bounds,
+    Envelope, Hello, Notify, Opener, Payload, Refusal, Sequenced, Welcome, WireError, WireLimits, WireMethod,
+    bounds,
 };
 use bowline_protocol::status::{CloseCode, Code};
 use bytes::Bytes;
@@ -50,20 +51,18 @@ fn hello(hello: Hello) -> Envelope {
 }
 
 fn call(metadata: Vec<(String, String)>) -> Envelope {
-    Envelope::Sequenced(
-        1,
-        Sequenced::Call(CallOpen {
-            id: 0,
-            service: 0,
-            method: 0,
-            codec: Codec::Rkyv,
-            time_left_ms: None,
-            depth: 0,
-            once: None,
-            metadata,
-            payload: Payload::Whole(Bytes::new()),
-        }),
-    )
+    let open = CallOpen {
+        id: 0,
+        service: 0,
+        method: 0,
+        codec: Codec::Rkyv,
+        time_left_ms: None,
+        depth: 0,
+        once: None,
+        metadata,
+        payload: Payload::Whole(Bytes::new()),
+    };
+    Envelope::Sequenced(1, Sequenced::Call(open))
 }
 
 fn answer(methods: Vec<WireMethod>) -> Envelope {
@@ -155,6 +154,35 @@ fn tokens_and_lists_of_versions_are_bounded() {
     assert_bound("count of versions", bounds::MAX_VERSIONS, |count| {
         Envelope::Control(Control::Hello(Hello { versions: vec![1; count], ..Hello::default() }))
     });
+}
+
+/// A batch asks before it takes an envelope in: lists, names and metadata count as payloads do.
+#[test]
+fn the_largest_length_counts_everything_of_variable_length() {
+    let metadata = vec![("key".to_owned(), letters(100)); bounds::MAX_METADATA_ENTRIES];
+    let payload = Bytes::from_static(&[7; 300]);
+    let long = Declaration { name: letters(bounds::MAX_NAME), digest: u128::MAX };
+    let codec = Codec::Json;
+    for envelope in [
+        call(metadata.clone()),
+        Envelope::Notify(Notify { service: u32::MAX, method: u32::MAX, codec, metadata, payload }),
+        answer(vec![method(bounds::MAX_NAME); 200]),
+        Envelope::Sequenced(u64::MAX, Sequenced::Declare { service: u32::MAX, declaration: long.clone() }),
+        hello(Hello {
+            credentials: vec![7; 4000].into(),
+            declarations: vec![long; 32],
+            limits: WireLimits {
+                calls: u32::MAX,
+                message: u64::MAX,
+                replay: u64::MAX,
+                ..WireLimits::default()
+            },
+            ..Hello::default()
+        }),
+        Envelope::Control(Control::Closing { code: CloseCode::NORMAL, reason: letters(512) }),
+    ] {
+        assert!(encoded(&envelope).len() <= envelope.max_len(), "{envelope:?}");
+    }
 }
 
 /// The sentence comes from applications and layers; that it is long must not cost the link.
