@@ -70,7 +70,7 @@ impl MethodArgs {
     pub(crate) fn parse(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> Self {
         let mut args = Self::default();
         for attribute in attributes {
-            if attribute.path().is_ident("cfg_attr") && mentions_rpc(attribute) {
+            if mentions_rpc(attribute) {
                 let message =
                     "`#[rpc(..)]` can't be conditional; write the method twice, each with its own `#[cfg]`";
                 diagnostics.report(attribute, message);
@@ -148,8 +148,12 @@ fn is_method_argument(path: &Path) -> bool {
         .any(|name| path.is_ident(name))
 }
 
-fn mentions_rpc(attribute: &Attribute) -> bool {
+/// Whether this is a `#[cfg_attr(.., rpc(..))]`, which we can't know the outcome of.
+pub(crate) fn mentions_rpc(attribute: &Attribute) -> bool {
     let Meta::List(list) = &attribute.meta else { return false };
+    if !list.path.is_ident("cfg_attr") {
+        return false;
+    }
     let parser = Punctuated::<Meta, Token![,]>::parse_terminated;
     parser.parse2(list.tokens.clone()).is_ok_and(|metas| {
         metas.iter().skip(1).any(|meta| meta.path().segments.last().is_some_and(|last| last.ident == "rpc"))

@@ -1,20 +1,22 @@
 //! What is emitted when the trait is wrong: the trait itself and stubs that do nothing, so that one mistake gives one
 //! message and the rest of the program is still checked.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
 use std::collections::HashSet;
 
-use syn::ext::IdentExt;
-use syn::{FnArg, ItemTrait, Pat, Path, TraitItem, TraitItemFn, parse_quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
 
-use crate::ast::Service;
+use syn::ext::IdentExt;
+use syn::{FnArg, ItemTrait, Pat, Path, TraitItem, TraitItemFn, Type, parse_quote};
+
+use crate::ast::{Method, Service};
 use crate::client::{self, Body};
 use crate::{attr, leptos, server};
 
 /// The mistakes, the trait and the stubs.
 pub(crate) fn expand(mut service: Service, item: ItemTrait, errors: &syn::Error) -> TokenStream {
-    let mut seen = HashSet::new();
+    let leptos_forms = service.methods.iter().flat_map(Method::leptos_idents);
+    let mut seen: HashSet<String> = leptos_forms.map(|(_, ident)| ident.to_string()).collect();
     service.methods.retain(|method| seen.insert(method.name()));
     let service = &service;
 
@@ -77,7 +79,7 @@ fn harmless(mut item: ItemTrait, krate: &Path) -> TokenStream {
 }
 
 fn tame(function: &mut TraitItemFn) {
-    function.attrs.retain(|attribute| !attr::is_rpc(attribute));
+    function.attrs.retain(|attribute| !attr::is_rpc(attribute) && !attr::mentions_rpc(attribute));
     function.sig.constness = None;
     function.sig.variadic = None;
     let mut seen = HashSet::new();
@@ -88,10 +90,17 @@ fn tame(function: &mut TraitItemFn) {
                 input.attrs.clear();
                 let is_plain = match &*input.pat {
                     Pat::Ident(name) => {
-                        name.by_ref.is_none() && name.mutability.is_none() && seen.insert(name.ident.clone())
+                        name.by_ref.is_none() && name.mutability.is_none() && seen.insert(name.ident.unraw())
                     }
                     _ => false,
                 };
+                // The compiler would ask for what stands in the brackets, as we did.
+                let names_no_type = matches!(&*input.ty, Type::Path(path) if path.path.segments.last().is_some_and(
+                    |last| last.arguments.is_none() && (last.ident == "Streaming" || last.ident == "View"),
+                ));
+                if names_no_type {
+                    *input.ty = parse_quote!(());
+                }
                 // A body uses its arguments' names; without one, only a plain name is allowed.
                 if !is_plain && function.default.is_none() {
                     *input.pat = parse_quote!(_);

@@ -143,7 +143,7 @@ fn body(method: &Method, service: &Service) -> TokenStream {
         Output::Stream { may_refuse: true, .. } => quote_spanned! {Span::mixed_site()=>
             match #call.await {
                 ::core::result::Result::Ok(stream) => out.drive(stream).await,
-                ::core::result::Result::Err(error) => out.refuse(error).await,
+                ::core::result::Result::Err(error) => out.refuse(error),
             }
         },
     }

@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
+
 use syn::{Attribute, FnArg, Ident, Pat, PatType, Token, Type};
 
 use super::types::{check_owned, last_segment, type_arguments};
@@ -44,6 +44,8 @@ pub(crate) struct Upload {
     /// As the trait has it.
     pub(crate) ty: Type,
     pub(crate) item: Type,
+    /// How many of the arguments on the wire stand before it.
+    place: usize,
 }
 
 impl Arguments {
@@ -54,16 +56,14 @@ impl Arguments {
         diagnostics: &mut Diagnostics,
     ) -> Self {
         let mut arguments = Self::default();
-        let last = inputs.len().saturating_sub(1);
+
         let mut has_receiver = false;
         for (place, input) in inputs.into_iter().enumerate() {
             match input {
                 FnArg::Receiver(receiver) => {
                     has_receiver = true;
-                    let plain = receiver.reference.as_ref().is_some_and(|(_, lifetime)| lifetime.is_none())
-                        && receiver.mutability.is_none()
-                        && receiver.colon_token.is_none();
-                    if !plain {
+                    let is_shared = receiver.reference.is_some() && receiver.mutability.is_none();
+                    if !is_shared || receiver.colon_token.is_some() {
                         let message = "expected `&self`: many calls use the service at the same time";
                         diagnostics.report(&receiver, message);
                     }
@@ -72,11 +72,15 @@ impl Arguments {
                     }
                 }
                 FnArg::Typed(input) => {
-                    let place =
-                        Place { is_first: place == usize::from(has_receiver), is_last: place == last };
-                    arguments.incomplete |= arguments.take(input, place, diagnostics).is_none();
+                    let is_first = place == usize::from(has_receiver);
+                    arguments.incomplete |= arguments.take(input, is_first, diagnostics).is_none();
                 }
             }
+        }
+        if let Some(upload) = &arguments.upload
+            && upload.place < arguments.wire.len()
+        {
+            diagnostics.report(&upload.ty, "a stream is the last argument");
         }
         if !has_receiver {
             diagnostics.report_at(function, "expected `&self` as the first argument");
@@ -85,14 +89,14 @@ impl Arguments {
     }
 
     /// `None` if the argument had to be left out, which was reported.
-    fn take(&mut self, input: PatType, place: Place, diagnostics: &mut Diagnostics) -> Option<()> {
+    fn take(&mut self, input: PatType, is_first: bool, diagnostics: &mut Diagnostics) -> Option<()> {
         if let Type::Reference(reference) = &*input.ty
             && last_segment(&reference.elem).is_some_and(|segment| segment.ident == "Context")
         {
             for attribute in &input.attrs {
                 diagnostics.report(attribute, "an attribute has no meaning here: the context never travels");
             }
-            if !place.is_first {
+            if !is_first {
                 diagnostics.report(&input.ty, "the context is the first argument behind `&self`");
             }
             if let Some(token) = &reference.mutability {
@@ -124,11 +128,10 @@ impl Arguments {
                 let item = check_owned(item, "an item", diagnostics).then(|| item.clone())?;
                 if self.upload.is_some() {
                     diagnostics.report(&ty, "a method takes one stream at most");
-                } else if !place.is_last {
-                    diagnostics.report(&ty, "a stream is the last argument");
+                    return None;
                 }
-                let ident = self.unused(ident?, diagnostics);
-                self.upload = Some(Upload { ident, ty, item });
+                let ident = self.unused(ident?, diagnostics)?;
+                self.upload = Some(Upload { ident, ty, item, place: self.wire.len() });
             }
             Some(segment) if segment.ident == "View" => {
                 let &[wire] = type_arguments(segment).as_slice() else {
@@ -137,13 +140,13 @@ impl Arguments {
                 };
                 let wire = check_owned(wire, "an argument", diagnostics).then(|| wire.clone())?;
                 let attributes = field_attributes(input.attrs, diagnostics);
-                let ident = self.unused(ident?, diagnostics);
+                let ident = self.unused(ident?, diagnostics)?;
                 self.wire.push(Argument { ident, ty, wire, is_view: true, attributes });
             }
             _ => {
                 let wire = check_owned(&ty, "an argument", diagnostics).then(|| ty.clone())?;
                 let attributes = field_attributes(input.attrs, diagnostics);
-                let ident = self.unused(ident?, diagnostics);
+                let ident = self.unused(ident?, diagnostics)?;
                 self.wire.push(Argument { ident, ty, wire, is_view: false, attributes });
             }
         }
@@ -151,11 +154,12 @@ impl Arguments {
     }
 
     /// Reports `ident` if an argument is called so already.
-    fn unused(&self, ident: Ident, diagnostics: &mut Diagnostics) -> Ident {
-        if self.names().any(|other| other.unraw() == ident.unraw()) {
+    fn unused(&self, ident: Ident, diagnostics: &mut Diagnostics) -> Option<Ident> {
+        let is_used = self.names().any(|other| other.unraw() == ident.unraw());
+        if is_used {
             diagnostics.report(&ident, format!("there is an argument `{}` already", ident.unraw()));
         }
-        ident
+        (!is_used).then_some(ident)
     }
 
     fn names(&self) -> impl Iterator<Item = &Ident> {
@@ -163,11 +167,6 @@ impl Arguments {
         let upload = self.upload.iter().map(|upload| &upload.ident);
         context.chain(self.wire.iter().map(|argument| &argument.ident)).chain(upload)
     }
-}
-
-struct Place {
-    is_first: bool,
-    is_last: bool,
 }
 
 fn name(pattern: &Pat, diagnostics: &mut Diagnostics) -> Option<Ident> {
@@ -201,7 +200,7 @@ fn field_attributes(attributes: Vec<Attribute>, diagnostics: &mut Diagnostics) -
         } else {
             "expected `#[serde(..)]` or `#[message(..)]`: an argument is a field on the wire"
         };
-        diagnostics.report_at(attribute.span(), message);
+        diagnostics.report(&attribute, message);
     }
     fields
 }

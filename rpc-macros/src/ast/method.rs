@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, Path, Signature, TraitItemFn};
+use syn::{Attribute, Ident, Path, ReturnType, Signature, TraitItemFn, Type};
 
 use super::argument::{Argument, Arguments, Context, Upload};
 use super::output::Output;
@@ -51,7 +51,7 @@ impl Method {
     ) -> Option<Self> {
         let TraitItemFn { attrs: mut attributes, sig: signature, default, .. } = function;
         let args = MethodArgs::parse(&attributes, diagnostics);
-        attributes.retain(|attribute| !attr::is_rpc(attribute));
+        attributes.retain(|attribute| !attr::is_rpc(attribute) && !attr::mentions_rpc(attribute));
 
         check_signature(&signature, diagnostics);
         if let Some(body) = &default {
@@ -61,16 +61,18 @@ impl Method {
         }
         let is_generic = !signature.generics.params.is_empty();
         let output = Output::from_syn(&signature, krate, diagnostics);
-        let arguments = Arguments::from_syn(signature.inputs, signature.ident.span(), diagnostics);
+        let Signature { ident, inputs, output: answer, .. } = signature;
+        let arguments = Arguments::from_syn(inputs, ident.span(), diagnostics);
         let output = output?;
-        let kind = kind(&args, &output, arguments.upload.as_ref(), diagnostics);
+        check_attribute(&args, &answer, &output, arguments.upload.as_ref(), diagnostics);
+        let kind = kind(&args, &output, arguments.upload.as_ref());
         check_args(&args, kind, diagnostics);
         if is_generic || arguments.incomplete {
             return None;
         }
 
         Some(Self {
-            ident: signature.ident,
+            ident,
             shared: attributes.iter().filter(|attribute| is_shared(attribute)).cloned().collect(),
             cfgs: attributes.iter().filter(|attribute| is_cfg(attribute)).cloned().collect(),
             attributes,
@@ -148,35 +150,44 @@ fn check_signature(signature: &Signature, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn kind(args: &MethodArgs, output: &Output, upload: Option<&Upload>, diagnostics: &mut Diagnostics) -> Kind {
-    if let (Some(notify), Some(_)) = (args.notify, args.watch) {
-        diagnostics.report_at(notify, "a method is either `notify` or `watch`");
+/// Whether `notify` and `watch` stand on what they fit.
+fn check_attribute(
+    args: &MethodArgs,
+    answer: &ReturnType,
+    output: &Output,
+    upload: Option<&Upload>,
+    diagnostics: &mut Diagnostics,
+) {
+    match (args.notify, args.watch) {
+        (Some(notify), Some(_)) => diagnostics.report_at(notify, "a method is either `notify` or `watch`"),
+        (Some(_), None) => {
+            if let ReturnType::Type(_, ty) = answer
+                && !is_unit(ty)
+            {
+                diagnostics.report(ty, "a notify has no answer");
+            }
+            if let Some(upload) = upload {
+                diagnostics.report(&upload.ty, "a notify takes no stream");
+            }
+        }
+        (None, Some(watch)) => {
+            if !output.is_stream() {
+                diagnostics.report_at(watch, "a watch returns `impl Stream<Item = T>`");
+            }
+            if let Some(upload) = upload {
+                diagnostics.report(&upload.ty, "a watch takes no stream");
+            }
+        }
+        (None, None) => {}
     }
-    if let Some(watch) = args.watch {
-        if !output.is_stream() {
-            diagnostics.report_at(watch, "a watch returns `impl Stream<Item = T>`");
-        }
-        if let Some(upload) = upload {
-            diagnostics.report(&upload.ty, "a watch takes no stream");
-        }
-        return if output.is_stream() { Kind::Watch } else { Kind::Unary };
-    }
-    if args.notify.is_some() {
-        match output {
-            Output::Value { ty } if is_unit(ty) => {}
-            Output::Value { ty } => diagnostics.report(ty, "a notify has no answer"),
-            Output::Stream { bounded, .. } => diagnostics.report(bounded, "a notify has no answer"),
-        }
-        if let Some(upload) = upload {
-            diagnostics.report(&upload.ty, "a notify takes no stream");
-        }
-        if !output.is_stream() && upload.is_none() {
-            return Kind::Notify;
-        }
-    }
+}
+
+fn kind(args: &MethodArgs, output: &Output, upload: Option<&Upload>) -> Kind {
     match (output.is_stream(), upload.is_some()) {
+        (false, false) if args.notify.is_some() => Kind::Notify,
         (false, false) => Kind::Unary,
         (false, true) => Kind::ClientStream,
+        (true, false) if args.watch.is_some() => Kind::Watch,
         (true, false) => Kind::ServerStream,
         (true, true) => Kind::Bidirectional,
     }
@@ -198,8 +209,8 @@ fn check_args(args: &MethodArgs, kind: Kind, diagnostics: &mut Diagnostics) {
     }
 }
 
-fn is_unit(ty: &syn::Type) -> bool {
-    matches!(ty, syn::Type::Tuple(tuple) if tuple.elems.is_empty())
+fn is_unit(ty: &Type) -> bool {
+    matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
 fn is_shared(attribute: &Attribute) -> bool {

@@ -95,7 +95,14 @@ fn item_of<'a>(stream: &'a TypeImplTrait, diagnostics: &mut Diagnostics) -> Opti
         _ => None,
     };
     let Some(segment) = segment else {
-        diagnostics.report(stream, "expected a type that can be named, or `impl Stream<Item = T>`");
+        let is_future = matches!(stream.bounds.first(), Some(TypeParamBound::Trait(bound))
+            if bound.path.segments.last().is_some_and(|last| last.ident == "Future"));
+        let expected = if is_future {
+            "expected `async fn`, and here what the future resolves to"
+        } else {
+            "expected a type that can be named, or `impl Stream<Item = T>`"
+        };
+        diagnostics.report(stream, expected);
         return None;
     };
     let item = match &segment.arguments {

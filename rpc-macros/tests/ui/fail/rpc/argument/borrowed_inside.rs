@@ -1,0 +1,6 @@
+#[bowline::rpc]
+trait Chat {
+    async fn post(&self, text: Option<&'static str>) -> u64;
+}
+
+fn main() {}

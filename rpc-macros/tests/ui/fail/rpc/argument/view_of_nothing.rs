@@ -1,0 +1,8 @@
+use bowline::prelude::*;
+
+#[bowline::rpc]
+trait Chat {
+    async fn upload(&self, frame: View) -> u64;
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[bowline::rpc]
+trait Chat {
+    #[rpc(lag = "latest")]
+    async fn post(&self, text: String) -> u64;
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[bowline::rpc]
+trait Chat {
+    #[rpc(notify, notify)]
+    async fn typing(&self);
+}
+
+fn main() {}

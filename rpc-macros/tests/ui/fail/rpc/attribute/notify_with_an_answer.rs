@@ -1,0 +1,7 @@
+#[bowline::rpc]
+trait Chat {
+    #[rpc(notify)]
+    async fn typing(&self) -> u64;
+}
+
+fn main() {}

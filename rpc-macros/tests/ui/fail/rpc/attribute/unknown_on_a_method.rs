@@ -1,0 +1,7 @@
+#[bowline::rpc]
+trait Chat {
+    #[rpc(notfy)]
+    async fn typing(&self);
+}
+
+fn main() {}

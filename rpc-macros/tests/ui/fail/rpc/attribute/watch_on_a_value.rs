@@ -1,0 +1,7 @@
+#[bowline::rpc]
+trait Chat {
+    #[rpc(watch)]
+    async fn members(&self) -> u64;
+}
+
+fn main() {}

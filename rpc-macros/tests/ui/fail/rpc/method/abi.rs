@@ -1,0 +1,6 @@
+#[bowline::rpc]
+trait Chat {
+    async extern "C" fn post(&self, text: String) -> u64;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#[bowline::rpc]
+trait Chat {
+    async fn post(&self, text: String) -> u64
+    where
+        Self: Sized;
+}
+
+fn main() {}

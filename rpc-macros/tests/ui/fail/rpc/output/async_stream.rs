@@ -1,0 +1,8 @@
+use bowline::prelude::*;
+
+#[bowline::rpc]
+trait Chat {
+    async fn messages(&self) -> impl Stream<Item = u64>;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[bowline::rpc]
+trait Chat {
+    async fn name(&self) -> &str;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use bowline::prelude::*;
+
+#[bowline::rpc]
+trait Chat {
+    fn names(&self) -> impl Stream<Item = &'static str>;
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use bowline::prelude::*;
+
+use futures_util::stream::BoxStream;
+
+#[bowline::rpc]
+trait Chat {
+    fn messages(&self) -> BoxStream<'static, u64>;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use bowline::prelude::*;
+
+#[bowline::rpc]
+trait Chat {
+    fn messages(&self) -> Result<impl Stream<Item = u64>, String>;
+}
+
+fn main() {}

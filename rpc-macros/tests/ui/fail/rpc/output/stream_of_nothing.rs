@@ -1,0 +1,8 @@
+use bowline::prelude::*;
+
+#[bowline::rpc]
+trait Chat {
+    fn messages(&self) -> impl Stream;
+}
+
+fn main() {}

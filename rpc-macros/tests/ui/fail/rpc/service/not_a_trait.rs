@@ -1,0 +1,6 @@
+#[bowline::rpc]
+struct Chat {
+    messages: Vec<String>,
+}
+
+fn main() {}
