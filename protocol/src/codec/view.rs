@@ -8,6 +8,7 @@ use rkyv::{Archive, Deserialize, Portable, Serialize};
 use yoke::Yoke;
 
 use super::{Buffer, Codec, DecodePayloadError, Payload, archive};
+use crate::schema::Schema;
 
 /// A payload that can be read in place; every message can.
 pub trait ViewPayload: Payload {
@@ -24,7 +25,7 @@ pub trait ViewPayload: Payload {
 
 impl<T> ViewPayload for T
 where
-    T: Payload,
+    T: Payload + Schema,
     T: Archive + for<'a> Serialize<archive::Serializer<'a>>,
     T::Archived: Portable + Deserialize<T, archive::Deserializer> + for<'a> CheckBytes<archive::Checker<'a>>,
     T::Archived: Send + Sync + 'static,
@@ -32,7 +33,12 @@ where
     type Archived = <T as Archive>::Archived;
 
     fn access(bytes: &[u8]) -> Result<&Self::Archived, DecodePayloadError> {
-        archive::access(bytes).map_err(DecodePayloadError::archive)
+        let archived = archive::access(bytes).map_err(DecodePayloadError::archive)?;
+        if T::FORM.checked {
+            // Validation knows the archive's form; what a type checks of itself only its conversion knows.
+            Self::from_archived(archived)?;
+        }
+        Ok(archived)
     }
 
     fn archive(&self) -> Result<AlignedVec, DecodePayloadError> {
@@ -49,7 +55,8 @@ where
 /// It dereferences to the archive (`ArchivedFrame` for a struct `Frame`), which was validated once, when the view
 /// was made. Clones and projections share the buffer. A large payload that came as an archive is not copied; a small
 /// one is copied once, so that it does not keep its neighbours in memory; one that came as JSON costs one decode and
-/// one archive.
+/// one archive. Where a type inside checks what it is made of (`#[message(try_from = ..)]`, or a field marked
+/// `#[message(recursive)]`, behind which there may be one), the whole value is made and dropped once to run the check.
 pub struct View<T: ViewPayload>(Yoke<&'static <T as ViewPayload>::Archived, Arc<AlignedVec>>);
 
 impl<T: ViewPayload> View<T> {
