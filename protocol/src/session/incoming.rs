@@ -1,0 +1,274 @@
+//! Messages in: what each envelope does, and what breaks the rules.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::acks::Arrival;
+use super::assembly::{Assembly, Purpose, Sink};
+use super::caller::Class;
+use super::handshake::MIN_MESSAGE;
+use super::types::{Failure, Origin};
+use crate::Instant;
+use crate::codec::Buffer;
+use crate::envelope::{Ack, Chunk, Control, Credit, Decoder, Envelope, Opener, Sequenced};
+use crate::status::CloseCode;
+
+impl Session {
+    /// A whole binary message came.
+    pub fn handle_message(&mut self, now: Instant, message: Bytes) {
+        if !self.link.phase.reads() {
+            return;
+        }
+        self.counted.messages_in += 1;
+        let len = message.len();
+        if len > self.message_in() {
+            let reason = format!("a message of {len} bytes; {} are accepted", self.message_in());
+            return self.close(now, CloseCode::TOO_BIG, &reason);
+        }
+        for envelope in Decoder::new(message) {
+            match envelope {
+                Ok(envelope) => self.handle_envelope(now, envelope),
+                Err(error) => self.close(now, error.close_code(), &error.to_string()),
+            }
+            if !self.link.phase.reads() {
+                return;
+            }
+            self.counted.envelopes_in += 1;
+        }
+        self.state.received.finish_message(now, len, self.config.timing.ack_delay);
+    }
+
+    /// A text message came where only binary ones are due.
+    pub fn handle_text(&mut self, now: Instant) {
+        if self.link.phase.reads() {
+            self.close(now, CloseCode::UNSUPPORTED, "bowline.v1 speaks in binary messages, this one is text");
+        }
+    }
+
+    fn handle_envelope(&mut self, now: Instant, envelope: Envelope) {
+        if !self.is_live() {
+            return self.handle_early(now, envelope);
+        }
+        match envelope {
+            Envelope::Sequenced(seq, sequenced) => match self.state.received.accept(seq) {
+                Arrival::Next => self.handle_sequenced(now, sequenced),
+                Arrival::Duplicate => self.counted.duplicates += 1,
+                Arrival::OutOfStep => {
+                    let reason = format!("sequence number {seq} is not the next");
+                    self.close(now, CloseCode::OUT_OF_STEP, &reason);
+                }
+            },
+            Envelope::Control(control) => self.handle_control(now, control),
+            Envelope::Watch(value) => {
+                self.state.received.accept_unsequenced();
+                match value.call.opener {
+                    Opener::Reader => self.handle_value(now, value.call.id, value.codec, value.payload),
+                    Opener::Writer => self.close(now, CloseCode::MALFORMED, "a watch value from the caller"),
+                }
+            }
+            Envelope::Notify(notify) => {
+                self.state.received.accept_unsequenced();
+                self.handle_notify(notify);
+            }
+            Envelope::WatchChunk(chunk) => {
+                self.state.received.accept_unsequenced();
+                self.handle_chunk(now, chunk, true);
+            }
+        }
+    }
+
+    /// Before the session is live, only the handshake is spoken.
+    fn handle_early(&mut self, now: Instant, envelope: Envelope) {
+        match envelope {
+            Envelope::Control(Control::Hello(hello)) => self.handle_hello(now, hello),
+            Envelope::Control(Control::Welcome(welcome)) => self.handle_welcome(now, welcome),
+            Envelope::Control(Control::Closing { .. }) => {}
+            _ => self.close(now, CloseCode::MALFORMED, "nothing is said before hello and welcome"),
+        }
+    }
+
+    #[inline]
+    fn handle_sequenced(&mut self, now: Instant, envelope: Sequenced) {
+        match envelope {
+            Sequenced::Call(open) => self.handle_call(now, open),
+            Sequenced::Response { call, codec, payload } => match call.opener {
+                Opener::Reader => self.handle_response(now, call.id, codec, payload),
+                Opener::Writer => self.close(now, CloseCode::MALFORMED, "a response from the caller"),
+            },
+            Sequenced::Error { call, error } => match call.opener {
+                Opener::Reader => self.handle_error(now, call.id, error),
+                Opener::Writer => self.close(now, CloseCode::MALFORMED, "an error from the caller"),
+            },
+            Sequenced::Item { call, codec, payload } => match call.opener {
+                Opener::Reader => self.handle_own_item(now, call.id, codec, payload),
+                Opener::Writer => self.handle_upload_item(now, call.id, codec, payload),
+            },
+            Sequenced::Gap { call, missed } => match call.opener {
+                Opener::Reader => self.handle_own_gap(now, call.id, missed),
+                Opener::Writer => self.handle_upload_gap(now, call.id, missed),
+            },
+            Sequenced::End { call, last } => match (call.opener, last) {
+                (Opener::Reader, last) => self.handle_own_end(now, call.id, last),
+                (Opener::Writer, None) => self.handle_upload_end(now, call.id),
+                (Opener::Writer, Some(_)) => {
+                    self.close(now, CloseCode::MALFORMED, "a watch value from the caller");
+                }
+            },
+            Sequenced::Accepted { call } => match call.opener {
+                Opener::Reader => self.handle_accepted(now, call.id),
+                Opener::Writer => self.close(now, CloseCode::MALFORMED, "an acceptance from the caller"),
+            },
+            Sequenced::Cancel { call } => match call.opener {
+                Opener::Writer => self.handle_cancel(call.id),
+                Opener::Reader => self.close(now, CloseCode::MALFORMED, "a cancel from the callee"),
+            },
+            // It stands in for a call that was withdrawn before a replay; a call that was never here has nothing to
+            // withdraw.
+            Sequenced::Void { .. } => self.counted.late += 1,
+            Sequenced::Chunk(chunk) => self.handle_chunk(now, chunk, false),
+            Sequenced::Declare { service, declaration } => self.handle_declare(now, service, &declaration),
+            Sequenced::Declared { service, answer } => self.handle_declared(now, service, answer),
+        }
+    }
+
+    fn handle_control(&mut self, now: Instant, control: Control) {
+        match control {
+            Control::Ack(ack) => self.handle_ack(now, ack),
+            Control::Credit(credit) => self.handle_credit(now, credit),
+            Control::Ping { nonce } => self.link.pong = Some(nonce),
+            Control::Pong { ack, .. } => self.handle_ack(now, ack),
+            Control::Auth { .. } => self.link.auth_answer_due = true,
+            // Nothing was asked. A go-away is a hint that may be ignored, the close that follows may not.
+            Control::AuthAnswer { .. } | Control::GoAway { .. } | Control::Closing { .. } => {}
+            Control::Hello(_) | Control::Welcome(_) => {
+                self.close(now, CloseCode::MALFORMED, "a handshake in a live session");
+            }
+        }
+    }
+
+    fn handle_ack(&mut self, now: Instant, ack: Ack) {
+        if self.state.sent.handle_ack(ack.seq).is_err() {
+            return self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent");
+        }
+        match self.link.unsequenced.handle_ack(ack.unsequenced) {
+            Ok(true) => self.unpark(),
+            Ok(false) => {}
+            Err(_) => self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent"),
+        }
+    }
+
+    fn handle_credit(&mut self, now: Instant, credit: Credit) {
+        match credit {
+            Credit::Calls { total } => {
+                self.state.opening[Class::Call as usize].raise(total);
+                self.admit_waiting(Class::Call);
+            }
+            Credit::Streams { total } => {
+                self.state.opening[Class::Stream as usize].raise(total);
+                self.admit_waiting(Class::Stream);
+            }
+            Credit::Assembly { total } => {
+                self.state.assembly_opening.raise(total);
+                self.grant_large();
+            }
+            Credit::Items { call, taken, total } => {
+                self.handle_item_credit(now, call, taken, total);
+            }
+        }
+    }
+
+    /// A large payload for something that is wanted begins.
+    pub(super) fn begin_assembly(
+        &mut self,
+        now: Instant,
+        wire: (Origin, u32),
+        transfer: u32,
+        len: u64,
+        purpose: Purpose,
+    ) {
+        if !self.reserve_assembly(now, transfer, len) {
+            return;
+        }
+        let max = self.config.limits.payload_in;
+        if len > max as u64 {
+            // The call fails; its bytes are thrown away as they come.
+            self.state.assembly_granted.give_back(len);
+            let ends =
+                matches!(purpose, Purpose::Response(..) | Purpose::Failure(..) | Purpose::LastValue(..));
+            let unsequenced = matches!(purpose, Purpose::Value(..));
+            let assembly = Assembly::discarded(now, wire, len as usize, unsequenced, ends);
+            self.state.assemblies.begin(transfer, assembly);
+            return self.refuse_payload(&purpose, len);
+        }
+        let assembly = Assembly::new(now, wire, len as usize, purpose);
+        self.state.assemblies.begin(transfer, assembly);
+    }
+
+    /// A large payload that nobody waits for begins.
+    pub(super) fn begin_discard(&mut self, now: Instant, transfer: u32, assembly: Assembly) {
+        let len = assembly.len as u64;
+        if self.reserve_assembly(now, transfer, len) {
+            self.state.assembly_granted.give_back(len);
+            self.state.assemblies.begin(transfer, assembly);
+        }
+    }
+
+    fn reserve_assembly(&mut self, now: Instant, transfer: u32, len: u64) -> bool {
+        if !self.state.assemblies.is_free(transfer) {
+            self.close(now, CloseCode::MALFORMED, "the number of a large payload is in use or out of range");
+            return false;
+        }
+        if usize::try_from(len).is_err() || self.state.assembly_granted.take(len).is_err() {
+            self.close(now, CloseCode::MALFORMED, "more bytes of large payloads than allowed");
+            return false;
+        }
+        true
+    }
+
+    fn handle_chunk(&mut self, now: Instant, chunk: Chunk, unsequenced: bool) {
+        let Chunk { transfer, bytes } = chunk;
+        match self.state.assemblies.push(now, transfer, &bytes, unsequenced) {
+            Ok(None) => {}
+            Ok(Some(assembly)) => self.finish_assembly(now, assembly),
+            Err(_) => self.close(now, CloseCode::MALFORMED, "a chunk that belongs to no large payload"),
+        }
+    }
+
+    fn finish_assembly(&mut self, now: Instant, assembly: Assembly) {
+        let Assembly { wire, len, sink, ends, .. } = assembly;
+        let (purpose, buffer) = match sink {
+            Sink::Keep(purpose, buffer) => (purpose, Buffer::Assembled(Arc::new(buffer))),
+            Sink::Discard => {
+                self.counted.late += 1;
+                if ends && wire.0 == Origin::Local {
+                    self.end_orphan(wire.1);
+                }
+                return;
+            }
+        };
+        // Items and values hold their part of the window until they are read.
+        if !matches!(purpose, Purpose::Item(..) | Purpose::Value(..) | Purpose::LastValue(..)) {
+            self.state.assembly_granted.give_back(len as u64);
+        }
+        match purpose {
+            Purpose::Arguments(incoming) => self.start(now, *incoming, buffer),
+            Purpose::Item(call, codec) => self.deliver_item(call, codec, buffer),
+            Purpose::Response(call, codec) => self.finish_response(call, codec, buffer),
+            Purpose::Failure(call, codec) => {
+                self.finish_failure(call, Failure::Application(codec, buffer));
+            }
+            Purpose::Value(call, codec) => self.finish_value(call, codec, buffer),
+            Purpose::LastValue(call, codec) => {
+                self.finish_value(call, codec, buffer);
+                self.finish_end(call);
+            }
+        }
+    }
+
+    /// The largest message that is read: never below what one envelope may need.
+    pub(super) fn message_in(&self) -> usize {
+        self.config.limits.message_in.max(MIN_MESSAGE)
+    }
+}

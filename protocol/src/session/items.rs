@@ -1,0 +1,294 @@
+//! Items of streams, in both directions and at both ends: credit, order, reading and writing.
+
+use bytes::Bytes;
+
+use super::Session;
+use super::answers::reserved_by;
+use super::assembly::Purpose;
+use super::callee::Handling;
+use super::caller::{Stage, WireId, earlier, too_large};
+use super::stream::{Inbound, Outbound, Stream, cost};
+use super::types::{CallId, Event, Failure, Origin, Read};
+use crate::Instant;
+use crate::codec::{Buffer, Codec};
+use crate::envelope::{CallRef, Opener, Payload};
+use crate::schema::MethodKind;
+use crate::status::CloseCode;
+use std::time::Duration;
+
+/// How long a writer may not hear that its items were taken, unless more was taken.
+const TAKEN_DELAY: Duration = Duration::from_millis(20);
+
+impl Session {
+    fn stream(&self, call: CallId) -> Option<&Stream> {
+        match call.origin {
+            Origin::Local => self.own.get(call)?.stream.as_deref(),
+            Origin::Remote => self.incoming.get(call)?.stream.as_deref(),
+        }
+    }
+
+    pub(super) fn stream_mut(&mut self, call: CallId) -> Option<&mut Stream> {
+        match call.origin {
+            Origin::Local => self.own.get_mut(call)?.stream.as_deref_mut(),
+            Origin::Remote => self.incoming.get_mut(call)?.stream.as_deref_mut(),
+        }
+    }
+
+    /// The codec of the next item, when one may be sent now: the session is live, the codec is agreed, there is credit.
+    ///
+    /// `None` while not; then [`Event::Writable`] follows, unless the call ends.
+    pub fn capacity(&self, call: CallId) -> Option<Codec> {
+        let codec = self.sends_items(call)?;
+        let stream = self.stream(call)?;
+        (!stream.sent_end && stream.send.has_room(stream.queued)).then_some(codec)
+    }
+
+    /// The codec of a call whose items this end may still send.
+    fn sends_items(&self, call: CallId) -> Option<Codec> {
+        if !self.is_live() {
+            return None;
+        }
+        match call.origin {
+            Origin::Local => {
+                let own = self.own.get(call)?;
+                let (_, codec) = own.agreed?;
+                let writes =
+                    matches!(own.stage, Stage::Queued(_) | Stage::Opening { .. } | Stage::Open { .. });
+                (writes && own.kind.has_upload()).then_some(codec)
+            }
+            Origin::Remote => {
+                let incoming = self.incoming.get(call)?;
+                let runs = matches!(incoming.handling, Handling::Running);
+                (runs && incoming.kind.has_items()).then_some(incoming.codec)
+            }
+        }
+    }
+
+    /// Sends one item, encoded with the codec that [`capacity`](Self::capacity) gave.
+    ///
+    /// At the callee it accepts the stream, if that was not done. An item that the other end does not take in, because
+    /// of its size, fails the call.
+    pub fn send_item(&mut self, now: Instant, call: CallId, item: Bytes) {
+        if self.sends_items(call).is_none() {
+            return;
+        }
+        let max = self.state.peer_payload();
+        if item.len() > max {
+            return self.fail_either(call, too_large("an item", item.len(), max));
+        }
+        let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
+        stream.queued += cost(item.len());
+        stream.outbox.push_back(Outbound::Item(item));
+        stream.writable = stream.send.has_room(stream.queued);
+        self.accept(now, call);
+        self.give_turn(call);
+    }
+
+    /// Tells the reader that items are missing here.
+    pub fn send_gap(&mut self, now: Instant, call: CallId, missed: u64) {
+        if self.sends_items(call).is_none() {
+            return;
+        }
+        let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
+        match stream.outbox.back_mut() {
+            Some(Outbound::Gap(earlier)) => *earlier = earlier.saturating_add(missed),
+            _ => stream.outbox.push_back(Outbound::Gap(missed)),
+        }
+        self.accept(now, call);
+        self.give_turn(call);
+    }
+
+    /// The items of this end are over: a caller's upload, or a callee's stream, which ends the call.
+    pub fn send_end(&mut self, _now: Instant, call: CallId) {
+        match call.origin {
+            Origin::Remote => self.finish_stream(call),
+            Origin::Local => {
+                if self.sends_items(call).is_none() && !self.uploads_later(call) {
+                    return;
+                }
+                let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
+                stream.sent_end = true;
+                stream.writable = false;
+                stream.outbox.push_back(Outbound::End);
+                self.give_turn(call);
+            }
+        }
+    }
+
+    /// Whether a call that can't send items yet will.
+    fn uploads_later(&self, call: CallId) -> bool {
+        let own = self.own.get(call);
+        own.is_some_and(|own| own.kind.has_upload() && matches!(own.stage, Stage::Waiting(_)))
+    }
+
+    /// Takes the next thing that came in a stream. Taking an item returns its credit.
+    pub fn read(&mut self, now: Instant, call: CallId) -> Read {
+        let is_live = self.is_live();
+        let Some(stream) = self.stream_mut(call) else { return Read::Failed(Failure::Closed) };
+        match stream.inbox.pop_front() {
+            Some(Inbound::Gap(missed)) => Read::Gap(missed),
+            Some(Inbound::Item { codec, buffer, reserved }) => {
+                let taken = cost(buffer.len());
+                self.state.assembly_granted.give_back(reserved);
+                if is_live {
+                    self.take_item(now, call, taken);
+                }
+                Read::Item(codec, buffer)
+            }
+            None => self.read_end(call),
+        }
+    }
+
+    fn read_end(&mut self, call: CallId) -> Read {
+        match call.origin {
+            Origin::Local => {
+                let Some(own) = self.own.get_mut(call) else { return Read::Failed(Failure::Closed) };
+                if !matches!(own.stage, Stage::Over(_)) {
+                    if let Some(stream) = &mut own.stream {
+                        stream.wants_read = true;
+                    }
+                    return Read::Pending;
+                }
+                let Some(mut own) = self.own.remove(call) else { return Read::Failed(Failure::Closed) };
+                if let Some(stream) = &mut own.stream {
+                    self.drop_stream(stream);
+                }
+                match own.stage {
+                    Stage::Over(Err(failure)) => Read::Failed(failure),
+                    _ => Read::End,
+                }
+            }
+            Origin::Remote => {
+                let Some(incoming) = self.incoming.get_mut(call) else {
+                    return Read::Failed(Failure::Closed);
+                };
+                let runs = matches!(incoming.handling, Handling::Running);
+                match &mut incoming.stream {
+                    _ if !runs => Read::Failed(Failure::Closed),
+                    Some(stream) if stream.received_end => Read::End,
+                    Some(stream) => {
+                        stream.wants_read = true;
+                        Read::Pending
+                    }
+                    None => Read::End,
+                }
+            }
+        }
+    }
+
+    /// Books an item that was read, and tells its writer when that is due.
+    fn take_item(&mut self, now: Instant, call: CallId, taken: u64) {
+        let is_open = match call.origin {
+            Origin::Local => self
+                .own
+                .get(call)
+                .is_some_and(|own| own.kind != MethodKind::Watch && !matches!(own.stage, Stage::Over(_))),
+            Origin::Remote => true,
+        };
+        if !is_open {
+            return;
+        }
+        let extra = self.state.extra_window;
+        let limits = self.config.limits.clone();
+        let Some(stream) = self.stream_mut(call) else { return };
+        stream.receive.take(taken);
+        let more = stream.receive.grow(&limits, extra);
+        let is_due = stream.receive.is_due();
+        let is_listed = std::mem::replace(&mut stream.is_taken_listed, true);
+        self.state.extra_window += more;
+        if !is_listed {
+            self.state.taken.push(call);
+        }
+        let due = if is_due { now } else { now + TAKEN_DELAY };
+        self.state.taken_due = earlier(self.state.taken_due, Some(due));
+    }
+
+    /// An item came for a call that wants items.
+    pub(super) fn receive_item(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        wire: (Origin, u32),
+        codec: Codec,
+        payload: Payload,
+    ) {
+        let len = match &payload {
+            Payload::Whole(bytes) => bytes.len(),
+            Payload::Chunked { len, .. } => usize::try_from(*len).unwrap_or(usize::MAX / 2),
+        };
+        let Some(stream) = self.stream_mut(call) else { return };
+        if stream.receive.receive(cost(len)).is_err() {
+            return self.close(now, CloseCode::MALFORMED, "more items than allowed");
+        }
+        match payload {
+            Payload::Whole(bytes) => self.deliver_item(call, codec, Buffer::Small(bytes)),
+            Payload::Chunked { transfer, len } => {
+                self.begin_assembly(now, wire, transfer, len, Purpose::Item(call, codec));
+            }
+        }
+    }
+
+    pub(super) fn deliver_item(&mut self, call: CallId, codec: Codec, buffer: Buffer) {
+        let reserved = reserved_by(&buffer);
+        match self.stream_mut(call) {
+            Some(stream) => stream.inbox.push_back(Inbound::Item { codec, buffer, reserved }),
+            None => self.state.assembly_granted.give_back(reserved),
+        }
+        self.notify_reader(call);
+    }
+
+    pub(super) fn receive_gap(&mut self, call: CallId, missed: u64) {
+        if let Some(stream) = self.stream_mut(call) {
+            stream.push_gap(missed);
+        }
+        self.notify_reader(call);
+    }
+
+    /// The other end took items of this one.
+    pub(super) fn handle_item_credit(&mut self, now: Instant, call: CallRef, taken: u64, total: u64) {
+        let call = match call.opener {
+            Opener::Reader => match self.state.wire.get(call.id) {
+                WireId::Call(call) => Some(call),
+                _ => None,
+            },
+            Opener::Writer => self.incoming.at(call.id),
+        };
+        // Credit is no news about a call that is over.
+        let Some(call) = call else { return };
+        let Some(stream) = self.stream_mut(call) else {
+            return self.close(now, CloseCode::MALFORMED, "item credit for a call without items");
+        };
+        if stream.send.raise(taken, total).is_err() {
+            return self.close(now, CloseCode::MALFORMED, "credit for items that were never sent");
+        }
+        self.give_turn(call);
+        self.update_writable(call);
+    }
+
+    /// Tells the application that capacity came back.
+    pub(super) fn update_writable(&mut self, call: CallId) {
+        let is_writable = self.capacity(call).is_some();
+        let Some(stream) = self.stream_mut(call) else { return };
+        let was_writable = std::mem::replace(&mut stream.writable, is_writable);
+        if is_writable && !was_writable {
+            self.events.push_back(Event::Writable { call });
+        }
+    }
+
+    /// Tells a reader that found nothing that there is something.
+    pub(super) fn notify_reader(&mut self, call: CallId) {
+        if let Some(stream) = self.stream_mut(call)
+            && std::mem::take(&mut stream.wants_read)
+        {
+            self.events.push_back(Event::Readable { call });
+        }
+    }
+
+    /// Gives back what a stream that goes holds.
+    pub(super) fn drop_stream(&mut self, stream: &mut Stream) {
+        let reserved = stream.clear_inbox();
+        self.state.assembly_granted.give_back(reserved);
+        self.state.extra_window =
+            self.state.extra_window.saturating_sub(stream.receive.extra(&self.config.limits));
+    }
+}

@@ -1,0 +1,532 @@
+//! Messages out: control first, then data in the order it came, and one chunk of a large payload beside it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::callee::{Acceptance, Answer, Handling};
+use super::caller::{Class, Stage, WireId, too_large};
+use super::closing::Phase;
+use super::notify::Outgoing;
+use super::payloads::{WHOLE, Writing};
+use super::services::declaration;
+use super::stream::{Outbound, cost};
+use super::types::{CallId, Failure, Origin, WireFailure};
+use crate::Instant;
+use crate::codec::Codec;
+use crate::envelope::{
+    CallOpen, CallRef, Chunk, Control, Credit, Encoder, Envelope, Opener, Payload, Refusal, Sequenced,
+    WatchValue, WireError,
+};
+use crate::schema::MethodKind;
+use crate::status::{CloseCode, Code, Delivery, Status};
+
+/// A piece of a large payload beside other traffic.
+const CHUNK: usize = 32 * 1024;
+/// What one envelope may add to a message that is nearly full.
+const ONE_MORE: usize = WHOLE + 16 * 1024;
+
+/// A place in the queue of data.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Whatever is next of this call, of either end.
+    Call(CallId),
+    /// The cancel of the call with this id on the wire.
+    Cancel(u32),
+    Notify(Box<Outgoing>),
+    Declare(u16),
+    Data(Box<Sequenced>),
+}
+
+/// Data to be written, first come first served.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    turns: VecDeque<Turn>,
+    /// Places that belong to nobody any more.
+    forgotten: usize,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, turn: Turn) {
+        self.turns.push_back(turn);
+    }
+
+    /// Places that will be used.
+    pub(super) fn len(&self) -> usize {
+        self.turns.len().saturating_sub(self.forgotten)
+    }
+
+    /// A call went whose place is still here.
+    pub(super) fn forget_one(&mut self) {
+        self.forgotten += 1;
+    }
+
+    fn is_mostly_forgotten(&self) -> bool {
+        self.forgotten > 1024 && self.forgotten > self.turns.len() / 2
+    }
+}
+
+impl Session {
+    /// The next whole message to hand to the socket, made of all that is ready.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new(&mut out);
+        match &self.link.phase {
+            Phase::Live => {
+                if self.state.queue.turns.is_empty() && self.state.transfers.len() == 0 {
+                    self.write_control(now, &mut encoder);
+                } else {
+                    self.write_control(now, &mut encoder);
+                    self.write_data(now, &mut encoder);
+                }
+                self.write_late_control(now, &mut encoder);
+            }
+            Phase::HelloDue => self.write_hello(&mut encoder),
+            Phase::Closing { .. } => self.write_closing(&mut encoder),
+            Phase::Idle | Phase::Waiting | Phase::Greeted(_) | Phase::Closed => {}
+        }
+        if out.is_empty() {
+            return None;
+        }
+        self.state.sent.finish_message(now, out.len());
+        self.counted.messages_out += 1;
+        Some(Bytes::from(out))
+    }
+
+    /// Control that does not depend on the data of this message.
+    fn write_control(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        self.write_welcome(encoder);
+        if let Some(nonce) = self.link.pong.take() {
+            let ack = self.state.received.restate();
+            encoder.push(&Envelope::Control(Control::Pong { nonce, ack, once_tick: 0 }));
+        }
+        if std::mem::take(&mut self.link.auth_answer_due) {
+            let reason = "credentials can't be renewed on a living link".to_owned();
+            let refusal = Some(Refusal { code: CloseCode::BAD_CREDENTIALS, reason });
+            encoder.push(&Envelope::Control(Control::AuthAnswer { refusal }));
+        }
+        let has_company = !encoder.is_empty() || !self.state.queue.turns.is_empty();
+        if !self.state.taken.is_empty() && (has_company || self.state.taken_due.is_some_and(|due| due <= now))
+        {
+            self.write_taken(encoder);
+        }
+    }
+
+    /// Control that data of this message may have made due.
+    fn write_late_control(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        for class in [Class::Call, Class::Stream] {
+            if let Some(total) = self.state.granted[class as usize].announce() {
+                let credit = match class {
+                    Class::Call => Credit::Calls { total },
+                    Class::Stream => Credit::Streams { total },
+                };
+                encoder.push(&Envelope::Control(Control::Credit(credit)));
+            }
+        }
+        if let Some(total) = self.state.assembly_granted.announce() {
+            encoder.push(&Envelope::Control(Control::Credit(Credit::Assembly { total })));
+        }
+        let is_due = self.state.received.due().is_some_and(|due| due <= now);
+        if (is_due || !encoder.is_empty())
+            && let Some(ack) = self.state.received.take()
+        {
+            encoder.push(&Envelope::Control(Control::Ack(ack)));
+        }
+    }
+
+    fn write_taken(&mut self, encoder: &mut Encoder<'_>) {
+        self.state.taken_due = None;
+        for call in std::mem::take(&mut self.state.taken) {
+            let reference = match call.origin {
+                Origin::Remote => CallRef { id: call.id, opener: Opener::Reader },
+                Origin::Local => match self.own.get(call).and_then(|own| own.wire()) {
+                    Some(id) => CallRef { id, opener: Opener::Writer },
+                    None => continue,
+                },
+            };
+            let Some(stream) = self.stream_mut(call) else { continue };
+            stream.is_taken_listed = false;
+            if stream.receive.has_news() {
+                let (taken, total) = stream.receive.announce();
+                let credit = Credit::Items { call: reference, taken, total };
+                encoder.push(&Envelope::Control(Control::Credit(credit)));
+            }
+        }
+    }
+
+    fn write_data(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        let limits = &self.config.limits;
+        let (max_bytes, max_envelopes) = (limits.replay_bytes, limits.replay_envelopes);
+        let peer_message = usize::try_from(self.state.peer.message).unwrap_or(usize::MAX);
+        let budget = limits.message_out.min(peer_message.saturating_sub(ONE_MORE));
+        let start = encoder.len();
+        // A large payload gets its chunk in every message, however much else there is.
+        let small = if self.state.transfers.len() > 0 { budget / 2 } else { budget };
+        while encoder.len() < small && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes) {
+            let Some(turn) = self.state.queue.turns.pop_front() else { break };
+            self.write_turn(now, turn, encoder);
+        }
+        if self.state.queue.is_mostly_forgotten() {
+            self.tidy_queue();
+        }
+        let chunk = if encoder.len() == start { budget } else { CHUNK.min(budget / 2) };
+        if self.state.transfers.len() > 0 && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes)
+        {
+            self.write_chunk(chunk.max(1), encoder);
+        }
+    }
+
+    fn write_chunk(&mut self, max: usize, encoder: &mut Encoder<'_>) {
+        let limits = &self.config.limits;
+        let unsequenced =
+            self.link.unsequenced.has_room(1, max, limits.unsequenced_envelopes, limits.unsequenced_bytes);
+        let Some(piece) = self.state.transfers.next_piece(max, unsequenced) else { return };
+        let len = piece.bytes.len();
+        let chunk = Chunk { transfer: piece.transfer, bytes: piece.bytes };
+        if piece.unsequenced {
+            self.write_unsequenced(encoder, len, &Envelope::WatchChunk(chunk));
+        } else {
+            self.write_sequenced(encoder, Sequenced::Chunk(chunk));
+        }
+        if let Some(call) = piece.done {
+            self.finish_payload(call);
+        }
+    }
+
+    /// The last chunk of a call's payload is written.
+    fn finish_payload(&mut self, call: CallId) {
+        match call.origin {
+            Origin::Local => {
+                if let Some(own) = self.own.get_mut(call) {
+                    own.transfer = Writing::Nothing;
+                    if let Stage::Opening { wire, again } = &mut own.stage {
+                        own.stage = Stage::Open { wire: *wire, again: again.take() };
+                    }
+                }
+                self.give_turn(call);
+            }
+            Origin::Remote => {
+                let Some(incoming) = self.incoming.get_mut(call) else { return };
+                incoming.transfer = Writing::Nothing;
+                if matches!(incoming.handling, Handling::Finishing) {
+                    self.finish_incoming(call);
+                } else {
+                    self.give_turn(call);
+                }
+            }
+        }
+        self.grant_large();
+    }
+
+    #[inline]
+    fn write_sequenced(&mut self, encoder: &mut Encoder<'_>, sequenced: Sequenced) {
+        let seq = self.state.sent.next();
+        self.counted.envelopes_out += 1;
+        encoder.push(&Envelope::Sequenced(seq, sequenced));
+    }
+
+    fn write_unsequenced(&mut self, encoder: &mut Encoder<'_>, len: usize, envelope: &Envelope) {
+        self.link.unsequenced.write(len);
+        self.counted.envelopes_out += 1;
+        encoder.push(envelope);
+    }
+
+    #[inline]
+    fn write_turn(&mut self, now: Instant, turn: Turn, encoder: &mut Encoder<'_>) {
+        match turn {
+            Turn::Call(call) => {
+                let had_turn = match call.origin {
+                    Origin::Local => {
+                        self.own.get_mut(call).is_some_and(|own| std::mem::take(&mut own.has_turn))
+                    }
+                    Origin::Remote => self
+                        .incoming
+                        .get_mut(call)
+                        .is_some_and(|incoming| std::mem::take(&mut incoming.has_turn)),
+                };
+                if !had_turn {
+                    self.state.queue.forgotten = self.state.queue.forgotten.saturating_sub(1);
+                    return;
+                }
+                match call.origin {
+                    Origin::Local => self.write_own(now, call, encoder),
+                    Origin::Remote => self.write_incoming(call, encoder),
+                }
+                self.give_turn(call);
+            }
+            Turn::Cancel(wire) => self.write_cancel(wire, encoder),
+            Turn::Notify(notify) => self.write_notify(*notify, encoder),
+            Turn::Declare(number) => {
+                let declaration = declaration(self.services[usize::from(number)]);
+                let service = u32::from(number);
+                self.write_sequenced(encoder, Sequenced::Declare { service, declaration });
+            }
+            Turn::Data(sequenced) => self.write_sequenced(encoder, *sequenced),
+        }
+    }
+
+    fn write_cancel(&mut self, wire: u32, encoder: &mut Encoder<'_>) {
+        let (transfer, next) = match self.state.wire.get(wire) {
+            WireId::Cancelling { transfer } => (transfer, WireId::Cancelled),
+            WireId::Ended { transfer } => (transfer, WireId::Free),
+            WireId::Free | WireId::Call(_) | WireId::Cancelled => return,
+        };
+        self.state.wire.set(wire, next);
+        if transfer.is_some() || matches!(next, WireId::Cancelled) {
+            let call = CallRef { id: wire, opener: Opener::Writer };
+            self.write_sequenced(encoder, Sequenced::Cancel { call });
+        }
+        if let Some(transfer) = transfer {
+            self.state.transfers.release(transfer);
+            self.grant_large();
+        }
+    }
+
+    fn write_own(&mut self, now: Instant, call: CallId, encoder: &mut Encoder<'_>) {
+        let Some(own) = self.own.get_mut(call) else { return };
+        match own.stage {
+            Stage::Queued(_) => self.write_opening(now, call, encoder),
+            Stage::Open { wire, .. } => {
+                let Some((_, codec)) = own.agreed else { return };
+                let reference = CallRef { id: wire, opener: Opener::Writer };
+                self.write_items(call, reference, codec, encoder);
+            }
+            Stage::Waiting(_) | Stage::Opening { .. } | Stage::Over(_) => {}
+        }
+    }
+
+    fn write_opening(&mut self, now: Instant, call: CallId, encoder: &mut Encoder<'_>) {
+        let max = self.state.peer_payload();
+        let bound = u64::from(self.state.peer.calls) + u64::from(self.state.peer.streams);
+        let Some(own) = self.own.get_mut(call) else { return };
+        let Some((method, codec)) = own.agreed else { return };
+        let Stage::Queued(ask) = &mut own.stage else { return };
+        let bytes = match codec {
+            Codec::Rkyv => ask.arguments.rkyv.clone(),
+            Codec::Json => match &ask.encoded {
+                Some(bytes) => bytes.clone(),
+                None => match (ask.arguments.recode)(&ask.arguments.rkyv) {
+                    Ok(json) => ask.encoded.insert(Bytes::from(json)).clone(),
+                    Err(error) => {
+                        let message = format!("the arguments can't become JSON: {error}");
+                        let status = Status::new(Code::InvalidArgument, message);
+                        return self.fail(call, Failure::Status(status));
+                    }
+                },
+            },
+        };
+        if bytes.len() > max {
+            let status = too_large("the arguments", bytes.len(), max);
+            return self.fail(call, Failure::Status(status));
+        }
+        let left = own.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        if left.is_some_and(|left| left.is_zero()) {
+            return self.fail(call, Failure::DeadlineExceeded(Delivery::NotSent));
+        }
+        if !self.has_room(call, bytes.len()) {
+            return;
+        }
+        let Some(wire) = self.state.wire.assign(call, bound) else {
+            // The other end states fewer ids than credit for calls; nothing of ours can repair that.
+            let status = Status::new(Code::ResourceExhausted, "the other end has no place for a call");
+            return self.fail(call, Failure::Status(status));
+        };
+        let payload = self.begin_payload(call, bytes, false);
+        let is_whole = matches!(payload, Payload::Whole(_));
+        let Some(own) = self.own.get_mut(call) else { return };
+        let Stage::Queued(ask) = std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) else { return };
+        // A watch is subscribed again after a lost link.
+        let (metadata, again) = if own.kind == MethodKind::Watch {
+            (ask.metadata.clone(), Some(Box::new(ask)))
+        } else {
+            (ask.metadata, None)
+        };
+        own.stage = if is_whole { Stage::Open { wire, again } } else { Stage::Opening { wire, again } };
+        // Rounded up: a call is never shorter at the callee than its caller meant.
+        let time_left_ms =
+            left.map(|left| u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+        let open = CallOpen {
+            id: wire,
+            service: own.service_number(),
+            method,
+            codec,
+            time_left_ms,
+            depth: own.depth,
+            once: None,
+            metadata,
+            payload,
+        };
+        self.write_sequenced(encoder, Sequenced::Call(open));
+    }
+
+    /// Writes the next of what waits in a stream's outbox. Returns whether there was something.
+    fn write_items(
+        &mut self,
+        call: CallId,
+        reference: CallRef,
+        codec: Codec,
+        encoder: &mut Encoder<'_>,
+    ) -> bool {
+        let Some(stream) = self.stream_mut(call) else { return false };
+        let len = match stream.outbox.front() {
+            None => return false,
+            Some(_) if !stream.may_write() => return true,
+            Some(Outbound::Item(bytes)) => bytes.len(),
+            Some(Outbound::Gap(_) | Outbound::End) => 0,
+        };
+        if !self.has_room(call, len) {
+            return true;
+        }
+        let Some(stream) = self.stream_mut(call) else { return false };
+        match stream.outbox.pop_front() {
+            Some(Outbound::Item(bytes)) => {
+                let cost = cost(bytes.len());
+                stream.queued -= cost;
+                stream.send.write(cost);
+                let payload = self.begin_payload(call, bytes, false);
+                self.write_sequenced(encoder, Sequenced::Item { call: reference, codec, payload });
+                self.update_writable(call);
+            }
+            Some(Outbound::Gap(missed)) => {
+                self.write_sequenced(encoder, Sequenced::Gap { call: reference, missed });
+            }
+            Some(Outbound::End) => {
+                self.write_sequenced(encoder, Sequenced::End { call: reference, last: None });
+            }
+            None => {}
+        }
+        true
+    }
+
+    fn write_incoming(&mut self, call: CallId, encoder: &mut Encoder<'_>) {
+        let reference = CallRef { id: call.id, opener: Opener::Reader };
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        if matches!(incoming.transfer, Writing::Chunks(_)) {
+            return;
+        }
+        let codec = incoming.codec;
+        if incoming.acceptance == Acceptance::Due {
+            incoming.acceptance = Acceptance::Done;
+            return self.write_sequenced(encoder, Sequenced::Accepted { call: reference });
+        }
+        if incoming.stream.is_some() && self.write_items(call, reference, codec, encoder) {
+            return;
+        }
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        if matches!(incoming.handling, Handling::Answered(_)) {
+            self.write_terminal(call, reference, codec, encoder);
+        } else {
+            self.write_value(call, reference, codec, encoder);
+        }
+    }
+
+    /// Writes a watch's value as it is now.
+    fn write_value(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
+        let limits = &self.config.limits;
+        let (max_envelopes, max_bytes) = (limits.unsequenced_envelopes, limits.unsequenced_bytes);
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let Some(len) = incoming.stream.as_ref().and_then(|it| it.latest.as_ref()).map(Bytes::len) else {
+            return;
+        };
+        // Of a value that travels in chunks, each chunk asks for itself.
+        let whole = if len <= WHOLE { len } else { 0 };
+        if !self.link.unsequenced.has_room(1, whole, max_envelopes, max_bytes) {
+            incoming.is_parked = true;
+            self.state.parked.push_back(call);
+            return;
+        }
+        if !self.has_room(call, len) {
+            return;
+        }
+        let Some(value) = self.stream_mut(call).and_then(|stream| stream.latest.take()) else { return };
+        let payload = self.begin_payload(call, value, true);
+        let value = WatchValue { call: reference, codec, payload };
+        self.write_unsequenced(encoder, whole, &Envelope::Watch(value));
+    }
+
+    /// There is room again in what is unsequenced.
+    pub(super) fn unpark(&mut self) {
+        for call in std::mem::take(&mut self.state.parked) {
+            if let Some(incoming) = self.incoming.get_mut(call) {
+                incoming.is_parked = false;
+            }
+            self.give_turn(call);
+        }
+    }
+
+    fn write_terminal(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let Handling::Answered(answer) = &incoming.handling else { return };
+        let last = match (&incoming.stream, answer) {
+            (Some(stream), Answer::End) => stream.latest.clone(),
+            _ => None,
+        };
+        let len = match answer {
+            Answer::Response(bytes) | Answer::Failed(WireFailure::Application(bytes)) => bytes.len(),
+            Answer::Failed(WireFailure::Status(_)) => 0,
+            Answer::End => last.as_ref().map_or(0, Bytes::len),
+        };
+        if !self.has_room(call, len) {
+            return;
+        }
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let Handling::Answered(answer) = std::mem::replace(&mut incoming.handling, Handling::Finishing)
+        else {
+            return;
+        };
+        let sequenced = match answer {
+            Answer::Response(bytes) => {
+                let payload = self.begin_payload(call, bytes, false);
+                Sequenced::Response { call: reference, codec, payload }
+            }
+            Answer::Failed(WireFailure::Application(bytes)) => {
+                let payload = self.begin_payload(call, bytes, false);
+                Sequenced::Error { call: reference, error: WireError::Application { codec, payload } }
+            }
+            Answer::Failed(WireFailure::Status(status)) => {
+                let Status { code, message, detail } = status;
+                Sequenced::Error { call: reference, error: WireError::Status { code, message, detail } }
+            }
+            Answer::End => {
+                let last = last.map(|value| (codec, self.begin_payload(call, value, false)));
+                Sequenced::End { call: reference, last }
+            }
+        };
+        self.write_sequenced(encoder, sequenced);
+        if len <= WHOLE {
+            self.finish_incoming(call);
+        }
+    }
+
+    /// Gives a call a place in the queue of data, if it has something to write there.
+    #[inline]
+    pub(super) fn give_turn(&mut self, call: CallId) {
+        let wants = match call.origin {
+            Origin::Local => self.own.get_mut(call).is_some_and(|own| {
+                let wants = own.wants_turn();
+                own.has_turn |= wants;
+                wants
+            }),
+            Origin::Remote => self.incoming.get_mut(call).is_some_and(|incoming| {
+                let wants = incoming.wants_turn();
+                incoming.has_turn |= wants;
+                wants
+            }),
+        };
+        if wants {
+            self.state.queue.push(Turn::Call(call));
+        }
+    }
+
+    /// Clears the queue of places that belong to nobody.
+    fn tidy_queue(&mut self) {
+        let Self { state, own, incoming, .. } = self;
+        state.queue.turns.retain(|turn| match turn {
+            Turn::Call(call) if call.origin == Origin::Local => own.get(*call).is_some_and(|it| it.has_turn),
+            Turn::Call(call) => incoming.get(*call).is_some_and(|it| it.has_turn),
+            _ => true,
+        });
+        state.queue.forgotten = 0;
+    }
+}

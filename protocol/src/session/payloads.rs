@@ -1,0 +1,143 @@
+//! Large payloads going out: room in the other end's assembly window, first come first served.
+
+use bytes::Bytes;
+
+use super::Session;
+use super::types::{CallId, Origin};
+use crate::envelope::Payload;
+
+/// Larger payloads travel in chunks.
+pub(super) const WHOLE: usize = 64 * 1024;
+
+/// Whether a call's next payload has room in the assembly window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Room {
+    /// Nothing was asked.
+    #[default]
+    Unneeded,
+    /// So many bytes are waited for.
+    Waiting(u64),
+    /// So many bytes are set aside.
+    Granted(u64),
+}
+
+/// The large payload of a call that is being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Writing {
+    #[default]
+    Nothing,
+    /// The transfer with this number. What follows it in the same call waits.
+    Chunks(u32),
+    /// It was given up; its number is free once the terminal is written.
+    GivenUp(u32),
+}
+
+impl Writing {
+    pub(super) fn chunks(self) -> Option<u32> {
+        match self {
+            Self::Chunks(transfer) => Some(transfer),
+            Self::Nothing | Self::GivenUp(_) => None,
+        }
+    }
+}
+
+impl Session {
+    fn room_mut(&mut self, call: CallId) -> Option<&mut Room> {
+        match call.origin {
+            Origin::Local => self.own.get_mut(call).map(|own| &mut own.room),
+            Origin::Remote => self.incoming.get_mut(call).map(|incoming| &mut incoming.room),
+        }
+    }
+
+    /// Whether a payload of `len` bytes may begin now. If not, the call gets its turn when it may.
+    pub(super) fn has_room(&mut self, call: CallId, len: usize) -> bool {
+        if len <= WHOLE {
+            return true;
+        }
+        let len = len as u64;
+        let is_first = self.state.large.is_empty();
+        let left = self.state.assembly_opening.left();
+        let is_full = self.state.transfers.is_full();
+        let Some(room) = self.room_mut(call) else { return false };
+        match *room {
+            Room::Granted(_) => return true,
+            Room::Waiting(_) => return false,
+            Room::Unneeded => {}
+        }
+        if is_first && left >= len && !is_full {
+            *room = Room::Granted(len);
+            self.state.assembly_opening.used += len;
+            self.state.transfers.set_aside();
+            return true;
+        }
+        *room = Room::Waiting(len);
+        self.state.large.push_back(call);
+        false
+    }
+
+    /// A payload for which [`has_room`](Self::has_room) was true, as its envelope carries it.
+    pub(super) fn begin_payload(&mut self, call: CallId, bytes: Bytes, unsequenced: bool) -> Payload {
+        if bytes.len() <= WHOLE {
+            return Payload::Whole(bytes);
+        }
+        let len = bytes.len() as u64;
+        let transfer = self.state.transfers.begin(call, bytes, unsequenced);
+        match call.origin {
+            Origin::Local => {
+                if let Some(own) = self.own.get_mut(call) {
+                    own.room = Room::Unneeded;
+                    own.transfer = Writing::Chunks(transfer);
+                }
+            }
+            Origin::Remote => {
+                if let Some(incoming) = self.incoming.get_mut(call) {
+                    incoming.room = Room::Unneeded;
+                    if let Writing::GivenUp(earlier) = incoming.transfer {
+                        // Two at once only where a terminal follows what it gives up; its announcement says so.
+                        self.state.transfers.release(earlier);
+                    }
+                    incoming.transfer = Writing::Chunks(transfer);
+                }
+            }
+        }
+        Payload::Chunked { transfer, len }
+    }
+
+    /// Gives back what was set aside for a payload that won't be written.
+    pub(super) fn return_room(&mut self, room: Room) {
+        match room {
+            Room::Granted(len) => {
+                self.state.assembly_opening.used -= len;
+                self.state.transfers.put_back();
+                self.grant_large();
+            }
+            // Its name in the line is passed over.
+            Room::Waiting(_) => self.grant_large(),
+            Room::Unneeded => {}
+        }
+    }
+
+    /// Hands room to the payloads that wait for it, in order.
+    pub(super) fn grant_large(&mut self) {
+        while let Some(&call) = self.state.large.front() {
+            let left = self.state.assembly_opening.left();
+            let is_full = self.state.transfers.is_full();
+            match self.room_mut(call) {
+                Some(room @ Room::Waiting(_)) => {
+                    let Room::Waiting(len) = *room else { return };
+                    if len > left || is_full {
+                        return;
+                    }
+                    *room = Room::Granted(len);
+                    self.state.assembly_opening.used += len;
+                    self.state.transfers.set_aside();
+                    self.state.large.pop_front();
+                    self.give_turn(call);
+                }
+                _ => {
+                    self.state.large.pop_front();
+                }
+            }
+        }
+    }
+}

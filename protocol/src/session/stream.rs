@@ -1,0 +1,149 @@
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::credit::{ITEM_COST, ReceiveWindow, SendWindow};
+use super::types::Config;
+use crate::codec::{Buffer, Codec};
+use crate::envelope::WireLimits;
+use crate::schema::MethodKind;
+
+/// What a call has beside its opening and its end when items belong to it, at either end.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// Items that came, in order. Of a watch, the newest value alone.
+    pub(super) inbox: VecDeque<Inbound>,
+    pub(super) receive: ReceiveWindow,
+    /// The other end's items are over.
+    pub(super) received_end: bool,
+    /// The application found nothing and waits to be told.
+    pub(super) wants_read: bool,
+    /// In the list of streams whose writer is to be told what was taken.
+    pub(super) is_taken_listed: bool,
+    /// Items to be written, in order.
+    pub(super) outbox: VecDeque<Outbound>,
+    /// What the items in `outbox` cost.
+    pub(super) queued: u64,
+    pub(super) send: SendWindow,
+    /// This end's items are over.
+    pub(super) sent_end: bool,
+    /// What `capacity` last was, so that the application hears of its return.
+    pub(super) writable: bool,
+    /// A watch's value that waits for its place.
+    pub(super) latest: Option<Bytes>,
+}
+
+/// Something that came.
+#[derive(Debug)]
+pub(super) enum Inbound {
+    /// `reserved` bytes of the assembly window are held by it.
+    Item {
+        codec: Codec,
+        buffer: Buffer,
+        reserved: u64,
+    },
+    Gap(u64),
+}
+
+/// Something to be written.
+#[derive(Debug)]
+pub(super) enum Outbound {
+    Item(Bytes),
+    Gap(u64),
+    End,
+}
+
+impl Stream {
+    pub(super) fn new(config: &Config, peer: &WireLimits) -> Box<Self> {
+        Box::new(Self {
+            inbox: VecDeque::new(),
+            receive: ReceiveWindow::new(&config.limits),
+            received_end: false,
+            wants_read: true,
+            is_taken_listed: false,
+            outbox: VecDeque::new(),
+            queued: 0,
+            send: SendWindow::new(peer.stream_window),
+            sent_end: false,
+            writable: false,
+            latest: None,
+        })
+    }
+
+    /// Empties what came and was not read; returns the assembly bytes that it held.
+    pub(super) fn clear_inbox(&mut self) -> u64 {
+        let reserved = self.inbox.iter().map(Inbound::reserved).sum();
+        self.inbox.clear();
+        reserved
+    }
+
+    pub(super) fn clear_outbox(&mut self) {
+        self.outbox.clear();
+        self.queued = 0;
+        self.latest = None;
+    }
+
+    /// Puts a gap behind what came; neighbours become one, so that gaps can't pile up.
+    pub(super) fn push_gap(&mut self, missed: u64) {
+        match self.inbox.back_mut() {
+            Some(Inbound::Gap(earlier)) => *earlier = earlier.saturating_add(missed),
+            _ => self.inbox.push_back(Inbound::Gap(missed)),
+        }
+    }
+
+    /// The session is over: what came can still be read, everything about credit starts anew.
+    pub(super) fn disconnect(&mut self, config: &Config) {
+        for inbound in &mut self.inbox {
+            if let Inbound::Item { reserved, .. } = inbound {
+                *reserved = 0;
+            }
+        }
+        self.outbox.retain(|it| matches!(it, Outbound::End));
+        self.queued = 0;
+        self.writable = false;
+        self.is_taken_listed = false;
+        self.receive = ReceiveWindow::new(&config.limits);
+        self.send = SendWindow::new(0);
+    }
+
+    /// Whether what is next in `outbox` may be written as far as credit goes.
+    pub(super) fn may_write(&self) -> bool {
+        match self.outbox.front() {
+            Some(Outbound::Item(bytes)) => self.send.admits(cost(bytes.len())),
+            Some(Outbound::Gap(_) | Outbound::End) => true,
+            None => false,
+        }
+    }
+}
+
+impl Inbound {
+    pub(super) fn reserved(&self) -> u64 {
+        match self {
+            Self::Item { reserved, .. } => *reserved,
+            Self::Gap(_) => 0,
+        }
+    }
+}
+
+/// What an item of `len` bytes costs of a stream's window.
+pub(super) fn cost(len: usize) -> u64 {
+    len as u64 + ITEM_COST
+}
+
+/// What each kind of call is made of.
+impl MethodKind {
+    /// Items travel to the callee.
+    pub(super) fn has_upload(self) -> bool {
+        matches!(self, Self::ClientStream | Self::Bidirectional)
+    }
+
+    /// Items travel to the caller, under credit.
+    pub(super) fn has_items(self) -> bool {
+        matches!(self, Self::ServerStream | Self::Bidirectional)
+    }
+
+    /// The caller reads values until an end, instead of waiting for one response.
+    pub(super) fn is_stream(self) -> bool {
+        self.has_items() || self == Self::Watch
+    }
+}

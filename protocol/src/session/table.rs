@@ -1,0 +1,131 @@
+use super::types::{CallId, Origin};
+
+/// A table by small numbers whose places tell their successive owners apart.
+#[derive(Debug)]
+pub(super) struct Table<T> {
+    places: Vec<Place<T>>,
+    /// Free places of a table that chooses its own numbers.
+    free: Vec<u32>,
+    len: usize,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+struct Place<T> {
+    generation: u32,
+    value: Option<T>,
+}
+
+impl<T> Table<T> {
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { places: Vec::new(), free: Vec::new(), len: 0, origin }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts `value` in a place of the table's choice.
+    pub(super) fn insert(&mut self, value: T) -> CallId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: 0, value: None });
+            (self.places.len() - 1) as u32
+        });
+        self.put(id, value)
+    }
+
+    /// Puts `value` in place `id`, which is free. The caller bounds `id`.
+    pub(super) fn insert_at(&mut self, id: u32, value: T) -> CallId {
+        while self.places.len() <= id as usize {
+            self.places.push(Place { generation: 0, value: None });
+        }
+        self.put(id, value)
+    }
+
+    fn put(&mut self, id: u32, value: T) -> CallId {
+        let place = &mut self.places[id as usize];
+        debug_assert!(place.value.is_none());
+        place.value = Some(value);
+        self.len += 1;
+        CallId { id, generation: place.generation, origin: self.origin }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, call: CallId) -> Option<&T> {
+        let place = self.places.get(call.id as usize)?;
+        if place.generation == call.generation { place.value.as_ref() } else { None }
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut T> {
+        let place = self.places.get_mut(call.id as usize)?;
+        if place.generation == call.generation { place.value.as_mut() } else { None }
+    }
+
+    /// The call that has place `id` now.
+    #[inline]
+    pub(super) fn at(&self, id: u32) -> Option<CallId> {
+        let place = self.places.get(id as usize)?;
+        place.value.as_ref().map(|_| CallId { id, generation: place.generation, origin: self.origin })
+    }
+
+    /// Takes a call out and frees its place.
+    pub(super) fn remove(&mut self, call: CallId) -> Option<T> {
+        let place = self.places.get_mut(call.id as usize)?;
+        if place.generation != call.generation {
+            return None;
+        }
+        let value = place.value.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.len -= 1;
+        if self.origin == Origin::Local {
+            self.free.push(call.id);
+        }
+        Some(value)
+    }
+
+    /// Every call in the table, by place.
+    pub(super) fn ids(&self) -> impl Iterator<Item = CallId> + '_ {
+        let origin = self.origin;
+        let places = self.places.iter().enumerate().filter(|(_, place)| place.value.is_some());
+        places.map(move |(id, place)| CallId { id: id as u32, generation: place.generation, origin })
+    }
+
+    /// Every call and its value, by place.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &T)> {
+        let origin = self.origin;
+        self.places.iter().enumerate().filter_map(move |(id, place)| {
+            let call = CallId { id: id as u32, generation: place.generation, origin };
+            place.value.as_ref().map(|value| (call, value))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_used_again_under_another_name() {
+        let mut table = Table::new(Origin::Local);
+        let first = table.insert("first");
+        assert_eq!(table.remove(first), Some("first"));
+        let second = table.insert("second");
+        assert_eq!(second.id, first.id);
+        assert_ne!(second, first);
+        assert_eq!(table.get(first), None);
+        assert_eq!(table.remove(first), None);
+        assert_eq!(table.get(second), Some(&"second"));
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn a_peers_numbers_may_leave_holes() {
+        let mut table = Table::new(Origin::Remote);
+        let fifth = table.insert_at(5, 'a');
+        assert_eq!(table.at(5), Some(fifth));
+        assert_eq!(table.at(4), None);
+        assert_eq!(table.at(6), None);
+        assert_eq!(table.ids().collect::<Vec<_>>(), [fifth]);
+    }
+}
