@@ -1,0 +1,83 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bowline_rpc::{Reply, StreamEnd};
+use tracing::Span;
+
+pin_project_lite::pin_project! {
+    /// The future of [`Trace`](super::Trace).
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TraceFuture<F> {
+        // Before the span: what the call drops belongs to it.
+        #[pin]
+        inner: F,
+        record: Option<Record>,
+    }
+}
+
+impl<F> TraceFuture<F> {
+    pub(super) fn new(inner: F, span: Span) -> Self {
+        Self { inner, record: Some(Record { span, ended: false }) }
+    }
+}
+
+impl<F, E> Future for TraceFuture<F>
+where
+    F: Future<Output = Result<Reply, E>>,
+{
+    type Output = Result<Reply, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = match this.record {
+            Some(record) => record.span.in_scope(|| this.inner.poll(cx)),
+            None => this.inner.poll(cx),
+        };
+        let result = ready!(result);
+        let Some(record) = this.record.take() else { return Poll::Ready(result) };
+        Poll::Ready(match result {
+            Ok(reply) => Ok(record.follow(reply)),
+            Err(error) => {
+                record.end(Some("_OTHER"));
+                Err(error)
+            }
+        })
+    }
+}
+
+/// The span of a call until its end is on record.
+#[derive(Debug)]
+struct Record {
+    span: Span,
+    ended: bool,
+}
+
+impl Record {
+    fn follow(self, reply: Reply) -> Reply {
+        let span = self.span.clone();
+        reply.instrument(span).on_end(move |end| match end {
+            StreamEnd::Over => self.end(None),
+            StreamEnd::Application => self.end(Some("application")),
+            StreamEnd::Status(status) => self.end(Some(status.code.as_str())),
+            // On record as the record is dropped.
+            _ => {}
+        })
+    }
+
+    fn end(mut self, error: Option<&'static str>) {
+        self.ended = true;
+        if let Some(error) = error {
+            self.span.record("error.type", error);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.span.record("error.type", "cancelled");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bowline_protocol::limits::{Limits, Timing};
+use bowline_rpc::{BoxError, Call, Reply, Router};
+use tower_layer::{Identity as NoLayer, Layer, Stack};
+use tower_service::Service;
+
+use crate::identify::{Identifier, Identify};
+use crate::server::{Server, Settings};
+use crate::session::Stacked;
+use crate::upgrade::{Origin, Origins};
+
+/// Sessions that a server has at one time unless it is told otherwise. Source: our choice; an idle session costs
+/// some tens of KiB, so that this many stay below 1 GiB.
+const SESSIONS: usize = 20_000;
+
+/// Builds a [`Server`]: services, layers, who may connect, limits.
+///
+/// `L` is the stack of layers added so far; a program never writes it.
+pub struct ServerBuilder<L = NoLayer> {
+    router: Router,
+    layers: L,
+    identifier: Identifier,
+    origins: Origins,
+    limits: Limits,
+    timing: Timing,
+    sessions: usize,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            router: Router::new(),
+            layers: NoLayer::new(),
+            identifier: Identifier::default(),
+            origins: Origins::default(),
+            limits: Limits::default(),
+            timing: Timing::default(),
+            sessions: SESSIONS,
+        }
+    }
+}
+
+impl<L> ServerBuilder<L> {
+    /// Serves `service`, such as a `ChatServer::new(..)` made by `#[bowline::rpc]`, beside those added before.
+    ///
+    /// One connection carries calls to all services. Where two have one name, the one added last is served.
+    #[must_use]
+    pub fn service(mut self, service: impl bowline_rpc::Service) -> Self {
+        self.router = self.router.add(service);
+        self
+    }
+
+    /// Wraps every call in `layer`; the layer added first sees a call first.
+    ///
+    /// The stack of layers is instantiated once for each session, so `ConcurrencyLimitLayer::new(10)` means ten
+    /// calls per session, and tower's `GlobalConcurrencyLimitLayer` ten for the whole server. A layer's
+    /// `poll_ready` is asked only with a call in hand. For a stream a layer's future ends when the stream is
+    /// accepted. Errors become a status as
+    /// [`status_from_error`](bowline_middleware::status_from_error) says.
+    #[must_use]
+    pub fn layer<T>(self, layer: T) -> ServerBuilder<Stack<T, L>> {
+        let Self { router, layers, identifier, origins, limits, timing, sessions } = self;
+        // `Stack`'s outer layer is the second one: what was added before stays outside.
+        let layers = Stack::new(layer, layers);
+        ServerBuilder { router, layers, identifier, origins, limits, timing, sessions }
+    }
+
+    /// Tells from the request's parts who is calling: at the upgrade of a connection, and for
+    /// [`Server::channel_for`] alike.
+    ///
+    /// The type of what the function returns is the application's own; handlers get it from `Context::identity`.
+    /// The function may take up to 10 s. A refusal
+    /// closes the link with the code of [`Refused`](crate::Refused) and its sentence. Without this, callers are
+    /// anonymous.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bowline_server::{Refused, Server};
+    /// use http::request::Parts;
+    ///
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// async fn by_header(parts: &Parts) -> Result<User, Refused> {
+    ///     let name = parts.headers.get("x-user").and_then(|name| name.to_str().ok());
+    ///     name.map(|name| User(name.to_owned())).ok_or_else(|| Refused::unauthenticated("log in first"))
+    /// }
+    ///
+    /// let server = Server::builder().identify(by_header).build();
+    /// # let _ = server;
+    /// ```
+    #[must_use]
+    pub fn identify<F, I>(mut self, function: F) -> Self
+    where
+        F: for<'a> Identify<'a, I> + 'static,
+        I: Clone + Send + Sync + 'static,
+    {
+        self.identifier = Identifier::new(function);
+        self
+    }
+
+    /// Lets pages of `origin` connect. The first one named replaces the default, which is the server's own host.
+    ///
+    /// Browsers state the origin of the page in every upgrade, and a strange page would otherwise use the cookies
+    /// of whoever looks at it. Compared are scheme, host and port, exactly; `null` is refused always. A program that
+    /// is no browser states no origin and is let in. By default the page's host and port must be those of the
+    /// request's `Host` header; its scheme can't be compared then, because a proxy may end TLS: name the origin
+    /// where that matters.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: Origin) -> Self {
+        match &mut self.origins {
+            Origins::Listed(origins) => origins.push(origin),
+            origins => *origins = Origins::Listed(vec![origin]),
+        }
+        self
+    }
+
+    /// Lets pages of every origin connect. Only for servers that know nobody by cookie or network address.
+    #[must_use]
+    pub fn any_origin(mut self) -> Self {
+        self.origins = Origins::Any;
+        self
+    }
+
+    /// What each session accepts and holds; see [`Limits`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How long things take in each session; see [`Timing`].
+    #[must_use]
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// How many sessions there may be at one time: 20,000. A further upgrade is answered 503, and clients try
+    /// again; channels in process are counted and not refused.
+    #[must_use]
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// The server, ready to be mounted.
+    pub fn build(self) -> Server
+    where
+        L: Layer<Router> + Send + Sync + 'static,
+        L::Service: Service<Call, Response = Reply> + Send + 'static,
+        <L::Service as Service<Call>>::Error: Into<BoxError> + 'static,
+        <L::Service as Service<Call>>::Future: Send + 'static,
+    {
+        let Self { router, layers, identifier, origins, limits, timing, sessions } = self;
+        if matches!(origins, Origins::Any) {
+            tracing::warn!("the origin check is switched off: pages of every origin may connect");
+        }
+        let services = router.descriptors();
+        let stacked = Arc::new(Stacked { layers, router });
+        Server::new(Settings { services, identifier, origins, limits, timing }, stacked, sessions)
+    }
+}
+
+impl<L> fmt::Debug for ServerBuilder<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder")
+            .field(
+                "services",
+                &self.router.descriptors().iter().map(|service| service.name).collect::<Vec<_>>(),
+            )
+            .field("origins", &self.origins)
+            .field("sessions", &self.sessions)
+            .finish_non_exhaustive()
+    }
+}
