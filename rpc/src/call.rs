@@ -1,0 +1,162 @@
+use std::fmt;
+
+use bowline_protocol::codec::{Arguments, Buffer, Codec};
+use bowline_protocol::schema::{MethodDescriptor, MethodKind, ServiceDescriptor};
+use bowline_runtime::Instant;
+
+use crate::Metadata;
+use crate::context::Incoming;
+use crate::stream::Upload;
+
+/// One call on its way to its handler: what tower layers see, at the caller and at the callee alike.
+///
+/// Arguments stay encoded. What a layer changes in [`metadata_mut`](Self::metadata_mut) or
+/// [`set_deadline`](Self::set_deadline) travels when it runs at the caller, and reaches the handler's
+/// [`Context`](crate::Context) when it runs at the callee.
+pub struct Call {
+    pub(crate) service: &'static ServiceDescriptor,
+    pub(crate) method: usize,
+    pub(crate) content: Content,
+    pub(crate) metadata: Metadata,
+    pub(crate) extensions: http::Extensions,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) depth: u8,
+}
+
+/// What the two ends hold.
+pub(crate) enum Content {
+    /// At the caller: arguments that can still become either codec, and the stream that goes with them.
+    Outgoing { arguments: Arguments, upload: Option<Upload> },
+    /// At the callee: the received payload.
+    Incoming { codec: Codec, buffer: Buffer, incoming: Incoming },
+}
+
+impl Call {
+    /// The service.
+    pub fn service(&self) -> &'static ServiceDescriptor {
+        self.service
+    }
+
+    /// The method.
+    pub fn descriptor(&self) -> &'static MethodDescriptor {
+        &self.service.methods[self.method]
+    }
+
+    /// The method's place in the service.
+    pub fn method_index(&self) -> usize {
+        self.method
+    }
+
+    /// The name of the trait.
+    pub fn service_name(&self) -> &'static str {
+        self.service.name
+    }
+
+    /// The name of the method.
+    pub fn method_name(&self) -> &'static str {
+        self.descriptor().name
+    }
+
+    /// What kind of call it is.
+    pub fn kind(&self) -> MethodKind {
+        self.descriptor().kind
+    }
+
+    /// Names and values beside the arguments.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The same, to change.
+    pub fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
+    }
+
+    /// Values that layers hang on this one call; empty at first. They don't travel.
+    pub fn extensions(&self) -> &http::Extensions {
+        &self.extensions
+    }
+
+    /// The same, to change.
+    pub fn extensions_mut(&mut self) -> &mut http::Extensions {
+        &mut self.extensions
+    }
+
+    /// When the call is given up; for a stream, unless it was accepted by then.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Sets when the call is given up.
+    ///
+    /// At the caller this is what travels. At the callee it is only what the handler reads: the session stops the
+    /// handler by the deadline that came in.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    /// How many handlers of this session deep the call was made; 0 outside of one.
+    pub fn depth(&self) -> u8 {
+        self.depth
+    }
+
+    /// The length of the encoded arguments in bytes.
+    pub fn payload_len(&self) -> usize {
+        match &self.content {
+            Content::Outgoing { arguments, .. } => arguments.rkyv.len(),
+            Content::Incoming { buffer, .. } => buffer.len(),
+        }
+    }
+
+    /// How the arguments are encoded; `None` at the caller, where that is not settled yet.
+    pub fn codec(&self) -> Option<Codec> {
+        match &self.content {
+            Content::Outgoing { .. } => None,
+            Content::Incoming { codec, .. } => Some(*codec),
+        }
+    }
+
+    /// Returns what the session knows of type `T`, such as the identity of the caller; `None` at the caller.
+    pub fn session<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        match &self.content {
+            Content::Outgoing { .. } => None,
+            Content::Incoming { incoming, .. } => incoming.session.extensions.get(),
+        }
+    }
+
+    /// The session's id, which logs may show; `None` at the caller.
+    pub fn session_id(&self) -> Option<u128> {
+        match &self.content {
+            Content::Outgoing { .. } => None,
+            Content::Incoming { incoming, .. } => Some(incoming.session_id()),
+        }
+    }
+
+    /// Makes the same call again, for a layer that retries; `None` at the callee and for a call with an upload.
+    ///
+    /// Extensions are cloned with it.
+    pub fn try_clone(&self) -> Option<Self> {
+        let Content::Outgoing { arguments, upload: None } = &self.content else { return None };
+        Some(Self {
+            service: self.service,
+            method: self.method,
+            content: Content::Outgoing { arguments: arguments.clone(), upload: None },
+            metadata: self.metadata.clone(),
+            extensions: self.extensions.clone(),
+            deadline: self.deadline,
+            depth: self.depth,
+        })
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("service", &self.service.name)
+            .field("method", &self.method_name())
+            .field("metadata", &self.metadata)
+            .field("deadline", &self.deadline)
+            .field("depth", &self.depth)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,232 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bowline_protocol::codec::{Buffer, Codec, DecodePayloadError, Output, Payload, View, ViewPayload};
+use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
+use futures_core::Stream;
+
+use super::CallKey;
+use super::exchange::Exchange;
+use super::prepared::Prepared;
+use crate::reply::Outcome;
+use crate::stream::{Item, Upload};
+use crate::{CallError, Channel, Reply, error};
+
+/// A unary call or client stream; `R` is what the trait's method returns.
+///
+/// Nothing is sent before the first poll; the deadline counts from there. Dropping it withdraws the call, and the
+/// handler is dropped at the other end. It is `'static`, `Send` and `Unpin`: spawn it, join it, select on it by `&mut`.
+///
+/// # Errors
+///
+/// [`CallError`]; the method's own error is [`CallError::Application`].
+#[must_use = "a call does nothing until it is awaited"]
+pub struct CallFuture<R: Output> {
+    core: Core,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<R: Output> CallFuture<R> {
+    /// Describes a unary call. Generated code calls this.
+    pub fn new<A: Payload>(
+        channel: &Channel,
+        service: &'static ServiceDescriptor,
+        method: usize,
+        arguments: &A,
+    ) -> Self {
+        Self {
+            core: Core::new(Prepared::new(channel, service, method, arguments, None)),
+            result: PhantomData,
+        }
+    }
+
+    /// Describes a client stream. Generated code calls this.
+    pub fn with_upload<A: Payload, S>(
+        channel: &Channel,
+        service: &'static ServiceDescriptor,
+        method: usize,
+        arguments: &A,
+        upload: S,
+    ) -> Self
+    where
+        S: Stream + Send + 'static,
+        S::Item: Item,
+    {
+        let upload = Some(Upload::new(upload));
+        Self {
+            core: Core::new(Prepared::new(channel, service, method, arguments, upload)),
+            result: PhantomData,
+        }
+    }
+
+    /// Gives the call `timeout` from its first poll on. The method's attribute or the session's default is replaced.
+    pub fn deadline(mut self, timeout: Duration) -> Self {
+        self.core.edit(|prepared| prepared.deadline(timeout));
+        self
+    }
+
+    /// Lets the call take as long as it takes.
+    pub fn no_deadline(mut self) -> Self {
+        self.core.edit(Prepared::no_deadline);
+        self
+    }
+
+    /// Sends `value` under `name` beside the arguments.
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.core.edit(|prepared| prepared.metadata(name.into(), value.into()));
+        self
+    }
+
+    /// Leaves the answer where it arrived and reads it in place.
+    pub fn view(self) -> ViewFuture<R>
+    where
+        R::Ok: ViewPayload,
+    {
+        ViewFuture { core: self.core, decode: View::decode, result: PhantomData }
+    }
+
+    /// What the call asks, for a cache.
+    pub fn key(&self) -> CallKey {
+        self.core.key.clone()
+    }
+}
+
+impl<R: Output> Future for CallFuture<R> {
+    type Output = Result<R::Ok, CallError<R::Err>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.core.poll(cx, |codec, buffer| R::Ok::decode(codec, &buffer))
+    }
+}
+
+impl<R: Output> fmt::Debug for CallFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.debug(f, "CallFuture")
+    }
+}
+
+/// A call whose answer is read in place; from [`CallFuture::view`].
+///
+/// # Errors
+///
+/// As [`CallFuture`].
+#[must_use = "a call does nothing until it is awaited"]
+pub struct ViewFuture<R: Output>
+where
+    R::Ok: ViewPayload,
+{
+    core: Core,
+    decode: fn(Codec, Buffer) -> Result<View<R::Ok>, DecodePayloadError>,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<R: Output> ViewFuture<R>
+where
+    R::Ok: ViewPayload,
+{
+    /// As [`CallFuture::deadline`].
+    pub fn deadline(mut self, timeout: Duration) -> Self {
+        self.core.edit(|prepared| prepared.deadline(timeout));
+        self
+    }
+
+    /// As [`CallFuture::no_deadline`].
+    pub fn no_deadline(mut self) -> Self {
+        self.core.edit(Prepared::no_deadline);
+        self
+    }
+
+    /// As [`CallFuture::metadata`].
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.core.edit(|prepared| prepared.metadata(name.into(), value.into()));
+        self
+    }
+}
+
+impl<R: Output> Future for ViewFuture<R>
+where
+    R::Ok: ViewPayload,
+{
+    type Output = Result<View<R::Ok>, CallError<R::Err>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let decode = self.decode;
+        self.core.poll(cx, decode)
+    }
+}
+
+impl<R: Output> fmt::Debug for ViewFuture<R>
+where
+    R::Ok: ViewPayload,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.debug(f, "ViewFuture")
+    }
+}
+
+/// What both futures share.
+struct Core {
+    exchange: Exchange,
+    key: CallKey,
+    method: &'static MethodDescriptor,
+    service: &'static ServiceDescriptor,
+}
+
+impl Core {
+    fn new(prepared: Prepared) -> Self {
+        Self {
+            key: prepared.key(),
+            method: prepared.descriptor(),
+            service: prepared.service(),
+            exchange: Exchange::new(prepared),
+        }
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
+        if let Some(prepared) = self.exchange.prepared() {
+            edit(prepared);
+        }
+    }
+
+    fn poll<T, E: Payload>(
+        &mut self,
+        cx: &mut Context<'_>,
+        decode: impl FnOnce(Codec, Buffer) -> Result<T, DecodePayloadError>,
+    ) -> Poll<Result<T, CallError<E>>> {
+        let reply = std::task::ready!(self.exchange.poll(cx));
+        let name = || error::name(self.service, self.method);
+        Poll::Ready(match reply.0 {
+            Outcome::Value(codec, buffer) => {
+                decode(codec, buffer).map_err(|cause| error::unreadable(codec, "answer", &name(), &cause))
+            }
+            other => Err(failure(Reply(other), &name, E::decode)),
+        })
+    }
+
+    fn debug(&self, f: &mut fmt::Formatter<'_>, future: &str) -> fmt::Result {
+        f.debug_struct(future)
+            .field("service", &self.service.name)
+            .field("method", &self.method.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error in a reply that is not the value it should be.
+pub(super) fn failure<E>(
+    reply: Reply,
+    name: &dyn Fn() -> String,
+    decode: fn(Codec, &Buffer) -> Result<E, DecodePayloadError>,
+) -> CallError<E> {
+    match reply.0 {
+        Outcome::Application(codec, buffer) => match decode(codec, &buffer) {
+            Ok(error) => CallError::Application(error),
+            Err(cause) => error::unreadable(codec, "error", &name(), &cause),
+        },
+        Outcome::Failed(status, ending) => CallError::from_ending(status, ending),
+        // A layer answered with another call's reply.
+        _ => CallError::InvalidResponse(format!("the answer of `{}`", name())),
+    }
+}

@@ -1,0 +1,71 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tower_service::Service;
+
+use super::exchange::Sent;
+use crate::peer::Peer;
+use crate::{Call, Reply};
+
+/// Puts calls on a session: the innermost service of a caller's stack. Always ready; the session itself queues.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    peer: Peer,
+}
+
+impl Endpoint {
+    pub(crate) fn new(peer: Peer) -> Self {
+        Self { peer }
+    }
+}
+
+impl Service<Call> for Endpoint {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = EndpointFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> EndpointFuture {
+        EndpointFuture(State::Prepared(Box::new(call), self.peer.clone()))
+    }
+}
+
+/// The future of an [`Endpoint`]: nothing is sent before its first poll, and dropping it withdraws the call.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct EndpointFuture(State);
+
+enum State {
+    Prepared(Box<Call>, Peer),
+    Sent(Sent),
+    Done,
+}
+
+impl Future for EndpointFuture {
+    type Output = Result<Reply, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let sent = match std::mem::replace(&mut self.0, State::Done) {
+            State::Prepared(call, peer) => Sent::start(&peer, *call, None),
+            State::Sent(sent) => Ok(sent),
+            State::Done => panic!("a call was polled after it had ended"),
+        };
+        match sent.map(|sent| sent.poll(cx)) {
+            Err(reply) | Ok(Ok(reply)) => Poll::Ready(Ok(reply)),
+            Ok(Err(sent)) => {
+                self.0 = State::Sent(sent);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl fmt::Debug for EndpointFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bowline_protocol::schema::{MethodDescriptor, MethodKind, ServiceDescriptor};
+use bowline_protocol::session::Request;
+use bowline_protocol::status::{Code, Status};
+use bowline_runtime::Task;
+
+use super::prepared::Prepared;
+use crate::call::Content;
+use crate::channel::Lease;
+use crate::peer::{Handle, Peer};
+use crate::reply::Outcome;
+use crate::stream::Hooks;
+use crate::{Call, Reply};
+
+/// The caller's side of one call, from its description to its reply. `Unpin`, and `Send` on every target.
+pub(crate) enum Exchange {
+    Prepared(Prepared),
+    /// On the session.
+    Sent(Sent),
+    /// In the caller's layers.
+    Layered(Pin<Box<dyn Future<Output = Reply> + Send>>),
+    Done,
+}
+
+impl Exchange {
+    pub(crate) fn new(prepared: Prepared) -> Self {
+        Self::Prepared(prepared)
+    }
+
+    /// The description, until the first poll.
+    pub(crate) fn prepared(&mut self) -> Option<&mut Prepared> {
+        match self {
+            Self::Prepared(prepared) => Some(prepared),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        loop {
+            match self {
+                Self::Prepared(_) => {
+                    let Self::Prepared(prepared) = std::mem::replace(self, Self::Done) else { continue };
+                    match Self::start(prepared) {
+                        Ok(started) => *self = started,
+                        Err(reply) => return Poll::Ready(reply),
+                    }
+                }
+                Self::Sent(_) => {
+                    let Self::Sent(sent) = std::mem::replace(self, Self::Done) else { continue };
+                    return match sent.poll(cx) {
+                        Ok(reply) => Poll::Ready(reply),
+                        Err(sent) => {
+                            *self = Self::Sent(sent);
+                            Poll::Pending
+                        }
+                    };
+                }
+                Self::Layered(future) => {
+                    let reply = std::task::ready!(future.as_mut().poll(cx));
+                    *self = Self::Done;
+                    return Poll::Ready(reply);
+                }
+                Self::Done => panic!("a call was polled after it had ended"),
+            }
+        }
+    }
+
+    fn start(prepared: Prepared) -> Result<Self, Reply> {
+        let (channel, call) = prepared.into_call()?;
+        let Some(stack) = channel.stack() else {
+            return Sent::start(channel.peer(), call, channel.lease()).map(Self::Sent);
+        };
+        let passing = stack.clone().pass(call);
+        Ok(Self::Layered(Box::pin(async move {
+            let mut reply = passing.await;
+            if let Outcome::Opened(opened) = &mut reply.0 {
+                opened.lease = channel.lease();
+            }
+            // Until here the channel, and with it the lease, was held by this future.
+            drop(channel);
+            reply
+        })))
+    }
+}
+
+/// A call on the session.
+pub(crate) struct Sent {
+    handle: Handle,
+    upload: Option<Task>,
+    method: &'static MethodDescriptor,
+}
+
+impl Sent {
+    /// Opens the call, and starts what streams with it. One-way calls have their reply at once.
+    pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Reply> {
+        let method = call.descriptor();
+        let (service, depth, deadline) = (call.service, call.depth, call.deadline);
+        let Content::Outgoing { arguments, upload } = call.content else {
+            // A layer of a callee that puts a received call on another session.
+            return Err(Reply::from(Status::new(Code::Internal, "a received call can't be sent on")));
+        };
+        let request = Request {
+            service,
+            method: call.method,
+            arguments,
+            deadline,
+            metadata: call.metadata.into_wire(),
+            depth,
+        };
+        if method.kind == MethodKind::Notify {
+            return Err(match peer.notify(request) {
+                Ok(()) => Reply(Outcome::Done),
+                Err(failure) => Reply::failed(failure),
+            });
+        }
+        let handle = Handle::open(peer, request, lease).map_err(Reply::failed)?;
+        let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
+        Ok(Self { handle, upload, method })
+    }
+
+    /// Gives the reply, or itself back.
+    pub(crate) fn poll(self, cx: &Context<'_>) -> Result<Reply, Self> {
+        match self.method.kind {
+            MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => {
+                match self.handle.poll_response(cx) {
+                    Poll::Ready(Ok((codec, buffer))) => Ok(Reply(Outcome::Value(codec, buffer))),
+                    Poll::Ready(Err(failure)) => Ok(Reply::failed(failure)),
+                    Poll::Pending => Err(self),
+                }
+            }
+            MethodKind::ServerStream | MethodKind::Bidirectional | MethodKind::Watch => {
+                match self.handle.poll_accepted(cx) {
+                    Poll::Ready(Ok(())) => {
+                        let (handle, upload) = (self.handle, self.upload);
+                        Ok(Reply(Outcome::Opened(Opened {
+                            handle,
+                            hooks: Hooks::default(),
+                            _upload: upload,
+                            lease: None,
+                        })))
+                    }
+                    Poll::Ready(Err(failure)) => Ok(Reply::failed(failure)),
+                    Poll::Pending => Err(self),
+                }
+            }
+        }
+    }
+}
+
+/// An open stream at its caller. Dropping it withdraws the call.
+pub(crate) struct Opened {
+    pub(crate) handle: Handle,
+    pub(crate) hooks: Hooks,
+    /// What streams the other way; it ends with the call.
+    _upload: Option<Task>,
+    lease: Option<Lease>,
+}
+
+fn name(service: &'static ServiceDescriptor, method: &'static MethodDescriptor) -> String {
+    crate::error::name(service, method)
+}

@@ -1,0 +1,15 @@
+mod call_future;
+mod endpoint;
+mod exchange;
+mod key;
+mod notify_future;
+mod prepared;
+mod stream_future;
+
+pub use call_future::{CallFuture, ViewFuture};
+pub use endpoint::{Endpoint, EndpointFuture};
+pub use key::CallKey;
+pub use notify_future::NotifyFuture;
+pub use stream_future::StreamFuture;
+
+pub(crate) use exchange::Opened;

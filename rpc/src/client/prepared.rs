@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use bowline_protocol::codec::{Arguments, EncodeError, Payload};
+use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
+use bowline_protocol::status::{Code, Status};
+use bowline_runtime::{Instant, now};
+use bytes::Bytes;
+
+use super::CallKey;
+use crate::call::Content;
+use crate::stream::Upload;
+use crate::{Call, Channel, Metadata, error};
+
+/// A call that was described and not yet polled: nothing of it was sent.
+pub(crate) struct Prepared {
+    channel: Channel,
+    service: &'static ServiceDescriptor,
+    method: usize,
+    arguments: Result<Arguments, EncodeError>,
+    upload: Option<Upload>,
+    timeout: Timeout,
+    metadata: Metadata,
+}
+
+/// How long the call may take.
+#[derive(Debug, Clone, Copy)]
+enum Timeout {
+    /// As the method's attribute or the session's configuration says.
+    Default,
+    After(Duration),
+    Never,
+}
+
+impl Prepared {
+    pub(crate) fn new<A: Payload>(
+        channel: &Channel,
+        service: &'static ServiceDescriptor,
+        method: usize,
+        arguments: &A,
+        upload: Option<Upload>,
+    ) -> Self {
+        Self {
+            channel: channel.clone(),
+            service,
+            method,
+            arguments: Arguments::new(arguments),
+            upload,
+            timeout: Timeout::Default,
+            metadata: Metadata::new(),
+        }
+    }
+
+    pub(crate) fn deadline(&mut self, timeout: Duration) {
+        self.timeout = Timeout::After(timeout);
+    }
+
+    pub(crate) fn no_deadline(&mut self) {
+        self.timeout = Timeout::Never;
+    }
+
+    pub(crate) fn metadata(&mut self, name: String, value: String) {
+        self.metadata.insert(name, value);
+    }
+
+    pub(crate) fn key(&self) -> CallKey {
+        let arguments = self.arguments.as_ref().map_or_else(|_| Bytes::new(), |known| known.rkyv.clone());
+        CallKey::new(self.service, self.method, arguments)
+    }
+
+    pub(crate) fn descriptor(&self) -> &'static MethodDescriptor {
+        &self.service.methods[self.method]
+    }
+
+    pub(crate) fn method(&self) -> usize {
+        self.method
+    }
+
+    pub(crate) fn service(&self) -> &'static ServiceDescriptor {
+        self.service
+    }
+
+    /// Starts the clock.
+    pub(crate) fn into_call(self) -> Result<(Channel, Call), Status> {
+        let deadline = self.instant();
+        let method = self.descriptor();
+        let arguments = self.arguments.map_err(|cause| {
+            Status::new(
+                Code::InvalidArgument,
+                format!("the arguments of `{}` can't be encoded: {cause}", error::name(self.service, method)),
+            )
+        })?;
+        let call = Call {
+            service: self.service,
+            method: self.method,
+            content: Content::Outgoing { arguments, upload: self.upload },
+            metadata: self.metadata,
+            extensions: http::Extensions::new(),
+            deadline,
+            depth: self.channel.depth(),
+        };
+        Ok((self.channel, call))
+    }
+
+    fn instant(&self) -> Option<Instant> {
+        let timeout = match self.timeout {
+            Timeout::Never => return None,
+            Timeout::After(timeout) => timeout,
+            Timeout::Default => {
+                self.descriptor().deadline.unwrap_or_else(|| self.channel.peer().default_deadline())
+            }
+        };
+        // A deadline beyond what the clock can hold is none.
+        now().checked_add(timeout)
+    }
+}

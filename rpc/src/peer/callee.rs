@@ -1,0 +1,135 @@
+use std::task::{Context, Poll};
+
+use bowline_protocol::codec::{Buffer, Codec};
+use bowline_protocol::schema::ServiceDescriptor;
+use bowline_protocol::session::{CallId, IncomingCall, IncomingNotify, NotifyTicket, Stop, WireFailure};
+use bowline_protocol::status::Status;
+use bowline_runtime::Instant;
+use bytes::Bytes;
+
+use super::Peer;
+use crate::Metadata;
+
+/// A call or one-way call that came in.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) ticket: Ticket,
+    pub(crate) service: &'static ServiceDescriptor,
+    pub(crate) method: usize,
+    pub(crate) codec: Codec,
+    pub(crate) buffer: Buffer,
+    pub(crate) metadata: Metadata,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) depth: u8,
+}
+
+/// What the session wants back when the handler has stopped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ticket {
+    Call(CallId),
+    Notify(NotifyTicket),
+}
+
+/// Why a handler is to be dropped.
+#[derive(Debug, Clone)]
+pub(crate) enum StopReason {
+    /// The session says so.
+    Session(Stop),
+    /// An item of the caller's could not be decoded: the call ends with this.
+    Failed(Status),
+}
+
+impl From<IncomingCall> for Arrival {
+    fn from(incoming: IncomingCall) -> Self {
+        let IncomingCall { call, service, method, codec, deadline, depth, metadata, buffer } = incoming;
+        let metadata = Metadata::from_wire(metadata);
+        Self { ticket: Ticket::Call(call), service, method, codec, buffer, metadata, deadline, depth }
+    }
+}
+
+impl From<IncomingNotify> for Arrival {
+    fn from(incoming: IncomingNotify) -> Self {
+        let IncomingNotify { ticket, service, method, codec, metadata, buffer } = incoming;
+        let (ticket, metadata) = (Ticket::Notify(ticket), Metadata::from_wire(metadata));
+        Self { ticket, service, method, codec, buffer, metadata, deadline: None, depth: 0 }
+    }
+}
+
+/// What the dispatcher and handlers call.
+impl Peer {
+    /// The next call that came in.
+    pub(crate) fn poll_arrival(&self, cx: &Context<'_>) -> Poll<Arrival> {
+        self.act(|state, _, wakes| match state.arrivals.pop_front() {
+            Some(arrival) => Poll::Ready(arrival),
+            None => {
+                wakes.park(&mut state.dispatcher, cx);
+                Poll::Pending
+            }
+        })
+    }
+
+    /// Whether calls without a handler were stopped since this was last asked.
+    pub(crate) fn take_stopped_waiting(&self) -> bool {
+        std::mem::take(&mut self.lock().stopped_waiting)
+    }
+
+    /// Whether `call` was stopped.
+    pub(crate) fn stopped(&self, call: CallId) -> Option<StopReason> {
+        self.lock().slots.get(&call).and_then(|slot| slot.stopped.clone())
+    }
+
+    /// Waits until `call` is stopped.
+    pub(crate) fn poll_stopped(&self, cx: &Context<'_>, call: CallId) -> Poll<StopReason> {
+        self.act(|state, _, wakes| {
+            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
+            match &slot.stopped {
+                Some(reason) => Poll::Ready(reason.clone()),
+                None => {
+                    wakes.park(&mut slot.owner, cx);
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    /// Stops a handler for a reason of this end.
+    pub(crate) fn stop(&self, call: CallId, status: Status) {
+        self.act(|state, _, wakes| state.stop(call, StopReason::Failed(status), wakes));
+    }
+
+    /// The handler opened its stream.
+    pub(crate) fn accept(&self, call: CallId) {
+        self.command(|state, now, _| state.session.accept(now, call));
+    }
+
+    /// Sends the terminal envelope of `call`, whose handler has stopped.
+    pub(crate) fn finish(&self, call: CallId, terminal: Terminal) {
+        let slot = self.command(|state, now, _| {
+            match terminal {
+                Terminal::Value(bytes) => state.session.respond(now, call, Ok(bytes)),
+                Terminal::Failed(failure) => state.session.respond(now, call, Err(failure)),
+                Terminal::End => state.session.send_end(now, call),
+                Terminal::Nothing => {}
+            }
+            state.slots.remove(&call)
+        });
+        // Its wakers may run foreign code when dropped: not under the lock.
+        drop(slot);
+    }
+
+    /// The handler of a one-way call has stopped.
+    pub(crate) fn finish_notify(&self, ticket: NotifyTicket) {
+        self.command(|state, _, _| state.session.finish_notify(ticket));
+    }
+}
+
+/// How a call of the other end ends.
+#[derive(Debug)]
+pub(crate) enum Terminal {
+    Value(Bytes),
+    Failed(WireFailure),
+    /// The stream is over.
+    End,
+    /// The session has ended; there is nobody to tell.
+    Nothing,
+}

@@ -1,0 +1,115 @@
+use std::fmt;
+use std::task::{Context, Poll};
+
+use bowline_protocol::codec::{Buffer, Codec};
+use bowline_protocol::session::{CallId, Failure, Read, Request};
+use bowline_protocol::status::Status;
+
+use super::Peer;
+use super::slot::Slot;
+use crate::channel::Lease;
+
+/// One call of this end. Dropping it withdraws the call, unless it is over.
+pub(crate) struct Handle {
+    peer: Peer,
+    call: CallId,
+    /// Keeps the session's driver running for as long as somebody waits for this call.
+    _lease: Option<Lease>,
+}
+
+impl Handle {
+    /// Opens a call.
+    pub(crate) fn open(peer: &Peer, request: Request, lease: Option<Lease>) -> Result<Self, Failure> {
+        let call = peer.command(|state, now, _| {
+            if let Some(failure) = &state.failed {
+                return Err(failure.clone());
+            }
+            let call = state.session.call(now, request).map_err(Failure::Status)?;
+            state.slots.insert(call, Slot::default());
+            Ok(call)
+        })?;
+        Ok(Self { peer: peer.clone(), call, _lease: lease })
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// The one answer of a unary call or client stream.
+    pub(crate) fn poll_response(&self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
+        self.peer.act(|state, _, wakes| {
+            let Some(slot) = state.slots.get_mut(&self.call) else { return Poll::Pending };
+            match slot.response.take() {
+                Some(response) => Poll::Ready(response),
+                None => {
+                    wakes.park(&mut slot.owner, cx);
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    /// Whether the stream is open.
+    pub(crate) fn poll_accepted(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+        self.peer.act(|state, now, wakes| {
+            let Some(slot) = state.slots.get_mut(&self.call) else { return Poll::Pending };
+            if let Some(Err(failure)) = slot.response.take() {
+                return Poll::Ready(Err(failure));
+            }
+            if !slot.accepted {
+                match state.session.read(now, self.call) {
+                    Read::Pending => {
+                        wakes.park(&mut slot.owner, cx);
+                        return Poll::Pending;
+                    }
+                    Read::Failed(failure) => return Poll::Ready(Err(failure)),
+                    first => slot.peeked = Some(first),
+                }
+                slot.accepted = true;
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let slot = self.peer.command(|state, now, _| {
+            state.session.cancel(now, self.call);
+            state.slots.remove(&self.call)
+        });
+        // Its wakers may run foreign code when dropped: not under the lock.
+        drop(slot);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    /// Withdraws a call of this end whose own part failed; whoever waits for it gets `status`.
+    pub(crate) fn fail(&self, call: CallId, status: Status) {
+        self.command(|state, now, wakes| {
+            state.session.cancel(now, call);
+            let Some(slot) = state.slots.get_mut(&call) else { return };
+            slot.response = Some(Err(Failure::Status(status.clone())));
+            slot.peeked = Some(Read::Failed(Failure::Status(status)));
+            wakes.push(slot.owner.take());
+            wakes.push(slot.reader.take());
+        });
+    }
+
+    pub(crate) fn notify(&self, request: Request) -> Result<(), Failure> {
+        self.command(|state, now, _| match &state.failed {
+            Some(failure) => Err(failure.clone()),
+            None => state.session.notify(now, request).map_err(Failure::Status),
+        })
+    }
+}

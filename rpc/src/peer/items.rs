@@ -1,0 +1,76 @@
+use std::task::{Context, Poll};
+
+use bowline_protocol::codec::Codec;
+use bowline_protocol::session::{CallId, Read};
+use bytes::Bytes;
+
+use super::Peer;
+
+/// Items of streams, in both directions.
+impl Peer {
+    /// The next item of `call`; `End` as well when nobody holds the call any more.
+    pub(crate) fn poll_read(&self, cx: &Context<'_>, call: CallId) -> Poll<Read> {
+        self.act(|state, now, wakes| {
+            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Ready(Read::End) };
+            if let Some(peeked) = slot.peeked.take() {
+                return Poll::Ready(peeked);
+            }
+            match state.session.read(now, call) {
+                Read::Pending => {
+                    wakes.park(&mut slot.reader, cx);
+                    Poll::Pending
+                }
+                read => {
+                    // What was taken is credit for the other end.
+                    wakes.push(state.driver.take());
+                    Poll::Ready(read)
+                }
+            }
+        })
+    }
+
+    /// Waits until an item of `call` may be sent, and returns how to encode it.
+    pub(crate) fn poll_capacity(&self, cx: &Context<'_>, call: CallId) -> Poll<Codec> {
+        self.act(|state, _, wakes| {
+            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
+            match state.session.capacity(call) {
+                Some(codec) => Poll::Ready(codec),
+                None => {
+                    wakes.park(&mut slot.writer, cx);
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    pub(crate) fn send_item(&self, call: CallId, item: Bytes) {
+        self.command(|state, now, _| state.session.send_item(now, call, item));
+    }
+
+    pub(crate) fn send_gap(&self, call: CallId, missed: u64) {
+        self.command(|state, now, _| state.session.send_gap(now, call, missed));
+    }
+
+    pub(crate) fn send_end(&self, call: CallId) {
+        self.command(|state, now, _| state.session.send_end(now, call));
+    }
+
+    pub(crate) fn set_watch(&self, call: CallId, value: Bytes) {
+        self.command(|state, now, _| state.session.set_watch(now, call, value));
+    }
+
+    /// Whether the newest value of this watch is of a link that was lost.
+    pub(crate) fn is_stale(&self, call: CallId) -> bool {
+        self.lock().session.is_stale(call)
+    }
+
+    /// As [`is_stale`](Self::is_stale); the reader is woken when a link comes or goes.
+    pub(crate) fn watch_stale(&self, cx: &Context<'_>, call: CallId) -> bool {
+        self.act(|state, _, wakes| {
+            if let Some(slot) = state.slots.get_mut(&call) {
+                wakes.park(&mut slot.reader, cx);
+            }
+            state.session.is_stale(call)
+        })
+    }
+}

@@ -1,0 +1,141 @@
+mod callee;
+mod caller;
+mod driver;
+mod items;
+mod slot;
+mod state;
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bowline_protocol::session::{Config, Session, Stats};
+use bowline_runtime::{Instant, now, random_u128};
+
+use crate::Channel;
+use crate::client::Endpoint;
+use state::State;
+
+pub(crate) use callee::{Arrival, StopReason, Terminal, Ticket};
+pub(crate) use caller::Handle;
+pub(crate) use state::Wakes;
+
+/// One end of a session, shared by its driver, its dispatcher and every call on it. Cheap to clone.
+///
+/// It holds the session machine behind a lock that is taken for a few steps at a time and never while foreign code
+/// runs: tasks are woken after it was released. Every method reads the clock itself.
+///
+/// A driver calls [`handle_connected`](Self::handle_connected) once per link, feeds messages and the passing of time
+/// in, writes what [`poll_transmit`](Self::poll_transmit) gives, closes when [`poll_close`](Self::poll_close) says
+/// so, and looks at [`poll_timeout`](Self::poll_timeout) again after each of these. Its waker is the one that it gave
+/// to `poll_transmit`.
+#[derive(Clone)]
+pub struct Peer(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// What lives beside the session, by type.
+    slots: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// The deadline of calls that name none.
+    deadline: Duration,
+}
+
+impl Peer {
+    /// Makes the client's end. It lives across links.
+    pub fn client(config: Config) -> Self {
+        let deadline = config.timing.deadline;
+        Self::new(Session::client(config, random_u128()), deadline)
+    }
+
+    /// Makes the server's end. It ends with its link.
+    pub fn server(config: Config) -> Self {
+        let deadline = config.timing.deadline;
+        Self::new(Session::server(config), deadline)
+    }
+
+    fn new(session: Session, deadline: Duration) -> Self {
+        let state = Mutex::new(State::new(session));
+        Self(Arc::new(Shared { state, slots: Mutex::default(), deadline }))
+    }
+
+    /// A channel for stubs, without layers.
+    pub fn channel(&self) -> Channel {
+        Channel::new(self.clone(), 0)
+    }
+
+    /// The innermost `tower` service of a caller's stack: puts calls on this session.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(self.clone())
+    }
+
+    /// What this end holds and has counted.
+    pub fn stats(&self) -> PeerStats {
+        let state = self.lock();
+        PeerStats { session: state.session.stats(), slots: state.slots.len(), waiting: state.arrivals.len() }
+    }
+
+    pub(crate) fn nested_channel(&self, depth: u8) -> Channel {
+        Channel::new(self.clone(), depth)
+    }
+
+    pub(crate) fn default_deadline(&self) -> Duration {
+        self.0.deadline
+    }
+
+    pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(slot).downcast().expect("each slot holds a value of the type that it is under")
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Takes the lock, runs `step`, hands the session's events out, and wakes who waits for them.
+    fn act<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::default();
+        let result = {
+            let mut state = self.lock();
+            let result = step(&mut state, now(), &mut wakes);
+            state.settle(&mut wakes);
+            result
+        };
+        wakes.wake();
+        result
+    }
+
+    /// As [`act`](Self::act), for commands: the driver has something to write or another time to wait for.
+    fn command<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
+        self.act(|state, now, wakes| {
+            let result = step(state, now, wakes);
+            wakes.push(state.driver.take());
+            result
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing under the lock runs foreign code; a panic there is a bug of ours that should not spread.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").finish_non_exhaustive()
+    }
+}
+
+/// Numbers about one end, for tests, gauges and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStats {
+    /// The session machine's own.
+    pub session: Stats,
+    /// Calls that a future, stream or handler of this end still holds.
+    pub slots: usize,
+    /// Calls that came in and that the dispatcher has not taken.
+    pub waiting: usize,
+}

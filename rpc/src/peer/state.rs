@@ -1,0 +1,161 @@
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
+use bowline_protocol::envelope::{Hello, Outcome};
+use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
+
+use super::callee::{Arrival, StopReason};
+use super::slot::{Slot, Slots};
+
+/// Everything behind a peer's lock.
+pub(crate) struct State {
+    pub(super) session: Session,
+    pub(super) slots: Slots,
+    /// What every call of this end fails with, while this end has given up.
+    pub(super) failed: Option<Failure>,
+    pub(super) driver: Option<Waker>,
+    pub(super) hello: Mailbox<Box<Hello>>,
+    pub(super) live: Mailbox<Outcome>,
+    pub(super) session_id: Option<u128>,
+    /// What came in and waits for the dispatcher.
+    pub(super) arrivals: VecDeque<Arrival>,
+    pub(super) dispatcher: Option<Waker>,
+    /// Whether a call was stopped that has no handler yet, so that the dispatcher looks through its queue.
+    pub(super) stopped_waiting: bool,
+}
+
+/// One value for one waiter; a newer value replaces the older.
+#[derive(Debug)]
+pub(super) struct Mailbox<T> {
+    pub(super) value: Option<T>,
+    pub(super) waker: Option<Waker>,
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self { value: None, waker: None }
+    }
+}
+
+impl State {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            session,
+            slots: Slots::default(),
+            failed: None,
+            driver: None,
+            hello: Mailbox::default(),
+            live: Mailbox::default(),
+            session_id: None,
+            arrivals: VecDeque::new(),
+            dispatcher: None,
+            stopped_waiting: false,
+        }
+    }
+
+    /// Hands out what the session has to say.
+    pub(super) fn settle(&mut self, wakes: &mut Wakes) {
+        while let Some(event) = self.session.poll_event() {
+            self.handle_event(event, wakes);
+        }
+    }
+
+    fn handle_event(&mut self, event: Event, wakes: &mut Wakes) {
+        match event {
+            Event::Hello(hello) => {
+                self.hello.value = Some(hello);
+                wakes.push(self.hello.waker.take());
+            }
+            Event::Live { outcome, session } => {
+                self.session_id = Some(session);
+                self.live.value = Some(outcome);
+                wakes.push(self.live.waker.take());
+                self.wake_readers(wakes);
+            }
+            Event::Call(call) => {
+                self.slots.insert(call.call, Slot::default());
+                self.arrivals.push_back(Arrival::from(call));
+                wakes.push(self.dispatcher.take());
+            }
+            Event::Notify(notify) => {
+                self.arrivals.push_back(Arrival::from(notify));
+                wakes.push(self.dispatcher.take());
+            }
+            Event::Stopped { call, reason } => self.stop(call, StopReason::Session(reason), wakes),
+            Event::Response { call, result } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    slot.response = Some(result);
+                    wakes.push(slot.owner.take());
+                }
+            }
+            Event::Accepted { call } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    slot.accepted = true;
+                    wakes.push(slot.owner.take());
+                }
+            }
+            Event::Readable { call } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    wakes.push(slot.reader.take());
+                    if call.origin == Origin::Local && !slot.accepted {
+                        wakes.push(slot.owner.take());
+                    }
+                }
+            }
+            Event::Writable { call } => {
+                if let Some(slot) = self.slots.get_mut(&call) {
+                    wakes.push(slot.writer.take());
+                }
+            }
+            Event::Disconnected => self.wake_readers(wakes),
+        }
+    }
+
+    /// The first reason to stop a handler stands.
+    pub(super) fn stop(&mut self, call: CallId, reason: StopReason, wakes: &mut Wakes) {
+        let Some(slot) = self.slots.get_mut(&call) else { return };
+        slot.stopped.get_or_insert(reason);
+        match slot.owner.take() {
+            Some(owner) => wakes.push(Some(owner)),
+            None => {
+                self.stopped_waiting = true;
+                wakes.push(self.dispatcher.take());
+            }
+        }
+    }
+
+    /// Readers of this end's watches ask whether their value is stale when a link comes or goes.
+    fn wake_readers(&mut self, wakes: &mut Wakes) {
+        for (call, slot) in &mut self.slots {
+            if call.origin == Origin::Local {
+                wakes.push(slot.reader.take());
+            }
+        }
+    }
+}
+
+/// Wakers to be woken, and to be dropped, once the lock is released: both may run foreign code.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    wake: Vec<Waker>,
+    retired: Vec<Waker>,
+}
+
+impl Wakes {
+    pub(super) fn push(&mut self, waker: Option<Waker>) {
+        self.wake.extend(waker);
+    }
+
+    /// Leaves the waker of `cx` in `place`.
+    pub(super) fn park(&mut self, place: &mut Option<Waker>, cx: &Context<'_>) {
+        if place.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
+            self.retired.extend(place.replace(cx.waker().clone()));
+        }
+    }
+
+    pub(super) fn wake(self) {
+        for waker in self.wake {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,6 @@
+mod dispatcher;
+mod guard;
+mod panic;
+mod running;
+
+pub use dispatcher::Dispatcher;

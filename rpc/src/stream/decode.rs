@@ -1,0 +1,27 @@
+use bowline_protocol::codec::{Buffer, Codec, DecodePayloadError, Payload, View, ViewPayload};
+
+/// How a stream's items and error become values; function pointers, so that the stream's type names no bounds.
+pub(crate) struct Decode<T, E> {
+    pub(crate) item: fn(Codec, Buffer) -> Result<T, DecodePayloadError>,
+    pub(crate) error: fn(Codec, &Buffer) -> Result<E, DecodePayloadError>,
+}
+
+impl<T: Payload, E: Payload> Decode<T, E> {
+    pub(crate) fn owned() -> Self {
+        Self { item: |codec, buffer| T::decode(codec, &buffer), error: E::decode }
+    }
+}
+
+impl<T: ViewPayload, E: Payload> Decode<View<T>, E> {
+    pub(crate) fn view() -> Self {
+        Self { item: View::decode, error: E::decode }
+    }
+}
+
+impl<T, E> Clone for Decode<T, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, E> Copy for Decode<T, E> {}

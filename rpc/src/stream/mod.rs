@@ -1,0 +1,17 @@
+mod decode;
+mod hooks;
+mod item;
+mod pump;
+mod sink;
+mod streaming;
+mod upload;
+
+pub use hooks::StreamEnd;
+pub use item::{Encoded, Item, Items, StreamOutput};
+pub use sink::Sink;
+pub use streaming::Streaming;
+pub use upload::Upload;
+
+pub(crate) use decode::Decode;
+pub(crate) use hooks::Hooks;
+pub(crate) use sink::{Accepting, Body, BodyEnd, Stage};

@@ -1,0 +1,186 @@
+mod notices;
+mod queue;
+mod retained;
+mod shared;
+mod subscription;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bowline_protocol::codec::{Codec, Payload};
+use bowline_protocol::schema::{Lag, MethodKind};
+use bowline_runtime::{now, random_u128};
+
+use crate::Context;
+use queue::{Queue, Room};
+use retained::Retained;
+
+pub use shared::Shared;
+pub use subscription::Subscription;
+
+pub(crate) use notices::Notices;
+
+/// A broadcast source: what is published reaches every subscriber, encoded once for all of them. Cheap to clone.
+///
+/// Publishing never waits. A subscriber that is too slow is treated as its method says (`lag = ".."`): its stream ends
+/// with `Lagged`, or it goes on behind a gap that tells how many items are missing. Room per subscriber: 1,024 items or
+/// 256 KiB, beyond the window of its stream. Items are numbered; 1,024 of them or 1 MiB are kept for 60 s, so that a
+/// reader can go on from a [`Position`]. Source of the numbers: section 5 of the protocol.
+///
+/// Subscriptions end when the last clone of the topic is dropped.
+pub struct Topic<T> {
+    inner: Arc<Inner<T>>,
+    /// Shared by the topic's clones and not by its subscriptions.
+    _handle: Arc<Handle<T>>,
+}
+
+/// A place in a topic: one item's number, and which topic gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Position {
+    /// A random number of the topic's; another after a restart.
+    pub epoch: u128,
+    /// Counts the items from 0.
+    pub offset: u64,
+}
+
+impl<T: Payload> Topic<T> {
+    /// Makes a topic without subscribers.
+    pub fn new() -> Self {
+        let state = State {
+            epoch: random_u128(),
+            retained: Retained::default(),
+            queues: HashMap::new(),
+            next_queue: 0,
+            closed: false,
+        };
+        let inner = Arc::new(Inner { state: Mutex::new(state) });
+        Self { _handle: Arc::new(Handle(inner.clone())), inner }
+    }
+
+    /// Gives `value` to every subscriber, and returns its place.
+    ///
+    /// It is encoded here for ends of the same build. A value that can't be encoded ends the streams that it reaches.
+    pub fn publish(&self, value: T) -> Position {
+        let item = Shared::new(value);
+        let size = item.encoded(Codec::Rkyv).map_or(0, |bytes| bytes.len());
+        let mut wakers = Vec::new();
+        let position = {
+            let mut state = self.inner.lock();
+            for queue in state.queues.values_mut() {
+                wakers.extend(queue.push(item.clone(), size));
+            }
+            Position { epoch: state.epoch, offset: state.retained.push(now(), item, size) }
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+        position
+    }
+
+    /// Every item from now on, for the stream of the call that `cx` belongs to.
+    ///
+    /// Give it to that call's stream: gaps are shown there.
+    pub fn subscribe(&self, cx: &Context) -> Subscription<T> {
+        self.subscribe_queue(cx, |_, _| {})
+    }
+
+    /// Every item from `position` on. What is no longer kept is shown as a gap; a position of another topic, or of a
+    /// time before a restart, gives everything that is kept.
+    pub fn subscribe_from(&self, cx: &Context, position: Position) -> Subscription<T> {
+        self.subscribe_queue(cx, |state, queue| {
+            let from = if position.epoch == state.epoch { position.offset } else { 0 };
+            let (missed, kept) = state.retained.from(now(), from);
+            if position.epoch == state.epoch {
+                queue.miss(missed);
+            }
+            for (item, size) in kept {
+                // Nobody waits yet.
+                drop(queue.push(item, size));
+            }
+        })
+    }
+
+    /// The place of the next item.
+    pub fn position(&self) -> Position {
+        let state = self.inner.lock();
+        Position { epoch: state.epoch, offset: state.retained.next() }
+    }
+
+    /// How many subscriptions there are.
+    pub fn subscribers(&self) -> usize {
+        self.inner.lock().queues.len()
+    }
+
+    fn subscribe_queue(
+        &self,
+        cx: &Context,
+        fill: impl FnOnce(&mut State<T>, &mut Queue<T>),
+    ) -> Subscription<T> {
+        let (room, lag) = match cx.method().kind {
+            // A watch shows the newest value, and never a gap.
+            MethodKind::Watch => (Room::NEWEST, Lag::Latest),
+            _ => (Room::DEFAULT, cx.method().lag),
+        };
+        let mut queue = Queue::new(room, lag);
+        let mut state = self.inner.lock();
+        fill(&mut state, &mut queue);
+        let id = state.next_queue;
+        state.next_queue += 1;
+        state.queues.insert(id, queue);
+        drop(state);
+        Subscription::new(self.inner.clone(), id, cx.incoming().notices.clone())
+    }
+}
+
+impl<T: Payload> Default for Topic<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Clone for Topic<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), _handle: self._handle.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Topic<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic").field("subscribers", &self.inner.lock().queues.len()).finish_non_exhaustive()
+    }
+}
+
+struct Inner<T> {
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    epoch: u128,
+    retained: Retained<T>,
+    queues: HashMap<u64, Queue<T>>,
+    next_queue: u64,
+    closed: bool,
+}
+
+impl<T> Inner<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes the topic when its last clone is gone.
+struct Handle<T>(Arc<Inner<T>>);
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        let wakers: Vec<_> = {
+            let mut state = self.0.lock();
+            state.closed = true;
+            state.queues.values_mut().filter_map(Queue::take_waker).collect()
+        };
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,165 @@
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use bowline_protocol::schema::Lag;
+
+use super::Shared;
+
+/// What one subscriber may have waiting.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+}
+
+impl Room {
+    /// 1,024 items or 256 KiB. Source: section 5 of the protocol.
+    pub(super) const DEFAULT: Self = Self { items: 1024, bytes: 256 * 1024 };
+    /// One value, of any size.
+    pub(super) const NEWEST: Self = Self { items: 1, bytes: 0 };
+}
+
+/// The items that wait for one subscriber. At least one always has room.
+pub(super) struct Queue<T> {
+    room: Room,
+    lag: Lag,
+    items: VecDeque<(Shared<T>, usize)>,
+    bytes: usize,
+    /// Left out before the first of `items`.
+    missed: u64,
+    /// The subscriber was too slow for a stream that closes then; everything since is left out.
+    lagged: bool,
+    pub(super) waker: Option<Waker>,
+}
+
+/// What a subscriber gets.
+pub(super) enum Taken<T> {
+    /// An item, with the number left out before it.
+    Item(u64, Shared<T>),
+    /// The end, with the number left out.
+    Lagged(u64),
+    Nothing,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new(room: Room, lag: Lag) -> Self {
+        Self { room, lag, items: VecDeque::new(), bytes: 0, missed: 0, lagged: false, waker: None }
+    }
+
+    /// Adds an item, making room as the policy says. Returns who waits for it.
+    pub(super) fn push(&mut self, item: Shared<T>, size: usize) -> Option<Waker> {
+        if self.lagged {
+            self.missed += 1;
+            return None;
+        }
+        self.items.push_back((item, size));
+        self.bytes += size;
+        while self.items.len() > 1 && (self.items.len() > self.room.items || self.bytes > self.room.bytes) {
+            match self.lag {
+                Lag::DropOldest => self.drop_oldest(),
+                Lag::Latest => {
+                    while self.items.len() > 1 {
+                        self.drop_oldest();
+                    }
+                }
+                Lag::Close => {
+                    self.missed += self.items.len() as u64;
+                    self.items.clear();
+                    self.bytes = 0;
+                    self.lagged = true;
+                }
+            }
+        }
+        self.waker.take()
+    }
+
+    /// Items are missing before everything that comes.
+    pub(super) fn miss(&mut self, missed: u64) {
+        self.missed += missed;
+    }
+
+    pub(super) fn take(&mut self) -> Taken<T> {
+        if let Some((item, size)) = self.items.pop_front() {
+            self.bytes -= size;
+            return Taken::Item(std::mem::take(&mut self.missed), item);
+        }
+        if self.lagged { Taken::Lagged(std::mem::take(&mut self.missed)) } else { Taken::Nothing }
+    }
+
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((_, size)) = self.items.pop_front() {
+            self.bytes -= size;
+            self.missed += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of the numbers 0, 1, 2, … of one byte each, with the number left out before it.
+    fn pushed(lag: Lag, room: Room, numbers: u32) -> Queue<u32> {
+        let mut queue = Queue::new(room, lag);
+        for number in 0..numbers {
+            queue.push(Shared::new(number), 1);
+        }
+        queue
+    }
+
+    fn taken(queue: &mut Queue<u32>) -> (u64, Option<u32>) {
+        match queue.take() {
+            Taken::Item(missed, item) => (missed, Some(*item)),
+            Taken::Lagged(missed) => (missed, None),
+            Taken::Nothing => panic!("nothing is waiting"),
+        }
+    }
+
+    const THREE: Room = Room { items: 3, bytes: 1000 };
+
+    #[test]
+    fn a_full_room_loses_nothing() {
+        for lag in [Lag::Close, Lag::Latest, Lag::DropOldest] {
+            let mut queue = pushed(lag, THREE, 3);
+            for number in 0..3 {
+                assert_eq!(taken(&mut queue), (0, Some(number)));
+            }
+            assert!(matches!(queue.take(), Taken::Nothing));
+        }
+    }
+
+    #[test]
+    fn drop_oldest_leaves_out_the_oldest_and_says_how_many() {
+        let mut queue = pushed(Lag::DropOldest, THREE, 5);
+        assert_eq!(taken(&mut queue), (2, Some(2)));
+        assert_eq!(taken(&mut queue), (0, Some(3)));
+    }
+
+    #[test]
+    fn latest_keeps_the_newest_alone() {
+        let mut queue = pushed(Lag::Latest, THREE, 4);
+        assert_eq!(taken(&mut queue), (3, Some(3)));
+        assert!(matches!(queue.take(), Taken::Nothing));
+    }
+
+    #[test]
+    fn close_ends_and_counts_everything_since() {
+        let mut queue = pushed(Lag::Close, THREE, 6);
+        assert_eq!(taken(&mut queue), (6, None));
+    }
+
+    #[test]
+    fn room_is_also_bytes_and_one_item_always_fits() {
+        let room = Room { items: 100, bytes: 10 };
+        let mut queue = Queue::new(room, Lag::DropOldest);
+        queue.push(Shared::new(1_u32), 500);
+        assert_eq!(taken(&mut queue), (0, Some(1)));
+        queue.push(Shared::new(2), 6);
+        queue.push(Shared::new(3), 6);
+        assert_eq!(taken(&mut queue), (1, Some(3)));
+    }
+}

@@ -1,0 +1,63 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::queue::Taken;
+use super::{Inner, Notices, Shared};
+
+/// The items of a topic for one call's stream. Dropping it ends the subscription.
+pub struct Subscription<T> {
+    topic: Arc<Inner<T>>,
+    queue: u64,
+    notices: Arc<Notices>,
+}
+
+impl<T> Subscription<T> {
+    pub(super) fn new(topic: Arc<Inner<T>>, queue: u64, notices: Arc<Notices>) -> Self {
+        Self { topic, queue, notices }
+    }
+}
+
+impl<T> Stream for Subscription<T> {
+    type Item = Shared<T>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
+        let mut state = self.topic.lock();
+        let closed = state.closed;
+        let Some(queue) = state.queues.get_mut(&self.queue) else { return Poll::Ready(None) };
+        match queue.take() {
+            Taken::Item(missed, item) => {
+                self.notices.miss(missed);
+                Poll::Ready(Some(item))
+            }
+            Taken::Lagged(missed) => {
+                self.notices.lag(missed);
+                Poll::Ready(None)
+            }
+            Taken::Nothing if closed => Poll::Ready(None),
+            Taken::Nothing => {
+                let retired = queue.waker.replace(cx.waker().clone());
+                // Its drop may run foreign code: not under the lock.
+                drop(state);
+                drop(retired);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        let queue = self.topic.lock().queues.remove(&self.queue);
+        drop(queue);
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
