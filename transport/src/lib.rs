@@ -17,6 +17,7 @@
 
 mod backoff;
 mod connect;
+mod drive;
 mod link;
 pub mod memory;
 
@@ -27,4 +28,5 @@ pub mod web;
 
 pub use backoff::Backoff;
 pub use connect::{Connect, ConnectError, PlatformConnector};
+pub use drive::{Ended, EndedBy, drive};
 pub use link::{BoxLink, CloseFrame, Link, LinkError, Received};

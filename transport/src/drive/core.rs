@@ -1,0 +1,68 @@
+use std::task::{Context, Poll};
+
+use bowline_protocol::envelope::Refusal;
+use bowline_rpc::Peer;
+use bowline_runtime::Instant;
+use bytes::Bytes;
+
+/// What the loop needs of one end of a session. A trait, so that the loop is tested against scripted ends.
+pub(super) trait Core {
+    fn handle_connected(&self);
+    fn handle_disconnect(&self);
+    fn handle_message(&self, message: Bytes);
+    fn handle_text(&self);
+    fn handle_timeout(&self);
+    fn handle_blocked(&self);
+    fn handle_progress(&self);
+    fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes>;
+    fn poll_close(&self) -> Option<Refusal>;
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// Asks to be woken by commands, without taking anything out.
+    fn park(&self, cx: &mut Context<'_>);
+}
+
+impl Core for Peer {
+    fn handle_connected(&self) {
+        Self::handle_connected(self);
+    }
+
+    fn handle_disconnect(&self) {
+        Self::handle_disconnect(self);
+    }
+
+    fn handle_message(&self, message: Bytes) {
+        Self::handle_message(self, message);
+    }
+
+    fn handle_text(&self) {
+        Self::handle_text(self);
+    }
+
+    fn handle_timeout(&self) {
+        Self::handle_timeout(self);
+    }
+
+    fn handle_blocked(&self) {
+        Self::handle_blocked(self);
+    }
+
+    fn handle_progress(&self) {
+        Self::handle_progress(self);
+    }
+
+    fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        Self::poll_transmit(self, cx)
+    }
+
+    fn poll_close(&self) -> Option<Refusal> {
+        Self::poll_close(self)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        Self::poll_timeout(self)
+    }
+
+    fn park(&self, cx: &mut Context<'_>) {
+        Self::register(self, cx);
+    }
+}

@@ -1,0 +1,263 @@
+//! The loop that joins a link to one end of a session.
+
+mod core;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bowline_protocol::status::CloseCode;
+use bowline_rpc::Peer;
+use bowline_runtime::{Sleep, now, sleep_until, timeout};
+
+use self::core::Core;
+use crate::{CloseFrame, Link, LinkError, Received};
+
+/// Ready messages that are handled before writing gets its turn: enough for one wake-up to serve many calls.
+const READS: usize = 64;
+/// Messages that are written before reading gets its turn.
+const WRITES: usize = 16;
+/// Turns before other tasks get theirs.
+const ROUNDS: usize = 8;
+/// How long the other end may take to answer a close. Source: our choice; a living one takes a round trip.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// How a link ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Who ended it.
+    pub by: EndedBy,
+    /// What it was closed with; `None` when it was lost.
+    pub frame: Option<CloseFrame>,
+}
+
+/// Who ended a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// This end closed it.
+    Local,
+    /// The other end closed it.
+    Remote,
+    /// It broke.
+    Lost,
+}
+
+/// Joins `link` to `peer` until the link is closed or lost.
+///
+/// `background` runs in the same task for as long as the link lives, after messages were handled and before anything
+/// is written, so that quick answers leave in the same message: a server and a client that serves run their
+/// dispatcher here; who has none passes [`std::future::pending`].
+///
+/// Reading never waits for writing: a peer that insists on being read before it reads can't deadlock with us. The
+/// peer is told when the socket takes no more bytes and when it goes on. One timer runs for everything that waits in
+/// the session. When either end closes, the answer gets 5 s; a peer that is slower has been told nothing wrong, and
+/// the session is over for this end before that wait begins.
+///
+/// # Cancel safety
+///
+/// A dropped future loses the link; the session is told.
+pub async fn drive<L, B>(link: L, peer: &Peer, background: B) -> Ended
+where
+    L: Link,
+    B: Future<Output = Infallible>,
+{
+    run(link, peer, background).await
+}
+
+async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C, background: B) -> Ended {
+    let mut background = pin!(background);
+    let mut joint = Joint { link, core, timer: None, unflushed: false, blocked_at: None };
+    let ended = {
+        let _attached = Attached::new(core);
+        poll_fn(|cx| joint.poll(cx, background.as_mut())).await
+    };
+    if let Some(frame) = &ended.frame {
+        let mut link = joint.link;
+        let closing = poll_fn(|cx| {
+            // Handlers learn that their session is over.
+            let Poll::Pending = background.as_mut().poll(cx);
+            link.poll_close(cx, frame)
+        });
+        if timeout(CLOSING, closing).await.is_err() {
+            tracing::debug!(code = frame.code.number(), "close not answered in time");
+        }
+    }
+    ended
+}
+
+/// Tells the session when its link is gone, also when the loop is dropped.
+struct Attached<'a, C: Core>(&'a C);
+
+impl<'a, C: Core> Attached<'a, C> {
+    fn new(core: &'a C) -> Self {
+        core.handle_connected();
+        Self(core)
+    }
+}
+
+impl<C: Core> Drop for Attached<'_, C> {
+    fn drop(&mut self) {
+        self.0.handle_disconnect();
+    }
+}
+
+/// A link and an end of a session, joined.
+struct Joint<'a, L, C> {
+    link: L,
+    core: &'a C,
+    timer: Option<Sleep>,
+    unflushed: bool,
+    /// While the link takes no more: how much it had taken by then.
+    blocked_at: Option<u64>,
+}
+
+/// Whether a step stopped before it had done everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Done,
+    Again,
+}
+
+impl<L: Link, C: Core> Joint<'_, L, C> {
+    fn poll<B>(&mut self, cx: &mut Context<'_>, mut background: Pin<&mut B>) -> Poll<Ended>
+    where
+        B: Future<Output = Infallible>,
+    {
+        for _ in 0..ROUNDS {
+            let mut round = || -> Result<Step, Ended> {
+                let read = self.read(cx)?;
+                let Poll::Pending = background.as_mut().poll(cx);
+                let written = self.write(cx)?;
+                self.close()?;
+                let passed = self.pass_time(cx);
+                Ok(if [read, written, passed].contains(&Step::Again) { Step::Again } else { Step::Done })
+            };
+            match round() {
+                Ok(Step::Done) => return Poll::Pending,
+                Ok(Step::Again) => {}
+                Err(ended) => return Poll::Ready(ended),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+        for _ in 0..READS {
+            match self.link.poll_receive(cx) {
+                Poll::Pending => return Ok(Step::Done),
+                Poll::Ready(Ok(Received::Binary(message))) => self.core.handle_message(message),
+                Poll::Ready(Ok(Received::Text)) => self.core.handle_text(),
+                Poll::Ready(Ok(Received::Closed(frame))) => {
+                    return Err(Ended { by: EndedBy::Remote, frame: Some(frame) });
+                }
+                Poll::Ready(Err(error)) => return Err(failed(error)),
+            }
+        }
+        Ok(Step::Again)
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+        for _ in 0..WRITES {
+            match self.link.poll_ready(cx) {
+                Poll::Ready(ready) => ready.map_err(failed)?,
+                Poll::Pending => {
+                    self.core.park(cx);
+                    self.handle_blocked();
+                    return Ok(Step::Done);
+                }
+            }
+            match self.core.poll_transmit(cx) {
+                Poll::Ready(message) => {
+                    self.link.start_send(message).map_err(failed)?;
+                    self.unflushed = true;
+                }
+                Poll::Pending => {
+                    self.flush(cx)?;
+                    return Ok(Step::Done);
+                }
+            }
+        }
+        Ok(Step::Again)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        if !self.unflushed {
+            return Ok(());
+        }
+        match self.link.poll_flush(cx) {
+            Poll::Ready(flushed) => {
+                flushed.map_err(failed)?;
+                self.unflushed = false;
+                if self.blocked_at.take().is_some() {
+                    self.core.handle_progress();
+                }
+            }
+            Poll::Pending => self.handle_blocked(),
+        }
+        Ok(())
+    }
+
+    /// Bytes wait. A link that still takes some of them now and then is slow; one that takes none is stuck.
+    fn handle_blocked(&mut self) {
+        let written = self.link.written();
+        match self.blocked_at {
+            Some(before) if before == written => return,
+            Some(_) => self.core.handle_progress(),
+            None => {}
+        }
+        self.core.handle_blocked();
+        self.blocked_at = Some(written);
+    }
+
+    fn close(&self) -> Result<(), Ended> {
+        match self.core.poll_close() {
+            None => Ok(()),
+            Some(refusal) => {
+                let frame = CloseFrame::new(refusal.code, refusal.reason);
+                Err(Ended { by: EndedBy::Local, frame: Some(frame) })
+            }
+        }
+    }
+
+    fn pass_time(&mut self, cx: &mut Context<'_>) -> Step {
+        let Some(due) = self.core.poll_timeout() else {
+            self.timer = None;
+            return Step::Done;
+        };
+        if due > now() {
+            let timer = self.timer.get_or_insert_with(|| sleep_until(due));
+            if timer.deadline() != due {
+                timer.reset(due);
+            }
+            if Pin::new(timer).poll(cx).is_pending() {
+                return Step::Done;
+            }
+            self.timer = None;
+        }
+        self.core.handle_timeout();
+        Step::Again
+    }
+}
+
+fn failed(error: LinkError) -> Ended {
+    match error {
+        LinkError::Violation(frame) => Ended { by: EndedBy::Local, frame: Some(frame) },
+        LinkError::TooLarge { size, limit } => {
+            // The session cuts messages to size: it was given a link that is too small for its limits.
+            tracing::error!(size, limit, "message larger than the link carries");
+            let frame = CloseFrame::new(CloseCode::INTERNAL, "a message did not fit");
+            Ended { by: EndedBy::Local, frame: Some(frame) }
+        }
+        LinkError::Lost(cause) => {
+            if let Some(error) = cause {
+                tracing::debug!(%error, "link lost");
+            }
+            Ended { by: EndedBy::Lost, frame: None }
+        }
+    }
+}

@@ -1,0 +1,391 @@
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::pending;
+use std::task::Waker;
+
+use bowline_protocol::envelope::Refusal;
+use bowline_runtime::Instant;
+use bytes::Bytes;
+
+use super::*;
+use crate::memory::{Faults, MemoryLink, pair};
+
+/// An end of a session that follows a script and keeps a diary.
+#[derive(Default)]
+struct Script(RefCell<State>);
+
+#[derive(Default)]
+struct State {
+    diary: Vec<&'static str>,
+    received: Vec<Bytes>,
+    outgoing: VecDeque<Bytes>,
+    /// `outgoing` never runs dry.
+    endless: Option<Bytes>,
+    refusal: Option<Refusal>,
+    due: Option<Instant>,
+    waker: Option<Waker>,
+}
+
+impl Script {
+    fn note(&self, what: &'static str) {
+        self.0.borrow_mut().diary.push(what);
+    }
+
+    fn diary(&self) -> Vec<&'static str> {
+        self.0.borrow().diary.clone()
+    }
+
+    fn count(&self, what: &str) -> usize {
+        self.0.borrow().diary.iter().filter(|noted| **noted == what).count()
+    }
+
+    fn command(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.0.borrow_mut();
+        change(&mut state);
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn close(&self, code: CloseCode) {
+        self.command(|state| state.refusal = Some(Refusal { code, reason: "why".to_owned() }));
+    }
+}
+
+impl Core for Script {
+    fn handle_connected(&self) {
+        self.note("connected");
+    }
+
+    fn handle_disconnect(&self) {
+        self.note("disconnect");
+    }
+
+    fn handle_message(&self, message: Bytes) {
+        self.note("message");
+        self.0.borrow_mut().received.push(message);
+    }
+
+    fn handle_text(&self) {
+        self.note("text");
+    }
+
+    fn handle_timeout(&self) {
+        self.note("timeout");
+        self.0.borrow_mut().due = None;
+    }
+
+    fn handle_blocked(&self) {
+        self.note("blocked");
+    }
+
+    fn handle_progress(&self) {
+        self.note("progress");
+    }
+
+    fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let mut state = self.0.borrow_mut();
+        let endless = state.endless.clone();
+        match state.outgoing.pop_front().or(endless) {
+            Some(message) => {
+                state.diary.push("transmit");
+                Poll::Ready(message)
+            }
+            None => {
+                state.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_close(&self) -> Option<Refusal> {
+        self.0.borrow_mut().refusal.take()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.borrow().due
+    }
+
+    fn park(&self, cx: &mut Context<'_>) {
+        self.0.borrow_mut().waker = Some(cx.waker().clone());
+    }
+}
+
+fn links() -> (Faults, MemoryLink, MemoryLink) {
+    let faults = Faults::default();
+    let (ours, theirs) = pair(&faults);
+    (faults, ours, theirs)
+}
+
+async fn receive(link: &mut MemoryLink) -> Result<Received, LinkError> {
+    poll_fn(|cx| link.poll_receive(cx)).await
+}
+
+/// Lets the loop run until it waits.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Runs the loop beside `test`, which has to outlive it or to end it.
+async fn beside<T>(link: MemoryLink, script: &Script, test: impl AsyncFnOnce() -> T) -> (Option<Ended>, T) {
+    let mut ended = None;
+    let mut driving = pin!(run(link, script, pending()));
+    let mut test = pin!(test());
+    let result = poll_fn(|cx| {
+        if ended.is_none()
+            && let Poll::Ready(end) = driving.as_mut().poll(cx)
+        {
+            ended = Some(end);
+        }
+        test.as_mut().poll(cx)
+    })
+    .await;
+    (ended, result)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ready_is_handled_before_the_answers_leave_together() {
+    let (_faults, ours, mut theirs) = links();
+    for message in ["a", "b", "c"] {
+        theirs.start_send(message.into()).unwrap();
+    }
+    let script = Script::default();
+    // Answers each message once, as a dispatcher would.
+    let mut answered = 0;
+    let background = poll_fn(|_| -> Poll<Infallible> {
+        let mut state = script.0.borrow_mut();
+        while answered < state.received.len() {
+            let answer = state.received[answered].clone();
+            state.outgoing.push_back(answer);
+            answered += 1;
+        }
+        state.diary.push("background");
+        Poll::Pending
+    });
+    let mut driving = pin!(run(ours, &script, background));
+    let once = poll_fn(|cx| Poll::Ready(driving.as_mut().poll(cx).is_pending())).await;
+    assert!(once);
+    assert_eq!(
+        script.diary(),
+        ["connected", "message", "message", "message", "background", "transmit", "transmit", "transmit"]
+    );
+    assert_eq!(receive(&mut theirs).await.unwrap(), Received::Binary("a".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn writing_gets_its_turn_while_messages_pour_in() {
+    let (_faults, ours, mut theirs) = links();
+    for _ in 0..READS + 1 {
+        theirs.start_send("x".into()).unwrap();
+    }
+    let script = Script::default();
+    script.0.borrow_mut().outgoing.push_back("answer".into());
+    let mut driving = pin!(run(ours, &script, pending()));
+    let _ = poll_fn(|cx| Poll::Ready(driving.as_mut().poll(cx).is_pending())).await;
+    let diary = script.diary();
+    let at = diary.iter().position(|noted| *noted == "transmit").unwrap();
+    assert_eq!(at, 1 + READS, "{diary:?}");
+    assert_eq!(script.count("message"), READS + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endless_writer_leaves_turns_to_others() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    script.0.borrow_mut().endless = Some(Bytes::new());
+    let (ended, ()) = beside(ours, &script, async || {
+        // Empty messages never fill the link, and this task is polled all the same.
+        for _ in 0..3 {
+            assert!(matches!(receive(&mut theirs).await, Ok(Received::Binary(_))));
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(ended, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_goes_on_while_nothing_can_be_written() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    script.0.borrow_mut().endless = Some(Bytes::from(vec![0; 10_000]));
+    let (ended, ()) = beside(ours, &script, async || {
+        settle().await;
+        assert_eq!((script.count("transmit"), script.count("blocked")), (7, 1), "64 KiB and what crosses it");
+        for _ in 0..3 {
+            theirs.start_send("still heard".into()).unwrap();
+            settle().await;
+        }
+        assert_eq!(script.count("message"), 3);
+        assert_eq!((script.count("transmit"), script.count("blocked")), (7, 1));
+        // The other end reads one: there is room for another, and that is progress.
+        receive(&mut theirs).await.unwrap();
+        settle().await;
+        assert_eq!((script.count("transmit"), script.count("progress"), script.count("blocked")), (8, 1, 2));
+        // All of it: then nothing waits any more.
+        script.0.borrow_mut().endless = None;
+        for _ in 0..8 {
+            receive(&mut theirs).await.unwrap();
+        }
+        settle().await;
+        assert_eq!((script.count("progress"), script.count("blocked")), (2, 2));
+    })
+    .await;
+    assert_eq!(ended, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_loop_still_hears_commands() {
+    let (_faults, ours, _theirs) = links();
+    let script = Script::default();
+    script.0.borrow_mut().endless = Some(Bytes::from(vec![0; 100_000]));
+    let (_, ()) = beside(ours, &script, async || {
+        settle().await;
+        assert_eq!(script.count("blocked"), 1);
+        let due = now() + Duration::from_secs(2);
+        script.command(|state| state.due = Some(due));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(script.count("timeout"), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_timer_follows_the_session() {
+    let (_faults, ours, _theirs) = links();
+    let script = Script::default();
+    let start = now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    script.0.borrow_mut().due = Some(at(60));
+    let (_, ()) = beside(ours, &script, async || {
+        settle().await;
+        script.command(|state| state.due = Some(at(5)));
+        tokio::time::sleep(Duration::from_millis(4999)).await;
+        assert_eq!(script.count("timeout"), 0);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        assert_eq!(script.count("timeout"), 1);
+        // An instant that has passed is due at once; and none at all is never.
+        script.command(|state| state.due = Some(at(1)));
+        settle().await;
+        assert_eq!(script.count("timeout"), 2);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(script.count("timeout"), 2);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_closes_the_link_behind_what_was_written() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    script.0.borrow_mut().outgoing.push_back("last words".into());
+    script.close(CloseCode::VERSION);
+    let frame = CloseFrame::new(CloseCode::VERSION, "why");
+    let (ended, ()) = beside(ours, &script, async || {
+        assert_eq!(receive(&mut theirs).await.unwrap(), Received::Binary("last words".into()));
+        assert_eq!(receive(&mut theirs).await.unwrap(), Received::Closed(frame.clone()));
+        settle().await;
+    })
+    .await;
+    assert_eq!(ended, Some(Ended { by: EndedBy::Local, frame: Some(frame) }));
+    assert_eq!(script.count("disconnect"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_nobody_answers_takes_five_seconds_and_the_session_ends_before() {
+    let (_faults, ours, _theirs) = links();
+    let script = Script::default();
+    script.close(CloseCode::SLOW);
+    let start = now();
+    let (ended, ()) = beside(ours, &script, async || {
+        settle().await;
+        assert_eq!(script.count("disconnect"), 1);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    })
+    .await;
+    assert_eq!(ended.unwrap().by, EndedBy::Local);
+    assert!(now() - start < Duration::from_secs(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_other_ends_close_is_answered_and_reported() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    let frame = CloseFrame::new(CloseCode::AWAY, "gone fishing");
+    let (ended, ()) = beside(ours, &script, async || {
+        poll_fn(|cx| theirs.poll_close(cx, &frame)).await;
+        settle().await;
+    })
+    .await;
+    assert_eq!(ended, Some(Ended { by: EndedBy::Remote, frame: Some(frame) }));
+    assert_eq!(script.diary(), ["connected", "disconnect"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_link_is_reported_once() {
+    let (faults, ours, _theirs) = links();
+    let script = Script::default();
+    let (ended, ()) = beside(ours, &script, async || {
+        settle().await;
+        faults.cut();
+        settle().await;
+    })
+    .await;
+    assert_eq!(ended, Some(Ended { by: EndedBy::Lost, frame: None }));
+    assert_eq!(script.diary(), ["connected", "disconnect"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_loop_tells_the_session_and_loses_the_link() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    {
+        let mut driving = pin!(run(ours, &script, pending()));
+        let _ = poll_fn(|cx| Poll::Ready(driving.as_mut().poll(cx).is_pending())).await;
+    }
+    assert_eq!(script.diary(), ["connected", "disconnect"]);
+    assert!(matches!(receive(&mut theirs).await, Err(LinkError::Lost(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_violation_closes_with_its_frame() {
+    let frame = CloseFrame::new(CloseCode::TOO_BIG, "too big");
+    let script = Script::default();
+    let ended = run(Violating { closed_with: None }, &script, pending()).await;
+    assert_eq!(ended, Ended { by: EndedBy::Local, frame: Some(frame) });
+}
+
+/// A link whose other end breaks a rule at once.
+struct Violating {
+    closed_with: Option<CloseFrame>,
+}
+
+impl Link for Violating {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(&mut self, _: Bytes) -> Result<(), LinkError> {
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_receive(&mut self, _: &mut Context<'_>) -> Poll<Result<Received, LinkError>> {
+        Poll::Ready(Err(LinkError::Violation(CloseFrame::new(CloseCode::TOO_BIG, "too big"))))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, frame: &CloseFrame) -> Poll<()> {
+        assert_eq!(frame.code, CloseCode::TOO_BIG);
+        self.closed_with = Some(frame.clone());
+        Poll::Ready(())
+    }
+
+    fn written(&self) -> u64 {
+        0
+    }
+}
