@@ -13,6 +13,11 @@ pub use {rkyv, serde};
 
 pub use crate::__leptos_items as leptos_items;
 
+/// What rkyv's derives expect to be in scope.
+pub mod sized {
+    pub use std::marker::Sized;
+}
+
 /// What a call that returns `R` ends with.
 pub type OkOf<R> = <R as Output>::Ok;
 /// The error of a method that returns `R`.

@@ -22,8 +22,16 @@ pub(crate) fn expand(message: &Message, input: &DeriveInput) -> TokenStream {
             quote!(#schema #input #conversion)
         }
         _ => {
-            let derives = derives(message);
-            quote!(#schema #derives #input)
+            let (derives, private) = (derives(message), &message.private);
+            quote! {
+                // rkyv's derives say `?Sized` by that name alone, which a module without prelude does not know. By
+                // `*`, since two messages of one module may both bring it.
+                #[allow(unused_imports)]
+                use #private::sized::*;
+                #schema
+                #derives
+                #input
+            }
         }
     }
 }
