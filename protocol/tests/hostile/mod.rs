@@ -1,0 +1,256 @@
+//! A session against a peer and an application that do anything, in any order, from a script of bytes.
+//!
+//! Used by the property test `prop_hostile` and by the fuzz target `session`. What must hold whatever happens stands in
+//! [`World::check`] and in [`World::disconnect`].
+
+mod application;
+mod peer;
+mod script;
+mod wild;
+
+use std::time::Duration;
+
+use bowline_protocol::Instant;
+use bowline_protocol::envelope::{MAX_HEADER, Refusal};
+use bowline_protocol::limits::{Limits, Timing};
+use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
+use bowline_protocol::session::{Config, Failure, Held, Role, Session};
+
+use application::Application;
+use peer::Peer;
+pub(crate) use script::Script;
+
+const fn method(name: &'static str, kind: MethodKind) -> MethodDescriptor {
+    MethodDescriptor { name, kind, retry: Retry::Never, hash: 1, deadline: None, lag: Lag::Close }
+}
+
+/// Served by both ends: a method of each kind.
+pub(crate) static SERVICE: ServiceDescriptor = ServiceDescriptor {
+    name: "Anything",
+    methods: &[
+        method("unary", MethodKind::Unary),
+        method("down", MethodKind::ServerStream),
+        method("up", MethodKind::ClientStream),
+        method("both", MethodKind::Bidirectional),
+        method("notify", MethodKind::Notify),
+        method("watch", MethodKind::Watch),
+    ],
+};
+
+/// Small enough that scripts reach them.
+fn limits() -> Limits {
+    Limits {
+        calls: 4,
+        streams: 4,
+        nested: 1,
+        message_in: 1 << 20,
+        message_out: 16 << 10,
+        payload_in: 256 << 10,
+        assembly: 512 << 10,
+        stream_window: 4096,
+        stream_window_max: 16 << 10,
+        stream_window_extra: 32 << 10,
+        replay_bytes: 256 << 10,
+        replay_envelopes: 64,
+        unsequenced_envelopes: 8,
+        unsequenced_bytes: 32 << 10,
+        notifies_running: 4,
+        waiting_calls: 8,
+        waiting_bytes: 64 << 10,
+        ..Limits::default()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one start time; only differences from it count")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+/// What a script came to.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// How the session under test closed its links, in order.
+    pub(crate) closed: Vec<Refusal>,
+    /// How often the session was live.
+    pub(crate) live: usize,
+    /// How often its application was given a call, the result of one, an item; how many of them were large.
+    pub(crate) calls: usize,
+    pub(crate) answers: usize,
+    pub(crate) items: usize,
+    pub(crate) large: usize,
+}
+
+/// Runs `script` against the end `tested`.
+///
+/// # Panics
+///
+/// When the session panics, or breaks what holds whatever the other end does.
+pub(crate) fn run(tested: Role, bytes: &[u8]) -> Report {
+    let mut script = Script::new(bytes);
+    let mut world = World::new(tested);
+    while !script.is_over() {
+        world.step(&mut script);
+        world.settle(&mut script);
+    }
+    world.disconnect();
+    world.end();
+    world.report
+}
+
+#[derive(Debug)]
+struct World {
+    tested: Role,
+    session: Session,
+    now: Instant,
+    connected: bool,
+    peer: Peer,
+    application: Application,
+    report: Report,
+}
+
+impl World {
+    fn new(tested: Role) -> Self {
+        Self {
+            tested,
+            session: session(tested),
+            now: origin(),
+            connected: false,
+            peer: Peer::default(),
+            application: Application::default(),
+            report: Report::default(),
+        }
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        if !self.connected {
+            return self.connect(script);
+        }
+        match script.below(32) {
+            0..=15 => {
+                let message = self.peer.message(script);
+                self.session.handle_message(self.now, message);
+            }
+            16..=27 => self.application.act(&mut self.session, self.now, script, &mut self.report),
+            28 => {
+                self.now += Duration::from_millis(script.number() % 40_000);
+                self.session.handle_timeout(self.now);
+            }
+            29 if script.once_in(8) => self.session.handle_text(self.now),
+            29 => self.session.handle_blocked(self.now),
+            30 if script.once_in(4) => self.disconnect(),
+            30 => self.session.handle_progress(self.now),
+            _ => self.now += Duration::from_millis(u64::from(script.byte())),
+        }
+    }
+
+    fn connect(&mut self, script: &mut Script<'_>) {
+        self.connected = true;
+        self.peer = Peer::default();
+        self.session.handle_connected(self.now);
+        if !script.once_in(16) {
+            self.write();
+            let message = self.peer.handshake(script, self.tested);
+            self.session.handle_message(self.now, message);
+        }
+    }
+
+    /// Takes all output, as a driver does.
+    fn settle(&mut self, script: &mut Script<'_>) {
+        self.application.take_events(&mut self.session, self.now, &mut self.report);
+        // Now and then the socket is full and nothing is taken.
+        let is_full = self.connected && script.once_in(8);
+        if self.connected && !is_full {
+            self.write();
+        }
+        if !is_full {
+            self.settle_timers();
+        }
+        self.application.take_events(&mut self.session, self.now, &mut self.report);
+        self.check();
+        if let Some(refusal) = self.session.poll_close() {
+            assert!(refusal.code.name().is_some(), "{} is in no table", refusal.code);
+            assert!(!refusal.reason.is_empty());
+            self.report.closed.push(refusal);
+            self.disconnect();
+        }
+    }
+
+    fn write(&mut self) {
+        for round in 0.. {
+            assert!(round < 4096, "the session writes for ever");
+            let Some(message) = self.session.poll_transmit(self.now) else { break };
+            assert!(!message.is_empty());
+            // One envelope may go beyond, with what is never in chunks: a payload of 64 KiB and metadata.
+            let most = limits().message_out + (64 << 10) + (8 << 10) + 64 * 20 + MAX_HEADER;
+            assert!(message.len() <= most, "a message of {} bytes", message.len());
+            self.peer.read(&message);
+        }
+    }
+
+    /// Whatever is due now is done by then: a timer that stays due would spin its driver.
+    fn settle_timers(&mut self) {
+        for round in 0.. {
+            assert!(round < 64, "a timer stays due");
+            match self.session.poll_timeout() {
+                Some(due) if due <= self.now => self.session.handle_timeout(self.now),
+                _ => break,
+            }
+        }
+    }
+
+    /// What no peer may make a session hold.
+    fn check(&self) {
+        let limits = limits();
+        let Held { events, incoming, assembling, assembly_bytes, notifies, .. } = self.session.stats().held;
+        let held = self.session.stats().held;
+        assert_eq!(events, 0, "all were taken");
+        let most = (limits.calls + limits.streams) as usize;
+        assert!(incoming <= most, "{incoming} calls of the other end");
+        assert!(assembling <= 1024, "{assembling} payloads under assembly");
+        assert!(assembly_bytes <= 2 * limits.assembly, "{assembly_bytes} bytes under assembly");
+        assert!(notifies <= limits.notifies_running, "{notifies} notifies run");
+        assert!(held.extra_window <= limits.stream_window_extra, "{held:?}");
+        // Watches that wait for the next link come on top: they had their place before.
+        let again = self.application.streams();
+        assert!(held.waiting_calls <= limits.waiting_calls + again, "{held:?}");
+        let waiting = limits.waiting_bytes.max(application::MAX_PAYLOAD);
+        assert!(held.waiting_bytes <= waiting + again * application::MAX_PAYLOAD, "{held:?}");
+        assert!(held.unacknowledged <= limits.replay_envelopes + 64, "{held:?}");
+        assert!(held.unacknowledged_bytes <= limits.replay_bytes + (128 << 10), "{held:?}");
+        // Each call, its items and its answer, and each notify and declaration.
+        assert!(held.queued <= 4096, "{held:?}");
+    }
+
+    /// Nothing is left of a session: at a server at once, at a client when its calls are given up.
+    fn disconnect(&mut self) {
+        if !self.connected {
+            return;
+        }
+        self.connected = false;
+        self.session.handle_disconnect(self.now);
+        self.application.take_events(&mut self.session, self.now, &mut self.report);
+        let held = self.session.stats().held;
+        let of_the_link = Held { calls: 0, waiting_calls: 0, waiting_bytes: 0, queued: 0, ..held };
+        assert_eq!(of_the_link, Held::default(), "left of a link");
+        if self.tested == Role::Server {
+            self.end();
+            self.session = session(self.tested);
+        }
+        self.application.forget_incoming();
+    }
+
+    fn end(&mut self) {
+        self.session.fail_all(self.now, Failure::Closed);
+        self.application.take_events(&mut self.session, self.now, &mut self.report);
+        self.application.finish(&mut self.session, self.now);
+        assert_eq!(self.session.stats().held, Held::default(), "left at the end");
+    }
+}
+
+fn session(role: Role) -> Session {
+    let config = Config { limits: limits(), timing: Timing::default(), services: vec![&SERVICE] };
+    match role {
+        Role::Client => Session::client(config, 42),
+        Role::Server => Session::server(config),
+    }
+}
