@@ -2,3 +2,8 @@
 
 #[cfg(feature = "browser")]
 pub mod browser;
+mod pair;
+mod random;
+
+pub use pair::{End, Pair, Side, Weather, origin};
+pub use random::Random;

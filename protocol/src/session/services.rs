@@ -109,6 +109,17 @@ fn wire_method(method: &crate::schema::MethodDescriptor) -> WireMethod {
 }
 
 impl Session {
+    /// Announces a service that this end will call, so that its first call need not wait for the answer.
+    ///
+    /// What is called without an announcement is announced then. A session has room for 64 services.
+    pub fn declare(&mut self, _now: Instant, service: &'static ServiceDescriptor) {
+        if let Some(number) = self.service_number(service)
+            && self.is_live()
+        {
+            self.agreement(number);
+        }
+    }
+
     /// The number of a service in our declarations; `None` when there are too many.
     pub(super) fn service_number(&mut self, service: &'static ServiceDescriptor) -> Option<u16> {
         let known = self.services.iter().position(|it| std::ptr::eq(*it, service));
