@@ -35,6 +35,7 @@ impl Router {
 
     /// Adds a service. One of the same name that was there is replaced.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "a builder's step; nobody writes `router + service`")]
     pub fn add(self, service: impl Service) -> Self {
         let name = service.descriptor().name;
         let mut services = Vec::clone(&self.services);

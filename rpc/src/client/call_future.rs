@@ -85,7 +85,7 @@ impl<R: Output> CallFuture<R> {
     where
         R::Ok: ViewPayload,
     {
-        ViewFuture { core: self.core, decode: View::decode, result: PhantomData }
+        ViewFuture { core: self.core, result: PhantomData }
     }
 
     /// What the call asks, for a cache.
@@ -119,7 +119,6 @@ where
     R::Ok: ViewPayload,
 {
     core: Core,
-    decode: fn(Codec, Buffer) -> Result<View<R::Ok>, DecodePayloadError>,
     result: PhantomData<fn() -> R>,
 }
 
@@ -153,8 +152,7 @@ where
     type Output = Result<View<R::Ok>, CallError<R::Err>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let decode = self.decode;
-        self.core.poll(cx, decode)
+        self.core.poll(cx, View::decode)
     }
 }
 

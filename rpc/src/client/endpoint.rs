@@ -55,7 +55,8 @@ impl Future for EndpointFuture {
             State::Done => panic!("a call was polled after it had ended"),
         };
         match sent.map(|sent| sent.poll(cx)) {
-            Err(reply) | Ok(Ok(reply)) => Poll::Ready(Ok(reply)),
+            Err(reply) => Poll::Ready(Ok(*reply)),
+            Ok(Ok(reply)) => Poll::Ready(Ok(reply)),
             Ok(Err(sent)) => {
                 self.0 = State::Sent(sent);
                 Poll::Pending

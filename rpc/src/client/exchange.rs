@@ -19,6 +19,8 @@ pub(crate) enum Exchange {
     Prepared(Prepared),
     /// On the session.
     Sent(Sent),
+    /// Answered before it was sent.
+    Answered(Box<Reply>),
     /// In the caller's layers.
     Layered(Pin<Box<dyn Future<Output = Reply> + Send>>),
     Done,
@@ -42,10 +44,7 @@ impl Exchange {
             match self {
                 Self::Prepared(_) => {
                     let Self::Prepared(prepared) = std::mem::replace(self, Self::Done) else { continue };
-                    match Self::start(prepared) {
-                        Ok(started) => *self = started,
-                        Err(reply) => return Poll::Ready(reply),
-                    }
+                    *self = Self::start(prepared);
                 }
                 Self::Sent(_) => {
                     let Self::Sent(sent) = std::mem::replace(self, Self::Done) else { continue };
@@ -57,6 +56,10 @@ impl Exchange {
                         }
                     };
                 }
+                Self::Answered(_) => {
+                    let Self::Answered(reply) = std::mem::replace(self, Self::Done) else { continue };
+                    return Poll::Ready(*reply);
+                }
                 Self::Layered(future) => {
                     let reply = std::task::ready!(future.as_mut().poll(cx));
                     *self = Self::Done;
@@ -67,13 +70,19 @@ impl Exchange {
         }
     }
 
-    fn start(prepared: Prepared) -> Result<Self, Reply> {
-        let (channel, call) = prepared.into_call()?;
+    fn start(prepared: Prepared) -> Self {
+        let (channel, call) = match prepared.into_call() {
+            Ok(parts) => parts,
+            Err(status) => return Self::Answered(Box::new(status.into())),
+        };
         let Some(stack) = channel.stack() else {
-            return Sent::start(channel.peer(), call, channel.lease()).map(Self::Sent);
+            return match Sent::start(channel.peer(), call, channel.lease()) {
+                Ok(sent) => Self::Sent(sent),
+                Err(reply) => Self::Answered(reply),
+            };
         };
         let passing = stack.clone().pass(call);
-        Ok(Self::Layered(Box::pin(async move {
+        Self::Layered(Box::pin(async move {
             let mut reply = passing.await;
             if let Outcome::Opened(opened) = &mut reply.0 {
                 opened.lease = channel.lease();
@@ -81,7 +90,7 @@ impl Exchange {
             // Until here the channel, and with it the lease, was held by this future.
             drop(channel);
             reply
-        })))
+        }))
     }
 }
 
@@ -94,12 +103,13 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// Opens the call, and starts what streams with it. One-way calls have their reply at once.
-    pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Reply> {
+    pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, depth, deadline) = (call.service, call.depth, call.deadline);
         let Content::Outgoing { arguments, upload } = call.content else {
             // A layer of a callee that puts a received call on another session.
-            return Err(Reply::from(Status::new(Code::Internal, "a received call can't be sent on")));
+            let status = Status::new(Code::Internal, "a received call can't be sent on");
+            return Err(Box::new(status.into()));
         };
         let request = Request {
             service,
@@ -110,12 +120,11 @@ impl Sent {
             depth,
         };
         if method.kind == MethodKind::Notify {
-            return Err(match peer.notify(request) {
-                Ok(()) => Reply(Outcome::Done),
-                Err(failure) => Reply::failed(failure),
-            });
+            let sent = peer.notify(request);
+            return Err(Box::new(sent.map_or_else(Reply::failed, |()| Reply(Outcome::Done))));
         }
-        let handle = Handle::open(peer, request, lease).map_err(Reply::failed)?;
+        let handle =
+            Handle::open(peer, request, lease).map_err(|failure| Box::new(Reply::failed(failure)))?;
         let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
         Ok(Self { handle, upload, method })
     }
