@@ -365,7 +365,12 @@ async fn a_refused_upgrade_says_why() {
     for (pieces, status, message) in [
         (
             // The sentence comes later than the head.
-            &["HTTP/1.1 403 Forbidden\r\nContent-Le", "ngth: 24\r\n\r\n", "This origin may ", "not in.\n more"][..],
+            &[
+                "HTTP/1.1 403 Forbidden\r\nContent-Le",
+                "ngth: 24\r\n\r\n",
+                "This origin may ",
+                "not in.\n more",
+            ][..],
             403,
             "This origin may not in.",
         ),
@@ -489,7 +494,8 @@ async fn answer_encrypted<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
 #[tokio::test]
 async fn an_encrypted_link_carries_messages_when_its_certificate_is_trusted() {
     let (endpoint, certified) = encrypted().await;
-    let messages = ["", "small"].map(Into::into).into_iter().chain([vec![1; 1 << 20].into()]).collect::<Vec<_>>();
+    let messages =
+        ["", "small"].map(Into::into).into_iter().chain([vec![1; 1 << 20].into()]).collect::<Vec<_>>();
     for file in [certified.cert.der().to_vec(), certified.cert.pem().into_bytes()] {
         let connector = NativeConnector::new().with_root_certificates(&file).unwrap();
         let mut link = within(connector.connect(&endpoint)).await.unwrap();

@@ -74,6 +74,8 @@ enum Phase {
     /// Our close for a violation and the end of our stream are on their way; what arrives is thrown away, since a
     /// socket that is closed over unread bytes resets, and a reset can overtake our close.
     Draining,
+    /// The closes are exchanged; the end of our stream is on its way.
+    Leaving,
     Ended,
 }
 
@@ -222,14 +224,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
                     let flushed = self.poll_flushed(cx);
                     ready!(self.poll_answer(cx));
                     ready!(flushed);
-                    Phase::Ended
+                    Phase::Leaving
                 }
                 Phase::Refusing => {
                     ready!(self.poll_flushed(cx));
-                    if let Poll::Ready(Err(_)) = Pin::new(self.socket.get_mut()).poll_shutdown(cx) {
-                        Phase::Ended
-                    } else {
-                        Phase::Draining
+                    match ready!(Pin::new(self.socket.get_mut()).poll_shutdown(cx)) {
+                        Ok(()) => Phase::Draining,
+                        Err(_) => Phase::Ended,
                     }
                 }
                 Phase::Draining => {
@@ -238,6 +239,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
                 }
                 Phase::Answering => {
                     ready!(self.poll_flushed(cx));
+                    Phase::Leaving
+                }
+                Phase::Leaving => {
+                    let _ = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(cx));
                     Phase::Ended
                 }
                 Phase::Ended => return Poll::Ready(()),

@@ -12,7 +12,7 @@ use bowline_transport::{BoxLink, CloseFrame, Link, LinkError, Received};
 use bytes::Bytes;
 
 /// Makes links whose other end is an echo. All of one maker share a memory of how named links ended.
-pub trait Maker {
+pub(crate) trait Maker {
     async fn link(&self) -> BoxLink;
 }
 
@@ -21,7 +21,7 @@ const NEVER: Duration = Duration::from_millis(300);
 /// More than kernels and browsers hold for one socket.
 const BOUND: usize = 32 * 1024 * 1024;
 
-pub async fn messages_arrive_whole_and_in_order(maker: &impl Maker) {
+pub(crate) async fn messages_arrive_whole_and_in_order(maker: &impl Maker) {
     let mut link = maker.link().await;
     let mut messages: Vec<Bytes> =
         [0, 1, 2, 125, 126, 65_535, 65_536, 1 << 20, 0, 1].iter().enumerate().map(pattern).collect();
@@ -33,14 +33,14 @@ pub async fn messages_arrive_whole_and_in_order(maker: &impl Maker) {
     }
 }
 
-pub async fn text_is_reported_as_text(maker: &impl Maker) {
+pub(crate) async fn text_is_reported_as_text(maker: &impl Maker) {
     let mut link = maker.link().await;
     send(&mut link, "echo:text").await;
     assert_eq!(receive(&mut link).await.unwrap(), Received::Text);
     assert_eq!(exchange(&mut link, &["still here".into()]).await, ["still here"]);
 }
 
-pub async fn our_close_reaches_the_other_end(maker: &impl Maker) {
+pub(crate) async fn our_close_reaches_the_other_end(maker: &impl Maker) {
     let reason = format!("{}é", "x".repeat(121));
     for (name, code, reason) in
         [("a", CloseCode::NORMAL, "bye"), ("b", CloseCode::SLOW, ""), ("c", CloseCode::MALFORMED, &reason)]
@@ -53,7 +53,7 @@ pub async fn our_close_reaches_the_other_end(maker: &impl Maker) {
     }
 }
 
-pub async fn what_was_sent_arrives_before_our_close(maker: &impl Maker) {
+pub(crate) async fn what_was_sent_arrives_before_our_close(maker: &impl Maker) {
     let mut link = maker.link().await;
     for n in 0..20 {
         send(&mut link, &format!("before {n}")).await;
@@ -63,7 +63,7 @@ pub async fn what_was_sent_arrives_before_our_close(maker: &impl Maker) {
     assert_eq!(ending(maker, "last-words").await, "1000:");
 }
 
-pub async fn the_other_ends_close_arrives(maker: &impl Maker) {
+pub(crate) async fn the_other_ends_close_arrives(maker: &impl Maker) {
     let mut link = maker.link().await;
     send(&mut link, "last words").await;
     send(&mut link, "echo:close:4002:too slow, é").await;
@@ -75,14 +75,14 @@ pub async fn the_other_ends_close_arrives(maker: &impl Maker) {
     is_over(&mut link).await;
 }
 
-pub async fn after_our_close_nothing_is_received(maker: &impl Maker) {
+pub(crate) async fn after_our_close_nothing_is_received(maker: &impl Maker) {
     let mut link = maker.link().await;
     send(&mut link, "echo:flood:50").await;
     close(&mut link, &CloseFrame::new(CloseCode::NORMAL, "")).await;
     is_over(&mut link).await;
 }
 
-pub async fn closes_that_cross_end_both(maker: &impl Maker) {
+pub(crate) async fn closes_that_cross_end_both(maker: &impl Maker) {
     for _ in 0..5 {
         let mut link = maker.link().await;
         send(&mut link, "echo:close:4001:mine").await;
@@ -91,7 +91,7 @@ pub async fn closes_that_cross_end_both(maker: &impl Maker) {
     }
 }
 
-pub async fn a_lost_link_is_reported(maker: &impl Maker) {
+pub(crate) async fn a_lost_link_is_reported(maker: &impl Maker) {
     let mut link = maker.link().await;
     send(&mut link, "last words").await;
     send(&mut link, "echo:drop").await;
@@ -101,7 +101,7 @@ pub async fn a_lost_link_is_reported(maker: &impl Maker) {
     close(&mut link, &CloseFrame::new(CloseCode::NORMAL, "")).await;
 }
 
-pub async fn a_dropped_link_is_seen_by_the_other_end(maker: &impl Maker) {
+pub(crate) async fn a_dropped_link_is_seen_by_the_other_end(maker: &impl Maker) {
     let mut link = maker.link().await;
     assert_eq!(exchange(&mut link, &["here".into()]).await, ["here"]);
     send(&mut link, "echo:name:dropped").await;
@@ -112,7 +112,7 @@ pub async fn a_dropped_link_is_seen_by_the_other_end(maker: &impl Maker) {
 }
 
 /// The other end stops reading: the link takes a bounded number of bytes, then it is not ready, and it still receives.
-pub async fn a_reader_that_stops_makes_the_link_wait(maker: &impl Maker) {
+pub(crate) async fn a_reader_that_stops_makes_the_link_wait(maker: &impl Maker) {
     let mut link = maker.link().await;
     send(&mut link, "echo:stop:100").await;
     let message = Bytes::from(vec![7; 64 * 1024]);
@@ -145,13 +145,13 @@ fn poll_writable(link: &mut BoxLink, cx: &mut std::task::Context<'_>) -> Poll<()
     link.poll_ready(cx).map(Result::unwrap)
 }
 
-pub async fn send(link: &mut BoxLink, message: &str) {
+pub(crate) async fn send(link: &mut BoxLink, message: &str) {
     poll_fn(|cx| link.poll_ready(cx)).await.unwrap();
     link.start_send(Bytes::copy_from_slice(message.as_bytes())).unwrap();
     poll_fn(|cx| link.poll_flush(cx)).await.unwrap();
 }
 
-pub async fn receive(link: &mut BoxLink) -> Result<Received, LinkError> {
+pub(crate) async fn receive(link: &mut BoxLink) -> Result<Received, LinkError> {
     poll_fn(|cx| link.poll_receive(cx)).await
 }
 
@@ -160,7 +160,7 @@ async fn close(link: &mut BoxLink, frame: &CloseFrame) {
 }
 
 /// Sends all and receives as many, both at the same time.
-pub async fn exchange(link: &mut BoxLink, messages: &[Bytes]) -> Vec<Bytes> {
+pub(crate) async fn exchange(link: &mut BoxLink, messages: &[Bytes]) -> Vec<Bytes> {
     let (mut sent, mut echoed) = (0, Vec::new());
     poll_fn(|cx| {
         loop {
@@ -190,7 +190,7 @@ pub async fn exchange(link: &mut BoxLink, messages: &[Bytes]) -> Vec<Bytes> {
 }
 
 /// How the link with this name ended, as the other end saw it.
-pub async fn ending(maker: &impl Maker, name: &str) -> String {
+pub(crate) async fn ending(maker: &impl Maker, name: &str) -> String {
     let mut link = maker.link().await;
     send(&mut link, &format!("echo:ending:{name}")).await;
     let Received::Binary(ending) = receive(&mut link).await.unwrap() else { panic!("not a binary message") };
@@ -209,7 +209,7 @@ async fn is_over(link: &mut BoxLink) {
 
 /// What a message asks of the echo. Everything else comes back as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
+pub(crate) enum Order {
     /// `echo:text`: send a text.
     Text,
     /// `echo:close:<code>:<reason>`, and without `echo:` in a text: close.
@@ -227,7 +227,7 @@ pub enum Order {
 }
 
 impl Order {
-    pub fn parse(message: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(message: &[u8]) -> Option<Self> {
         let order = std::str::from_utf8(message.strip_prefix(b"echo:")?).ok()?;
         let (word, rest) = order.split_once(':').unwrap_or((order, ""));
         Some(match word {
@@ -243,7 +243,7 @@ impl Order {
     }
 
     /// `<code>:<reason>`.
-    pub fn parse_close(order: &str) -> Option<Self> {
+    pub(crate) fn parse_close(order: &str) -> Option<Self> {
         let (code, reason) = order.split_once(':').unwrap_or((order, ""));
         Some(Self::Close(code.parse().ok()?, reason.to_owned()))
     }

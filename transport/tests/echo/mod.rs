@@ -21,7 +21,7 @@ use crate::conformance::Order;
 
 /// How named links ended, shared by all connections.
 #[derive(Clone, Default)]
-pub struct Endings(Arc<Mutex<HashMap<String, watch::Sender<Option<String>>>>>);
+pub(crate) struct Endings(Arc<Mutex<HashMap<String, watch::Sender<Option<String>>>>>);
 
 impl Endings {
     fn note(&self, name: &str, ending: String) {
@@ -40,7 +40,7 @@ impl Endings {
 }
 
 /// Accepts connections for ever.
-pub async fn serve(listener: TcpListener, endings: Endings) {
+pub(crate) async fn serve(listener: TcpListener, endings: Endings) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -56,7 +56,7 @@ pub async fn serve(listener: TcpListener, endings: Endings) {
 
 /// Agrees to the first subprotocol that the client offers.
 #[expect(clippy::result_large_err, reason = "the library's callback has this form")]
-pub fn agree(
+pub(crate) fn agree(
     request: &Request,
     mut response: Response,
 ) -> Result<Response, tokio_tungstenite::tungstenite::handshake::server::ErrorResponse> {
@@ -67,7 +67,10 @@ pub fn agree(
     Ok(response)
 }
 
-pub async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S>, endings: Endings) {
+pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: WebSocketStream<S>,
+    endings: Endings,
+) {
     let mut name = None;
     let ending = run(&mut socket, &endings, &mut name).await;
     if let Some(name) = name {
@@ -121,7 +124,9 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             }
         };
         // Sending after a close that came meanwhile: the close is read next.
-        if let Err(error) = sent && !matches!(error, Error::Protocol(_) | Error::ConnectionClosed) {
+        if let Err(error) = sent
+            && !matches!(error, Error::Protocol(_) | Error::ConnectionClosed)
+        {
             break;
         }
     }
