@@ -4,15 +4,16 @@ use bowline_protocol::{
     limits::{Limits, Timing},
     session::{Config, Failure},
 };
-use bowline_rpc::{Peer, Router, Service};
-use bowline_runtime::{random_u128, spawn};
+use bowline_middleware::status_from_error;
+use bowline_rpc::{BoxError, Call, Channel, Endpoint, Peer, Reply, Router, Service};
+use bowline_runtime::spawn;
 use bowline_transport::{Backoff, Connect, PlatformConnector};
 use tokio::sync::{oneshot, watch};
 use tower_layer::{Identity, Layer, Stack};
 
 use crate::{
     Client, ConnectFailed, State,
-    driver::{Desk, Driver, Lease, Parts},
+    driver::{Driver, Lease, Parts},
     state::{Machine, Patience},
 };
 
@@ -149,7 +150,6 @@ where
         };
         let lease = Arc::new(Lease::default());
         let (shown, states) = watch::channel(State::Idle);
-        let background = self.served.map(|router| serve(&peer, router));
         let connector = self.connector.unwrap_or_else(|| Arc::new(PlatformConnector::default()));
         let machine = Machine::new(Patience::default(), self.backoff);
         let driver = Driver::new(Parts {
@@ -157,7 +157,7 @@ where
             machine: if first.is_some() { machine.fail_fast() } else { machine },
             connector,
             endpoint: self.endpoint,
-            background,
+            served: self.served,
             desk: lease.desk(),
             states: shown,
             first,

@@ -1,20 +1,21 @@
 //! The task behind a client: owns the link, the timers and the served calls, and decides nothing.
 
 use std::{
-    convert::Infallible,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
 use bowline_protocol::{
     Instant,
+    envelope::Outcome,
     session::Failure,
     status::{CloseCode, Code, Status},
 };
-use bowline_rpc::Peer;
-use bowline_runtime::{BoxFuture, MaybeSend, Sleep, now, sleep_until};
+use bowline_middleware::status_from_error;
+use bowline_rpc::{Dispatcher, Peer, Router, SessionInfo};
+use bowline_runtime::{BoxFuture, Sleep, now, sleep_until};
 use bowline_transport::{BoxLink, CloseFrame, Connect, ConnectError, Ended, drive};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{oneshot, watch};
@@ -78,11 +79,6 @@ impl Drop for Lease {
     }
 }
 
-/// What runs beside the links of a session: the calls that the other end makes to us.
-pub(crate) trait Background: MaybeSend {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible>;
-}
-
 enum Carrier {
     None,
     Connecting(BoxFuture<'static, Result<BoxLink, ConnectError>>),
@@ -95,7 +91,8 @@ pub(crate) struct Parts {
     pub(crate) machine: Machine,
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) endpoint: String,
-    pub(crate) background: Option<Box<dyn Background>>,
+    /// What this end serves.
+    pub(crate) served: Option<Router>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) states: watch::Sender<State>,
     /// Whoever waits for the first welcome, or for the first failure.
@@ -106,6 +103,8 @@ pub(crate) struct Parts {
 pub(crate) struct Driver {
     parts: Parts,
     carrier: Carrier,
+    /// Runs the calls of the session that was last live.
+    dispatcher: Option<Dispatcher<Router>>,
     timer: Sleep,
 }
 
@@ -114,7 +113,7 @@ impl Driver {
         let now = now();
         parts.machine.reconnect(now);
         let timer = sleep_until(now);
-        Self { parts, carrier: Carrier::None, timer }
+        Self { parts, carrier: Carrier::None, dispatcher: None, timer }
     }
 
     fn handle_wishes(&mut self, cx: &Context<'_>, now: Instant) {
@@ -135,7 +134,7 @@ impl Driver {
                 Poll::Ready(Ok(link)) => {
                     let peer = self.parts.peer.clone();
                     self.carrier = Carrier::Driving(Box::pin(async move {
-                        drive(link, &peer, std::future::pending()).await
+                        drive(link, &peer, pin!(std::future::pending())).await
                     }));
                     self.parts.machine.handle_linked(now());
                     return true;
@@ -145,8 +144,8 @@ impl Driver {
             Carrier::Driving(ended) => {
                 let ended = ended.as_mut().poll(cx);
                 // A welcome and the end may come in one breath: the welcome counts.
-                if self.parts.peer.poll_live(cx).is_ready() {
-                    self.handle_live();
+                if let Poll::Ready(outcome) = self.parts.peer.poll_live(cx) {
+                    self.handle_live(&outcome);
                 }
                 match ended {
                     Poll::Pending => return false,
@@ -159,8 +158,17 @@ impl Driver {
         true
     }
 
-    fn handle_live(&mut self) {
+    fn handle_live(&mut self, outcome: &Outcome) {
         self.parts.machine.handle_live(now());
+        if let Some(router) = &self.parts.served
+            && !matches!(outcome, Outcome::Resumed)
+        {
+            // Calls of the session before have been stopped; what is left of their tasks goes with its dispatcher.
+            let id = self.parts.peer.session_id().unwrap_or_default();
+            let info = SessionInfo { id, extensions: Default::default() };
+            let router = router.clone();
+            self.dispatcher = Some(Dispatcher::new(&self.parts.peer, router, info, status_from_error));
+        }
         if let Some(first) = self.parts.first.take() {
             // Nobody waits any more: then the lease is gone too, and that ends the client.
             let _ = first.send(Ok(()));
@@ -172,9 +180,8 @@ impl Driver {
         if matches!(self.carrier, Carrier::Driving(_)) {
             return;
         }
-        // Nothing can be written; this asks to be woken by calls whose deadline comes before the others'.
-        let nothing = self.parts.peer.poll_transmit(cx);
-        debug_assert!(nothing.is_pending(), "a session without a link has nothing to write");
+        // So that a call whose deadline comes before the others' wakes the task.
+        self.parts.peer.register(cx);
         if self.parts.peer.poll_timeout().is_some_and(|at| at <= now) {
             self.parts.peer.handle_timeout();
         }
@@ -261,8 +268,8 @@ impl Future for Driver {
             this.parts.machine.handle_timeout(now);
             this.run_peer_timers(cx, now);
             let changed = this.poll_carrier(cx);
-            if let Some(background) = &mut this.parts.background {
-                let Poll::Pending = background.poll(cx);
+            if let Some(dispatcher) = &mut this.dispatcher {
+                let Poll::Pending = dispatcher.poll(cx);
             }
             let acted = this.act();
             if acted == Progress::Over {

@@ -51,17 +51,15 @@ pub struct StreamSignal<T, E = Infallible> {
 impl<T: Send + Sync + 'static, E: Send + Sync + 'static> StreamSignal<T, E> {
     /// Shows the newest item.
     pub fn latest(self) -> Folded<Option<T>, E> {
-        self.fold(None, |latest, item| *latest = Some(item))
+        self.collect(|| None, |latest, item| *latest = Some(item))
     }
 
     /// Keeps the last `count` items, oldest first.
     pub fn keep(self, count: usize) -> Kept<T, E> {
         let Folded { value, missed, interrupted, error, ended } =
-            self.fold(Vec::new(), move |items, item| {
-                if items.len() >= count {
-                    items.drain(..=items.len() - count);
-                }
+            self.collect(Vec::new, move |items: &mut Vec<T>, item| {
                 items.push(item);
+                items.drain(..items.len().saturating_sub(count));
             });
         Kept { items: value, missed, interrupted, error, ended }
     }
@@ -75,14 +73,22 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> StreamSignal<T, E> {
         A: Clone + Send + Sync + 'static,
         F: Fn(&mut A, T) + Send + Sync + 'static,
     {
-        let folding = Folding::new(init.clone());
+        self.collect(move || init.clone(), fold)
+    }
+
+    fn collect<A, F>(self, init: impl Fn() -> A + Send + Sync + 'static, fold: F) -> Folded<A, E>
+    where
+        A: Send + Sync + 'static,
+        F: Fn(&mut A, T) + Send + Sync + 'static,
+    {
+        let folding = Folding::new(init());
         let folded = folding.folded();
         let (again, patience) = (Again::new(), Patience::new());
         let fold = Arc::new(fold);
         follow(self.call, again.clone(), move |call, start| {
             if start == Start::Changed {
                 patience.reset();
-                folding.restart(init.clone());
+                folding.restart(init());
             }
             let (folding, again, patience, fold) =
                 (folding.clone(), again.clone(), patience.clone(), fold.clone());
@@ -187,36 +193,25 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
         batch: Vec<Result<T, StreamError<E>>>,
         fold: &impl Fn(&mut A, T),
     ) -> ControlFlow<CallError<E>> {
-        let (mut missed, mut over) = (0_u64, None);
-        // A batch without items, such as the news of a failure, is no change of the value.
-        let mut items = batch
-            .into_iter()
-            .filter_map(|item| match item {
-                Ok(item) => Some(item),
-                Err(StreamError::Gap { missed: more }) => {
-                    missed = missed.saturating_add(more);
-                    None
-                }
+        let (mut items, mut missed, mut over) = (Vec::with_capacity(batch.len()), 0_u64, None);
+        for item in batch {
+            match item {
+                Ok(item) => items.push(item),
+                Err(StreamError::Gap { missed: more }) => missed = missed.saturating_add(more),
                 Err(StreamError::Lagged { missed: more }) => {
                     missed = missed.saturating_add(more);
-                    over = Some(CallError::Unavailable {
-                        message: "the reader was too slow".into(),
-                        retry_after: None,
-                    });
-                    None
+                    let message = "the reader was too slow".into();
+                    over = Some(CallError::Unavailable { message, retry_after: None });
                 }
-                Err(StreamError::Failed(error)) => {
-                    over = Some(error);
-                    None
-                }
+                Err(StreamError::Failed(error)) => over = Some(error),
                 // Kinds that come with later versions say nothing about items.
-                Err(_) => None,
-            })
-            .peekable();
-        if items.peek().is_some() {
-            self.value.update(|value| items.for_each(|item| fold(value, item)));
+                Err(_) => {}
+            }
         }
-        drop(items);
+        // The news of a failure alone is no change of the value.
+        if !items.is_empty() {
+            self.value.update(|value| items.into_iter().for_each(|item| fold(value, item)));
+        }
         if missed > 0 {
             self.missed.update(|total| *total = total.saturating_add(missed));
         }

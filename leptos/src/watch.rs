@@ -106,11 +106,17 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Watching<T, E> {
         values: &mut Streaming<T, E>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<T, StreamError<E>>>> {
-        let value = Pin::new(&mut *values).poll_next(cx);
-        if value.is_pending() && values.is_stale() {
-            self.outdate();
+        loop {
+            if let Poll::Ready(value) = Pin::new(&mut *values).poll_next(cx) {
+                return Poll::Ready(value);
+            }
+            match values.poll_stale_changed(cx) {
+                Poll::Ready(true) => self.outdate(),
+                // The value that ends it comes as an item.
+                Poll::Ready(false) => {}
+                Poll::Pending => return Poll::Pending,
+            }
         }
-        value
     }
 
     /// What is shown is no longer known to be so.

@@ -1,0 +1,205 @@
+//! A server in memory whose network can be broken, and a service with a method of each kind that the tests need.
+#![allow(missing_docs, dead_code, reason = "shared by test programs that each use a part of it")]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bowline::{
+    Client, ClientBuilder, Server, State,
+    prelude::*,
+    transport::memory::{Faults, MemoryConnector, network},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+#[bowline::rpc]
+pub trait Office {
+    async fn echo(&self, text: String) -> String;
+
+    /// Ends when `release` is notified.
+    async fn wait(&self) -> u64;
+
+    #[rpc(watch)]
+    fn level(&self, of: String) -> impl Stream<Item = u64>;
+
+    fn count(&self, to: u64) -> impl Stream<Item = u64>;
+
+    /// Items until `items` is closed.
+    async fn news(&self, cx: &Context, topic: String) -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic>;
+
+    /// Asks the caller, and passes its answer on.
+    async fn ask_back(&self, cx: &Context, question: String) -> String;
+
+    #[rpc(notify)]
+    async fn note(&self, text: String);
+}
+
+#[bowline::message]
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoSuchTopic;
+
+/// What a client serves.
+#[bowline::rpc]
+pub trait Visitor {
+    async fn answer(&self, question: String) -> String;
+}
+
+pub struct Ada;
+
+impl Visitor for Ada {
+    async fn answer(&self, question: String) -> String {
+        format!("{question} 42.")
+    }
+}
+
+/// What the server's handlers share with the test.
+#[derive(Clone, Default)]
+pub struct World {
+    pub release: Arc<Notify>,
+    pub level: watch::Sender<u64>,
+    pub news: Topic<u64>,
+    pub notes: Arc<Mutex<Vec<String>>>,
+    /// Handlers of `wait` and streams that run just now.
+    pub running: Arc<AtomicU64>,
+    pub calls: Arc<AtomicU64>,
+}
+
+/// Counts a handler for as long as it lives.
+struct Running(Arc<AtomicU64>);
+
+impl Running {
+    fn new(world: &World) -> Self {
+        world.running.fetch_add(1, Ordering::SeqCst);
+        Self(world.running.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Office for World {
+    async fn echo(&self, text: String) -> String {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        text
+    }
+
+    async fn wait(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let _running = Running::new(self);
+        self.release.notified().await;
+        7
+    }
+
+    fn level(&self, of: String) -> impl Stream<Item = u64> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let running = Running::new(self);
+        let offset = of.len() as u64 * 1000;
+        tokio_stream::wrappers::WatchStream::new(self.level.subscribe()).map(move |level| {
+            let _ = &running;
+            level + offset
+        })
+    }
+
+    fn count(&self, to: u64) -> impl Stream<Item = u64> {
+        let running = Running::new(self);
+        futures_util::stream::iter(0..to).map(move |number| {
+            let _ = &running;
+            number
+        })
+    }
+
+    async fn news(&self, cx: &Context, topic: String) -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic> {
+        if topic.is_empty() {
+            return Err(NoSuchTopic);
+        }
+        let running = Running::new(self);
+        Ok(self.news.subscribe(cx).map(move |item| {
+            let _ = &running;
+            item
+        }))
+    }
+
+    async fn ask_back(&self, cx: &Context, question: String) -> String {
+        match cx.client::<VisitorClient>().answer(question).await {
+            Ok(answer) => answer,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn note(&self, text: String) {
+        self.notes.lock().unwrap().push(text);
+    }
+}
+
+/// A server, and the network to it.
+pub struct Place {
+    pub world: World,
+    pub server: Server,
+    pub connector: MemoryConnector,
+    pub faults: Faults,
+    _accepting: tokio::task::JoinHandle<()>,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let world = World::default();
+        let server = Server::builder().service(OfficeServer::new(world.clone())).build();
+        let (mut listener, connector) = network();
+        let faults = connector.faults().clone();
+        let accepting = tokio::spawn({
+            let server = server.clone();
+            async move {
+                while let Some(link) = listener.accept().await {
+                    server.accept(link);
+                }
+            }
+        });
+        Self { world, server, connector, faults, _accepting: accepting }
+    }
+
+    pub fn builder(&self) -> ClientBuilder {
+        Client::builder("memory").connector(self.connector.clone())
+    }
+
+    pub async fn client(&self) -> Client {
+        self.builder().connect().await.unwrap()
+    }
+
+    pub fn running(&self) -> u64 {
+        self.world.running.load(Ordering::SeqCst)
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.world.calls.load(Ordering::SeqCst)
+    }
+}
+
+/// Waits, at most a minute, until `holds`. Under a paused clock this takes no time.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until `client` is in a state that `wanted` likes.
+pub async fn reaches(client: &Client, wanted: impl Fn(&State) -> bool) -> State {
+    let mut states = client.states();
+    loop {
+        let state = states.next().await.expect("the client goes on");
+        if wanted(&state) {
+            return state;
+        }
+    }
+}
