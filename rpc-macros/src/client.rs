@@ -86,12 +86,15 @@ fn signature(method: &Method, krate: &Path) -> TokenStream {
 
 /// The type that a method returns.
 fn future(method: &Method, krate: &Path) -> TokenStream {
+    let span = method.output.span();
     match &method.output {
-        Output::Value { .. } if method.kind == Kind::Notify => quote!(#krate::__private::NotifyFuture),
-        Output::Value { ty } => quote!(#krate::__private::CallFuture<#ty>),
+        Output::Value { .. } if method.kind == Kind::Notify => {
+            quote_spanned!(span=> #krate::__private::NotifyFuture)
+        }
+        Output::Value { ty } => quote_spanned!(span=> #krate::__private::CallFuture<#ty>),
         Output::Stream { .. } => {
             let (item, error) = answer(method, krate);
-            quote!(#krate::__private::StreamFuture<#item, #error>)
+            quote_spanned!(span=> #krate::__private::StreamFuture<#item, #error>)
         }
     }
 }
@@ -99,27 +102,23 @@ fn future(method: &Method, krate: &Path) -> TokenStream {
 fn call(method: &Method, krate: &Path) -> TokenStream {
     let (number, arguments) = (number(&method.ident), method.arguments_ident());
     let fields = method.arguments.iter().map(|argument| &argument.ident);
+    let span = method.output.span();
     let future = Ident::new(
         match &method.output {
             Output::Value { .. } if method.kind == Kind::Notify => "NotifyFuture",
             Output::Value { .. } => "CallFuture",
             Output::Stream { .. } => "StreamFuture",
         },
-        Span::mixed_site(),
+        span,
     );
     let (function, upload) = match &method.upload {
         None => ("new", None),
         Some(upload) => ("with_upload", Some(&upload.ident)),
     };
-    let function = Ident::new(function, Span::mixed_site());
+    let function = Ident::new(function, span);
     let upload = upload.iter();
+    let future = quote_spanned!(span=> #krate::__private::#future::#function);
     quote_spanned! {Span::mixed_site()=>
-        #krate::__private::#future::#function(
-            &self.channel,
-            &__SERVICE,
-            #number,
-            &#arguments { #(#fields),* }
-            #(, #upload)*
-        )
+        #future(&self.channel, &__SERVICE, #number, &#arguments { #(#fields),* } #(, #upload)*)
     }
 }

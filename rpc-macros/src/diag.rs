@@ -1,6 +1,6 @@
 use std::fmt::Display;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::Span;
 use quote::ToTokens;
 
 /// Collects mistakes, so that one compile shows all of them.
@@ -39,10 +39,5 @@ impl Diagnostics {
             Some(error) => Err(error),
             None => Ok(()),
         }
-    }
-
-    /// Returns the tokens that make the compiler show all mistakes; none if there were none.
-    pub(crate) fn into_compile_errors(self) -> TokenStream {
-        self.error.map(syn::Error::into_compile_error).unwrap_or_default()
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn implementation(service: &Service) -> TokenStream {
             }
 
             fn dispatch(&self, call: #krate::__private::Call) -> #krate::__private::ReplyFuture {
-                let service = #krate::__private::Arc::clone(&self.service);
+                let service = ::core::clone::Clone::clone(&self.service);
                 match call.method_index() {
                     #(#arms)*
                     _ => #krate::__private::unimplemented(call),
@@ -102,10 +102,12 @@ fn arm(method: &Method, service: &Service) -> TokenStream {
         let arguments = method.arguments_ident();
         (function.to_owned(), None, quote!(#arguments { #(#idents),* }))
     };
-    let function = Ident::new(&function, Span::mixed_site());
+    let span = method.output.span();
+    let function = Ident::new(&function, span);
+    let function = quote_spanned!(span=> #krate::__private::#function);
     quote_spanned! {Span::mixed_site()=>
         #(#cfgs)*
-        number if number == #number => #krate::__private::#function(
+        number if number == #number => #function(
             call,
             #read
             move |#cx: #krate::__private::Context, #arguments #(#upload)* #out| async move { #body },
@@ -135,15 +137,16 @@ fn body(method: &Method, service: &Service) -> TokenStream {
     let call = quote_spanned! {Span::mixed_site()=>
         <__S as #service_ident>::#ident(&service #(#context)* #(, #arguments)* #(, #upload)*)
     };
+    let span = method.output.span();
     match &method.output {
-        Output::Value { .. } => quote_spanned!(Span::mixed_site()=> #call.await),
+        Output::Value { .. } => quote_spanned!(span=> #call.await),
         Output::Stream { may_refuse: false, .. } => {
-            quote_spanned!(Span::mixed_site()=> out.drive(#call).await)
+            quote_spanned!(span=> out.drive(#call).await)
         }
-        Output::Stream { may_refuse: true, .. } => quote_spanned! {Span::mixed_site()=>
+        Output::Stream { may_refuse: true, .. } => quote_spanned! {span=>
             match #call.await {
                 ::core::result::Result::Ok(stream) => out.drive(stream).await,
-                ::core::result::Result::Err(error) => out.refuse(error),
+                ::core::result::Result::Err(error) => out.refuse(error).await,
             }
         },
     }

@@ -1,7 +1,7 @@
 //! What both ends share: the trait itself, its arguments as structs, its table.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, Path};
 
@@ -58,7 +58,10 @@ pub(crate) fn table(service: &Service) -> TokenStream {
     let numbers = methods.iter().map(|Method { ident, cfgs, .. }| quote!(#(#cfgs)* #ident));
     let rows = methods.iter().map(|method| row(method, krate));
     let name = service.name();
+    let checks = methods.iter().filter_map(|method| check(method, krate));
     quote_spanned! {Span::mixed_site()=>
+        #(#checks)*
+
         #(#arguments)*
 
         #[allow(dead_code, non_camel_case_types)]
@@ -74,6 +77,19 @@ pub(crate) fn table(service: &Service) -> TokenStream {
 /// The number of `method` in the table: a place among those that were compiled in.
 pub(crate) fn number(method: &Ident) -> TokenStream {
     quote_spanned!(Span::mixed_site()=> __Method::#method as usize)
+}
+
+/// Asks first whether the parts of a `Result` can cross, so that the one that can't is named, and where it stands.
+fn check(method: &Method, krate: &Path) -> Option<TokenStream> {
+    let cfgs = &method.cfgs;
+    let ident = format_ident!("__{}_answers", method.name(), span = Span::mixed_site());
+    let parts = method.output.spelled_result()?;
+    let parts = parts.map(|ty| quote_spanned!(ty.span()=> #ty: #krate::__private::Payload));
+    Some(quote_spanned! {Span::mixed_site()=>
+        #(#cfgs)*
+        #[allow(dead_code)]
+        fn #ident() where #(#parts),* {}
+    })
 }
 
 fn arguments(method: &Method, krate: &Path) -> TokenStream {
@@ -117,16 +133,16 @@ fn row(method: &Method, krate: &Path) -> TokenStream {
 
 /// Folds what crosses the wire for `method`: rkyv's format, arguments, result or items, error, uploaded items.
 fn hash(method: &Method, krate: &Path) -> TokenStream {
-    let (arguments, tag) = (method.arguments_ident(), kind(method.kind));
+    let (arguments, tag, span) = (method.arguments_ident(), kind(method.kind), method.output.span());
     let answered = match &method.output {
-        Output::Value { ty } => quote_spanned!(ty.span()=> hash_of_value::<#arguments, #ty>),
-        Output::Stream { asked, .. } => quote_spanned!(asked.span()=> hash_of_stream::<#arguments, #asked>),
+        Output::Value { ty } => quote_spanned!(span=> hash_of_value::<#arguments, #ty>),
+        Output::Stream { asked, .. } => quote_spanned!(span=> hash_of_stream::<#arguments, #asked>),
     };
     let uploaded = method.upload.iter().map(|upload| {
         let item = &upload.item;
         quote_spanned!(item.span()=> .hash(<#item as #krate::__private::Payload>::HASH))
     });
-    quote_spanned!(Span::mixed_site()=> #krate::__private::#answered(#tag) #(#uploaded)* .finish())
+    quote_spanned!(span=> #krate::__private::#answered(#tag) #(#uploaded)* .finish())
 }
 
 /// What a value and an error are, or an item and an error: the types that the answer of `method` is made of.
@@ -135,9 +151,10 @@ pub(crate) fn answer(method: &Method, krate: &Path) -> (TokenStream, TokenStream
         Output::Value { ty } => (ty, "OkOf", "ErrOf"),
         Output::Stream { asked, .. } => (asked, "ItemOf", "StreamErrOf"),
     };
+    let span = method.output.span();
     let part = |alias| {
-        let alias = Ident::new(alias, Span::mixed_site());
-        quote_spanned!(ty.span()=> #krate::__private::#alias<#ty>)
+        let alias = Ident::new(alias, span);
+        quote_spanned!(span=> #krate::__private::#alias<#ty>)
     };
     (part(ok), part(err))
 }

@@ -1,5 +1,6 @@
 //! What stands behind the arrow of a method.
 
+use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::{
     GenericArgument, Path, PathArguments, ReturnType, Signature, Type, TypeImplTrait, TypeParamBound,
@@ -10,6 +11,9 @@ use super::types::{check_owned, last_segment, type_arguments};
 use crate::diag::Diagnostics;
 
 const STREAM: &str = "a stream is `fn -> impl Stream<Item = T>`, or `async fn -> Result<impl Stream<Item = T>, E>` if it may refuse";
+
+/// What people put streams into that is no `Result`. Any other name may be an alias of one.
+const NO_RESULTS: [&str; 5] = ["Option", "Box", "Pin", "Arc", "Vec"];
 
 /// What a method answers.
 pub(crate) enum Output {
@@ -52,6 +56,10 @@ impl Output {
         let arguments = last_segment(ty).map(type_arguments).unwrap_or_default();
         if let [Type::ImplTrait(stream), errors @ ..] = arguments.as_slice() {
             let item = item_of(stream, diagnostics)?;
+            if last_segment(ty).is_some_and(|segment| NO_RESULTS.iter().any(|name| segment.ident == name)) {
+                diagnostics.report(ty, STREAM);
+                return None;
+            }
             if !errors.iter().all(|error| check_owned(error, "an error", diagnostics)) {
                 return None;
             }
@@ -78,6 +86,19 @@ impl Output {
             diagnostics.report(signature.fn_token, message);
         }
         Self::Value { ty }
+    }
+
+    /// Whether it is a `Result` by its spelling: the two types in its brackets.
+    pub(crate) fn spelled_result(&self) -> Option<[&Type; 2]> {
+        let Self::Value { ty } = self else { return None };
+        let segment = last_segment(ty).filter(|segment| segment.ident == "Result")?;
+        type_arguments(segment).try_into().ok()
+    }
+
+    /// Where the user wrote it, for code of ours that the compiler may have to point at.
+    pub(crate) fn span(&self) -> Span {
+        let (Self::Value { ty } | Self::Stream { bounded: ty, .. }) = self;
+        Span::mixed_site().located_at(ty.span())
     }
 
     pub(super) fn is_stream(&self) -> bool {

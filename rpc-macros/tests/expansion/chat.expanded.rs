@@ -77,6 +77,18 @@ pub struct ChatClient {
     channel: ::bowline::__private::Channel,
 }
 const _: () = {
+    #[allow(dead_code)]
+    fn __post_answers()
+    where
+        u64: ::bowline::__private::Payload,
+        PostError: ::bowline::__private::Payload,
+    {}
+    #[allow(dead_code)]
+    fn __upload_answers()
+    where
+        u64: ::bowline::__private::Payload,
+        UploadError: ::bowline::__private::Payload,
+    {}
     #[::bowline::message(crate = ::bowline)]
     #[allow(dead_code)]
     struct __PostArgs {
@@ -220,7 +232,7 @@ const _: () = {
             &self,
             call: ::bowline::__private::Call,
         ) -> ::bowline::__private::ReplyFuture {
-            let service = ::bowline::__private::Arc::clone(&self.service);
+            let service = ::core::clone::Clone::clone(&self.service);
             match call.method_index() {
                 number if number == __Method::post as usize => {
                     ::bowline::__private::unary(

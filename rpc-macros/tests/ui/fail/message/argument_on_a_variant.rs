@@ -1,0 +1,4 @@
+#[bowline::message]
+enum Change { Added, #[message(skip)] Removed }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { parts: Option<&'static [u8]> }
+
+fn main() {}

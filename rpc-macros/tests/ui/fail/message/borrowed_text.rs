@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { text: &'static str }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message(crate)]
+struct Page { id: u64 }
+
+fn main() {}

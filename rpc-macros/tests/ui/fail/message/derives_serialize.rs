@@ -1,0 +1,5 @@
+#[bowline::message]
+#[derive(Debug, serde::Serialize)]
+struct Page { id: u64 }
+
+fn main() {}

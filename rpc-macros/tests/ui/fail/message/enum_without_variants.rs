@@ -1,0 +1,4 @@
+#[bowline::message]
+enum Nothing {}
+
+fn main() {}

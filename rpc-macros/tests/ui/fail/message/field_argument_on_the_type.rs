@@ -1,0 +1,4 @@
+#[bowline::message(skip)]
+struct Page { id: u64 }
+
+fn main() {}

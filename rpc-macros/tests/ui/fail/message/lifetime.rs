@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page<'a> { text: std::borrow::Cow<'a, str> }
+
+fn main() {}

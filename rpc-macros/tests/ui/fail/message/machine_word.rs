@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { count: usize }
+
+fn main() {}

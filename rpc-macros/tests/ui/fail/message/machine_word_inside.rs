@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { counts: Vec<(String, isize)> }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message]
+fn compute() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message]
+type Id = u64;
+
+fn main() {}

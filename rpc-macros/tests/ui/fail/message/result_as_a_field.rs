@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Outcome { result: Result<u8, String> }
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[bowline::message]
+#[serde(crate = "serde")]
+struct Page { id: u64 }
+
+fn main() {}

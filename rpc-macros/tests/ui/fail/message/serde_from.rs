@@ -1,0 +1,5 @@
+#[bowline::message]
+#[serde(from = "String")]
+struct Email(String);
+
+fn main() {}

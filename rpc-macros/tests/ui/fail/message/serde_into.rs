@@ -1,0 +1,5 @@
+#[bowline::message]
+#[serde(into = "String")]
+struct Email(String);
+
+fn main() {}

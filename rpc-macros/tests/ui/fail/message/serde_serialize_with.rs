@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { #[serde(serialize_with = "hex::serialize")] bytes: Vec<u8> }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message]
+struct User { name: String, #[serde(skip)] password: String }
+
+fn main() {}

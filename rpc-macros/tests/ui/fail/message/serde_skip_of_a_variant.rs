@@ -1,0 +1,4 @@
+#[bowline::message]
+enum Change { Added, #[serde(skip)] Removed }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message]
+struct User { name: String, #[serde(default, skip_serializing)] password: String }
+
+fn main() {}

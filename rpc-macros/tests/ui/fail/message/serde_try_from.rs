@@ -1,0 +1,5 @@
+#[bowline::message]
+#[serde(try_from = "String")]
+struct Email(String);
+
+fn main() {}

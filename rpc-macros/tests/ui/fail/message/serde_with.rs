@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { #[serde(with = "hex")] bytes: Vec<u8> }
+
+fn main() {}

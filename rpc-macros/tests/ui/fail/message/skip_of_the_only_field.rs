@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Id(#[message(skip)] u64);
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message(try_from = String)]
+struct Email(#[message(skip)] String);
+
+fn main() {}

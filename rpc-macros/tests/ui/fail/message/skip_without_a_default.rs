@@ -1,0 +1,6 @@
+struct Local;
+
+#[bowline::message]
+struct Page { id: u64, #[message(skip)] local: Local }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message(codec = json)]
+struct Page { id: u64 }
+
+fn main() {}

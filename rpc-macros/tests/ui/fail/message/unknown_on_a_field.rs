@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { #[message(optional)] id: u64 }
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[bowline::message]
+struct Page { #[message(with = Wrapper)] id: u64 }
+
+fn main() {}
