@@ -19,7 +19,7 @@ fn a_unary_call_gets_its_response() {
     let mut asked = request(UNARY, "question");
     asked.metadata = vec![("traceparent".into(), "00-1".into())];
     asked.deadline = Some(now + Duration::from_millis(1500));
-    let own = pair.client().call(now, asked).unwrap();
+    let own = ask(&mut pair, asked);
     pair.run();
     let call = incoming(&mut pair);
     assert_eq!((call.service.name, call.method, &call.buffer[..]), ("Chat", UNARY, &b"question"[..]));
@@ -191,7 +191,7 @@ fn a_thousand_calls_answered_in_shuffled_order_each_get_their_own_answer() {
     let mut pair = live(config.clone(), config);
     let now = pair.now;
     let asked: Vec<_> = (0..1000_u32)
-        .map(|number| pair.client().call(now, request(UNARY, number.to_le_bytes().to_vec())).unwrap())
+        .map(|number| ask(&mut pair, request(UNARY, number.to_le_bytes().to_vec())))
         .collect();
     pair.run();
     let mut calls = incoming_all(&mut pair);
@@ -226,7 +226,7 @@ fn calls_beyond_credit_wait_in_order_and_go_as_others_end() {
     let mut pair = live(serving(), Config { limits, ..serving() });
     let now = pair.now;
     let own: Vec<_> =
-        (0..20_u8).map(|number| pair.client().call(now, request(UNARY, vec![number])).unwrap()).collect();
+        (0..20_u8).map(|number| ask(&mut pair, request(UNARY, vec![number]))).collect();
     pair.run();
     let first = incoming_all(&mut pair);
     // 2 of 16 are kept for calls that handlers make.
@@ -234,7 +234,7 @@ fn calls_beyond_credit_wait_in_order_and_go_as_others_end() {
     assert_eq!(pair.client().stats().held.waiting_calls, 6);
     let nested = Request { depth: 1, ..request(UNARY, "nested") };
     for _ in 0..2 {
-        pair.client().call(now, nested.clone()).unwrap();
+        ask(&mut pair, nested.clone());
     }
     let refused = pair.client().call(now, nested).unwrap_err();
     assert_eq!(refused.code, Code::ResourceExhausted);
@@ -263,7 +263,7 @@ fn too_deep_a_call_is_refused_at_both_ends() {
     assert_eq!(pair.client().call(now, deep.clone()).unwrap_err().code, Code::ResourceExhausted);
     let config = Config { limits: Limits { depth: 9, ..Limits::default() }, ..serving() };
     let mut pair = live(config, serving());
-    let own = pair.client().call(now, deep).unwrap();
+    let own = ask(&mut pair, deep);
     pair.run();
     let failure = response(&mut pair, own).unwrap_err();
     assert_eq!(status_of(&failure).code, Code::ResourceExhausted);
@@ -284,7 +284,7 @@ fn small_calls_complete_while_a_large_upload_runs() {
         }
         // One message of the upload at a time, and a small call beside each.
         let now = pair.now;
-        let small = pair.client().call(now, request(UNARY, "small")).unwrap();
+        let small = ask(&mut pair, request(UNARY, "small"));
         let message = pair.client().poll_transmit(now).unwrap();
         assert!(message.len() <= 128 * 1024);
         pair.inject(Side::Server, message);
@@ -320,9 +320,8 @@ fn small_calls_complete_while_a_large_upload_runs() {
 #[test]
 fn large_payloads_take_turns() {
     let mut pair = pair();
-    let now = pair.now;
     for fill in [1, 2] {
-        pair.client().call(now, request(UNARY, vec![fill; 300 * 1024])).unwrap();
+        ask(&mut pair, request(UNARY, vec![fill; 300 * 1024]));
     }
     pair.run();
     let calls = incoming_all(&mut pair);
@@ -348,13 +347,12 @@ fn large_payloads_take_turns() {
 fn large_payloads_wait_for_the_assembly_window() {
     let limits = Limits { assembly: 256 * 1024, payload_in: 200 * 1024, ..Limits::default() };
     let mut pair = live(serving(), Config { limits, ..serving() });
-    let now = pair.now;
     pair.ends[Side::Server as usize].hears = false;
     for _ in 0..3 {
-        pair.client().call(now, request(UNARY, vec![1; 150 * 1024])).unwrap();
+        ask(&mut pair, request(UNARY, vec![1; 150 * 1024]));
     }
     // A small one is not held up by them.
-    pair.client().call(now, request(UNARY, "small")).unwrap();
+    ask(&mut pair, request(UNARY, "small"));
     pair.run();
     let announced = |sent: &[Envelope]| {
         let is_large = |it: &&Envelope| {
@@ -408,7 +406,7 @@ fn calls_before_the_session_is_live_wait_in_order_and_within_their_bounds() {
     let mut pair = Pair::new(Config { limits, ..serving() }, serving());
     let now = pair.now;
     for number in 0..3_u8 {
-        pair.client().call(now, request(UNARY, vec![number])).unwrap();
+        ask(&mut pair, request(UNARY, vec![number]));
     }
     assert_eq!(pair.client().call(now, request(UNARY, "x")).unwrap_err().code, Code::ResourceExhausted);
     assert_eq!(pair.client().stats().held.waiting_calls, 3);
@@ -435,7 +433,7 @@ fn a_batch_carries_many_envelopes_and_stays_within_its_message() {
     let mut pair = pair();
     let now = pair.now;
     for _ in 0..200 {
-        pair.client().call(now, request(UNARY, vec![0; 1000])).unwrap();
+        ask(&mut pair, request(UNARY, vec![0; 1000]));
     }
     pair.run();
     assert!(pair.ends[0].largest <= 64 * 1024 + 1100);

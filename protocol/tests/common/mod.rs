@@ -75,6 +75,12 @@ pub(crate) fn within(request: Request, deadline: Instant) -> Request {
     Request { deadline: Some(deadline), ..request }
 }
 
+/// Makes a call at the client and leaves it there.
+pub(crate) fn ask(pair: &mut Pair, request: Request) -> CallId {
+    let now = pair.now;
+    pair.client().call(now, request).unwrap()
+}
+
 /// Makes a call at the client and lets it travel.
 pub(crate) fn call(pair: &mut Pair, method: usize, bytes: impl Into<Bytes>) -> CallId {
     let now = pair.now;

@@ -1,0 +1,233 @@
+//! Watches and notifies: what carries no sequence number.
+
+mod common;
+
+use bowline_protocol::limits::Limits;
+use bowline_protocol::session::{CallId, Config, Event, Held, IncomingNotify, Read};
+use bowline_protocol::status::Code;
+use bowline_test_support::{Pair, Side};
+use bytes::Bytes;
+use common::*;
+
+fn watch(pair: &mut Pair) -> (CallId, CallId) {
+    let opened = open(pair, WATCH);
+    pair.events(Side::Client);
+    opened
+}
+
+fn set(pair: &mut Pair, call: CallId, value: impl Into<Bytes>) {
+    let now = pair.now;
+    pair.server().set_watch(now, call, value.into());
+}
+
+fn end(pair: &mut Pair, call: CallId) {
+    let now = pair.now;
+    pair.server().send_end(now, call);
+    pair.run();
+    pair.events(Side::Client);
+}
+
+#[test]
+fn a_watch_delivers_the_newest_value_alone() {
+    let mut pair = pair();
+    let (own, call) = watch(&mut pair);
+    for value in ["one", "two", "three"] {
+        set(&mut pair, call, value);
+    }
+    pair.run();
+    let events = pair.events(Side::Client);
+    assert!(matches!(events[..], [Event::Accepted { .. }, Event::Readable { .. }]), "{events:?}");
+    assert_eq!(pair.server().stats().counted.envelopes_out, 3, "declared, accepted and one value");
+    assert_eq!(item(&mut pair, Side::Client, own), b"three");
+    assert!(matches!(read(&mut pair, Side::Client, own), Read::Pending));
+    for value in ["four", "five"] {
+        set(&mut pair, call, value);
+        pair.run();
+    }
+    assert_eq!(item(&mut pair, Side::Client, own), b"five", "a reader that stalls skips values");
+    end(&mut pair, call);
+    assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn the_end_of_a_watch_carries_the_last_value() {
+    for last in [vec![1; 10], vec![2; 200 * 1024]] {
+        let mut pair = pair();
+        let (own, call) = watch(&mut pair);
+        set(&mut pair, call, "first");
+        pair.run();
+        set(&mut pair, call, last.clone());
+        end(&mut pair, call);
+        assert_eq!(item(&mut pair, Side::Client, own), last);
+        assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+        assert_empty(&mut pair);
+    }
+}
+
+#[test]
+fn values_wait_while_too_many_are_not_acknowledged_and_then_the_newest_goes() {
+    let mut pair = pair();
+    let (own, call) = watch(&mut pair);
+    pair.ends[Side::Client as usize].hears = false;
+    for value in 0..200_u8 {
+        set(&mut pair, call, vec![value]);
+        pair.run();
+    }
+    assert_eq!(pair.server().stats().counted.envelopes_out, 2 + 64);
+    pair.ends[Side::Client as usize].hears = true;
+    pair.run();
+    assert_eq!(item(&mut pair, Side::Client, own), [199]);
+    end(&mut pair, call);
+    assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn a_large_value_under_way_is_finished_before_the_next() {
+    let mut pair = pair();
+    let (own, call) = watch(&mut pair);
+    let now = pair.now;
+    set(&mut pair, call, vec![1; 200 * 1024]);
+    for _ in 0..2 {
+        let message = pair.server().poll_transmit(now).unwrap();
+        pair.inject(Side::Client, message);
+    }
+    set(&mut pair, call, vec![2; 200 * 1024]);
+    set(&mut pair, call, vec![3; 200 * 1024]);
+    pair.run();
+    assert_eq!(pair.server().stats().held.sending, 0);
+    assert_eq!(item(&mut pair, Side::Client, own), vec![3; 200 * 1024]);
+    end(&mut pair, call);
+    assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn a_large_value_within_the_bound_of_what_is_unacknowledged_still_travels() {
+    // 1 MiB is four times what may be unacknowledged: it travels as its chunks are acknowledged.
+    let mut pair = pair();
+    let (own, call) = watch(&mut pair);
+    set(&mut pair, call, vec![5; 1024 * 1024]);
+    pair.run();
+    assert_eq!(item(&mut pair, Side::Client, own), vec![5; 1024 * 1024]);
+    end(&mut pair, call);
+    assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn a_watch_survives_the_loss_of_its_link() {
+    let mut pair = pair();
+    let (own, call) = watch(&mut pair);
+    set(&mut pair, call, "before");
+    pair.run();
+    assert_eq!(item(&mut pair, Side::Client, own), b"before");
+    pair.events(Side::Client);
+    pair.cut();
+    assert!(pair.client().is_stale(own));
+    assert!(matches!(pair.events(Side::Client)[..], [Event::Disconnected]));
+    assert_eq!(pair.server().stats().held, Held { events: 1, ..Held::default() });
+    pair.restart_server(serving());
+    pair.connect();
+    pair.run();
+    let events = pair.events(Side::Server);
+    let again = events.iter().find_map(|event| match event {
+        Event::Call(call) => Some(call),
+        _ => None,
+    });
+    let again = again.expect("subscribed again");
+    assert_eq!((&again.buffer[..], again.method), (&b"open"[..], WATCH));
+    let again = again.call;
+    assert!(pair.client().is_stale(own));
+    set(&mut pair, again, "after");
+    pair.run();
+    assert!(!pair.client().is_stale(own));
+    assert_eq!(item(&mut pair, Side::Client, own), b"after");
+    pair.events(Side::Client);
+    end(&mut pair, again);
+    assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+    assert_empty(&mut pair);
+}
+
+fn notifies(pair: &mut Pair) -> Vec<IncomingNotify> {
+    let events = pair.events(Side::Server).into_iter();
+    events
+        .map(|event| match event {
+            Event::Notify(notify) => notify,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn notify(pair: &mut Pair, bytes: impl Into<Bytes>) -> Result<(), Code> {
+    let now = pair.now;
+    pair.client().notify(now, request(NOTIFY, bytes)).map_err(|status| status.code)
+}
+
+#[test]
+fn a_notify_arrives_and_is_not_answered() {
+    let mut pair = pair();
+    notify(&mut pair, "typing").unwrap();
+    pair.run();
+    let notify = notifies(&mut pair).remove(0);
+    assert_eq!((notify.method, &notify.buffer[..]), (NOTIFY, &b"typing"[..]));
+    assert_eq!(pair.server().stats().held.notifies, 1);
+    pair.server().finish_notify(notify.ticket);
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn a_notify_is_dropped_and_counted_where_it_can_not_go() {
+    let mut offline = Pair::new(serving(), serving());
+    assert_eq!(notify(&mut offline, "x"), Err(Code::Unavailable));
+    assert_eq!(offline.client().stats().counted.notifies_dropped, 1);
+
+    let mut pair = pair();
+    assert_eq!(notify(&mut pair, vec![0; 64 * 1024 + 1]), Err(Code::ResourceExhausted));
+    pair.ends[Side::Server as usize].hears = false;
+    let sent = (0..100).filter(|_| {
+        let result = notify(&mut pair, "x");
+        pair.run();
+        result.is_ok()
+    });
+    assert_eq!(sent.count(), 64);
+    assert_eq!(pair.client().stats().counted.notifies_dropped, 37);
+    pair.ends[Side::Server as usize].hears = true;
+    pair.run();
+    assert_eq!(notify(&mut pair, "again"), Ok(()));
+    pair.run();
+    let arrived = notifies(&mut pair);
+    // The 65th has no handler to run in.
+    assert_eq!((arrived.len(), pair.server().stats().counted.notifies_refused), (64, 1));
+    for notify in arrived {
+        pair.server().finish_notify(notify.ticket);
+    }
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn notifies_are_bounded_in_bytes_too() {
+    let mut pair = pair();
+    pair.ends[Side::Client as usize].takes = false;
+    let sent = (0..10).filter(|_| notify(&mut pair, vec![0; 60 * 1024]).is_ok()).count();
+    assert_eq!(sent, 4);
+    pair.ends[Side::Client as usize].takes = true;
+    pair.run();
+    assert_eq!(notifies(&mut pair).len(), 4);
+}
+
+#[test]
+fn a_notify_right_after_the_welcome_waits_for_the_answer_to_its_declaration() {
+    let mut pair = Pair::live(serving(), serving());
+    notify(&mut pair, "first").unwrap();
+    pair.run();
+    assert_eq!(notifies(&mut pair).len(), 1);
+    let other = Config { limits: Limits::default(), ..Config::default() };
+    let mut pair = Pair::live(serving(), other);
+    notify(&mut pair, "to nobody").unwrap();
+    pair.run();
+    assert_eq!(pair.client().stats().counted.notifies_dropped, 1);
+    assert_eq!(notify(&mut pair, "to nobody"), Err(Code::Unimplemented));
+    assert_empty(&mut pair);
+}
