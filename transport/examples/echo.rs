@@ -2,9 +2,8 @@
 //!
 //! It is made of the socket library alone and agrees to whatever subprotocol a client offers first.
 
-#[cfg(not(target_arch = "wasm32"))]
-#[path = "../tests/conformance/mod.rs"]
-mod conformance;
+#![allow(clippy::unwrap_used, reason = "a part of tests")]
+
 #[cfg(not(target_arch = "wasm32"))]
 #[path = "../tests/echo/mod.rs"]
 mod echo;

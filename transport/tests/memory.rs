@@ -1,7 +1,10 @@
 //! Links in memory: the suite for all links, and the faults.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
 
 mod conformance;
+#[path = "echo/order.rs"]
+mod order;
 
 use std::collections::HashMap;
 use std::future::{pending, poll_fn};
@@ -13,7 +16,8 @@ use bowline_runtime::{now, timeout};
 use bowline_transport::memory::{Faults, MemoryLink, network, pair};
 use bowline_transport::{BoxLink, CloseFrame, Connect, ConnectError, Link, LinkError, Received};
 use bytes::Bytes;
-use conformance::{Maker, Order};
+use conformance::Maker;
+use order::Order;
 use tokio::sync::watch;
 
 type Endings = Arc<Mutex<HashMap<String, watch::Sender<Option<String>>>>>;

@@ -1,5 +1,6 @@
 //! Links over sockets on loopback: both roles pass the suite for all links; then what only sockets have.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
 
 mod conformance;
 mod echo;
@@ -307,7 +308,7 @@ async fn answers(pieces: &'static [&'static str]) -> String {
 }
 
 async fn fails(endpoint: &str) -> ConnectError {
-    within(NativeConnector::new().connect(endpoint)).await.err().expect("no link")
+    within(NativeConnector::new().connect(endpoint)).await.expect_err("no link")
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! The other end is the example `echo`; its port is given when this is compiled, as `BOWLINE_TEST_ECHO`.
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
 
 mod conformance;
 

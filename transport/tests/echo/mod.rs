@@ -1,8 +1,10 @@
 //! The other end of a link under test, made of the socket library alone: nothing of Bowline's runs here.
 //!
-//! Comes back with what it gets and takes orders, see `Order` in the conformance suite.
+//! Comes back with what it gets and takes orders, see [`Order`].
 
 #![allow(dead_code, reason = "shared by tests and an example")]
+
+mod order;
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -17,7 +19,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::conformance::Order;
+pub(crate) use order::Order;
 
 /// How named links ended, shared by all connections.
 #[derive(Clone, Default)]
