@@ -2,9 +2,9 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Ident, Path};
+use syn::Ident;
 
-use crate::ast::{Argument, Kind, Method, Output, Service};
+use crate::ast::{Argument, Crate, Kind, Method, Output, Service};
 use crate::service::{answer, number};
 
 /// What the methods do.
@@ -73,7 +73,7 @@ pub(crate) fn implementation(service: &Service, body: Body) -> TokenStream {
     }
 }
 
-fn signature(method: &Method, krate: &Path) -> TokenStream {
+fn signature(method: &Method, krate: &Crate) -> TokenStream {
     let Method { ident, arguments, upload, .. } = method;
     let arguments = arguments.iter().map(|Argument { ident, wire, .. }| quote!(, #ident: #wire));
     let upload = upload.iter().map(|upload| {
@@ -85,21 +85,22 @@ fn signature(method: &Method, krate: &Path) -> TokenStream {
 }
 
 /// The type that a method returns.
-fn future(method: &Method, krate: &Path) -> TokenStream {
+fn future(method: &Method, krate: &Crate) -> TokenStream {
     let span = method.output.span();
+    let located = krate.at(span);
     match &method.output {
         Output::Value { .. } if method.kind == Kind::Notify => {
-            quote_spanned!(span=> #krate::__private::NotifyFuture)
+            quote_spanned!(span=> #located::__private::NotifyFuture)
         }
-        Output::Value { ty } => quote_spanned!(span=> #krate::__private::CallFuture<#ty>),
+        Output::Value { ty } => quote_spanned!(span=> #located::__private::CallFuture<#ty>),
         Output::Stream { .. } => {
             let (item, error) = answer(method, krate);
-            quote_spanned!(span=> #krate::__private::StreamFuture<#item, #error>)
+            quote_spanned!(span=> #located::__private::StreamFuture<#item, #error>)
         }
     }
 }
 
-fn call(method: &Method, krate: &Path) -> TokenStream {
+fn call(method: &Method, krate: &Crate) -> TokenStream {
     let (number, arguments) = (number(&method.ident), method.arguments_ident());
     let fields = method.arguments.iter().map(|argument| &argument.ident);
     let span = method.output.span();
@@ -117,7 +118,8 @@ fn call(method: &Method, krate: &Path) -> TokenStream {
     };
     let function = Ident::new(function, span);
     let upload = upload.iter();
-    let future = quote_spanned!(span=> #krate::__private::#future::#function);
+    let located = krate.at(span);
+    let future = quote_spanned!(span=> #located::__private::#future::#function);
     quote_spanned! {Span::mixed_site()=>
         #future(&self.channel, &__SERVICE, #number, &#arguments { #(#fields),* } #(, #upload)*)
     }

@@ -7,9 +7,9 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 
 use syn::ext::IdentExt;
-use syn::{FnArg, ItemTrait, Pat, Path, TraitItem, TraitItemFn, Type, parse_quote};
+use syn::{FnArg, ItemTrait, Pat, TraitItem, TraitItemFn, Type, parse_quote};
 
-use crate::ast::{Method, Service};
+use crate::ast::{Crate, Method, Service};
 use crate::client::{self, Body};
 use crate::{attr, leptos, server};
 
@@ -58,7 +58,7 @@ pub(crate) fn expand(mut service: Service, item: ItemTrait, errors: &syn::Error)
 }
 
 /// The trait as the user wrote it, without what the compiler would complain about once more.
-fn harmless(mut item: ItemTrait, krate: &Path) -> TokenStream {
+fn harmless(mut item: ItemTrait, krate: &Crate) -> TokenStream {
     item.auto_token = None;
     item.supertraits.push(parse_quote!(#krate::__private::MaybeSend));
     item.supertraits.push(parse_quote!(#krate::__private::MaybeSync));

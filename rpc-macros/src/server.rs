@@ -104,7 +104,8 @@ fn arm(method: &Method, service: &Service) -> TokenStream {
     };
     let span = method.output.span();
     let function = Ident::new(&function, span);
-    let function = quote_spanned!(span=> #krate::__private::#function);
+    let located = krate.at(span);
+    let function = quote_spanned!(span=> #located::__private::#function);
     quote_spanned! {Span::mixed_site()=>
         #(#cfgs)*
         number if number == #number => #function(

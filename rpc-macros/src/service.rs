@@ -3,9 +3,9 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, Path};
+use syn::{Ident, Type};
 
-use crate::ast::{Argument, Kind, Method, Output, Service};
+use crate::ast::{Argument, Crate, Kind, Method, Output, Service};
 use crate::attr::Lag;
 
 /// The trait that the application implements.
@@ -20,7 +20,7 @@ pub(crate) fn definition(service: &Service) -> TokenStream {
     }
 }
 
-fn signature(method: &Method, krate: &Path) -> TokenStream {
+fn signature(method: &Method, krate: &Crate) -> TokenStream {
     let Method { ident, attributes, context, arguments, upload, output, .. } = method;
     let context = context.iter().map(|context| {
         let ty = &context.ty;
@@ -45,7 +45,8 @@ fn signature(method: &Method, krate: &Path) -> TokenStream {
     }
 }
 
-fn future_of(ty: &syn::Type, krate: &Path) -> TokenStream {
+fn future_of(ty: &Type, krate: &Crate) -> TokenStream {
+    let krate = krate.at(ty.span());
     quote_spanned! {ty.span()=>
         impl ::core::future::Future<Output = #ty> + #krate::__private::MaybeSend
     }
@@ -80,11 +81,14 @@ pub(crate) fn number(method: &Ident) -> TokenStream {
 }
 
 /// Asks first whether the parts of a `Result` can cross, so that the one that can't is named, and where it stands.
-fn check(method: &Method, krate: &Path) -> Option<TokenStream> {
+fn check(method: &Method, krate: &Crate) -> Option<TokenStream> {
     let cfgs = &method.cfgs;
     let ident = format_ident!("__{}_answers", method.name(), span = Span::mixed_site());
     let parts = method.output.spelled_result()?;
-    let parts = parts.map(|ty| quote_spanned!(ty.span()=> #ty: #krate::__private::Payload));
+    let parts = parts.map(|ty| {
+        let krate = krate.at(ty.span());
+        quote_spanned!(ty.span()=> #ty: #krate::__private::Payload)
+    });
     Some(quote_spanned! {Span::mixed_site()=>
         #(#cfgs)*
         #[allow(dead_code)]
@@ -92,7 +96,7 @@ fn check(method: &Method, krate: &Path) -> Option<TokenStream> {
     })
 }
 
-fn arguments(method: &Method, krate: &Path) -> TokenStream {
+fn arguments(method: &Method, krate: &Crate) -> TokenStream {
     let Method { cfgs, arguments, .. } = method;
     let ident = method.arguments_ident();
     let fields = arguments
@@ -106,7 +110,7 @@ fn arguments(method: &Method, krate: &Path) -> TokenStream {
     }
 }
 
-fn row(method: &Method, krate: &Path) -> TokenStream {
+fn row(method: &Method, krate: &Crate) -> TokenStream {
     let (cfgs, name, hash) = (&method.cfgs, method.name(), hash(method, krate));
     let kind = Ident::new(kind(method.kind), Span::mixed_site());
     let lag = match method.lag {
@@ -132,7 +136,7 @@ fn row(method: &Method, krate: &Path) -> TokenStream {
 }
 
 /// Folds what crosses the wire for `method`: rkyv's format, arguments, result or items, error, uploaded items.
-fn hash(method: &Method, krate: &Path) -> TokenStream {
+fn hash(method: &Method, krate: &Crate) -> TokenStream {
     let (arguments, tag, span) = (method.arguments_ident(), kind(method.kind), method.output.span());
     let answered = match &method.output {
         Output::Value { ty } => quote_spanned!(span=> hash_of_value::<#arguments, #ty>),
@@ -140,18 +144,21 @@ fn hash(method: &Method, krate: &Path) -> TokenStream {
     };
     let uploaded = method.upload.iter().map(|upload| {
         let item = &upload.item;
+        let krate = krate.at(item.span());
         quote_spanned!(item.span()=> .hash(<#item as #krate::__private::Payload>::HASH))
     });
+    let krate = krate.at(span);
     quote_spanned!(span=> #krate::__private::#answered(#tag) #(#uploaded)* .finish())
 }
 
 /// What a value and an error are, or an item and an error: the types that the answer of `method` is made of.
-pub(crate) fn answer(method: &Method, krate: &Path) -> (TokenStream, TokenStream) {
+pub(crate) fn answer(method: &Method, krate: &Crate) -> (TokenStream, TokenStream) {
     let (ty, ok, err) = match &method.output {
         Output::Value { ty } => (ty, "OkOf", "ErrOf"),
         Output::Stream { asked, .. } => (asked, "ItemOf", "StreamErrOf"),
     };
     let span = method.output.span();
+    let krate = krate.at(span);
     let part = |alias| {
         let alias = Ident::new(alias, span);
         quote_spanned!(span=> #krate::__private::#alias<#ty>)

@@ -5,11 +5,11 @@ use std::time::Duration;
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, Path, ReturnType, Signature, TraitItemFn, Type};
+use syn::{Attribute, Ident, ReturnType, Signature, TraitItemFn, Type};
 
 use super::argument::{Argument, Arguments, Context, Upload};
 use super::output::Output;
-use super::{check_name, is_cfg};
+use super::{Crate, check_name, is_cfg};
 use crate::attr::{self, Lag, MethodArgs};
 use crate::diag::Diagnostics;
 
@@ -46,7 +46,7 @@ impl Method {
     /// `None` if there is too little to make stubs of, which was reported.
     pub(super) fn from_syn(
         function: TraitItemFn,
-        krate: &Path,
+        krate: &Crate,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let TraitItemFn { attrs: mut attributes, sig: signature, default, .. } = function;

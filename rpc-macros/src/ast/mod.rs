@@ -1,6 +1,7 @@
 //! What an `#[rpc]` trait says, validated: expansion reads only this and cannot fail.
 
 mod argument;
+mod krate;
 mod method;
 mod names;
 mod output;
@@ -8,12 +9,13 @@ mod types;
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, ItemTrait, Path, TraitItem, Visibility};
+use syn::{Attribute, Ident, ItemTrait, TraitItem, Visibility};
 
 use crate::attr::ServiceArgs;
 use crate::diag::Diagnostics;
 
 pub(crate) use self::argument::Argument;
+pub(crate) use self::krate::Crate;
 pub(crate) use self::method::{Kind, Method};
 pub(crate) use self::output::Output;
 
@@ -26,8 +28,7 @@ const LONGEST_NAME: usize = 256;
 pub(crate) struct Service {
     pub(crate) ident: Ident,
     pub(crate) vis: Visibility,
-    /// The facade, from wherever the trait stands.
-    pub(crate) krate: Path,
+    pub(crate) krate: Crate,
     /// What the user wrote above the trait; stays there.
     pub(crate) attributes: Vec<Attribute>,
     /// Those of `attributes` that decide whether the trait exists at all.
@@ -39,15 +40,13 @@ impl Service {
     /// Reports everything that is wrong with `item`; what is returned is then as good as it gets, for the stubs that
     /// keep one mistake from becoming many.
     pub(crate) fn from_syn(args: TokenStream, item: ItemTrait, diagnostics: &mut Diagnostics) -> Self {
-        let args = ServiceArgs::parse(args, diagnostics);
+        let krate = Crate(ServiceArgs::parse(args, diagnostics).krate);
         check_trait(&item, diagnostics);
 
         let mut methods = Vec::new();
         for item in item.items {
             match item {
-                TraitItem::Fn(function) => {
-                    methods.extend(Method::from_syn(function, &args.krate, diagnostics))
-                }
+                TraitItem::Fn(function) => methods.extend(Method::from_syn(function, &krate, diagnostics)),
                 TraitItem::Type(item) => {
                     diagnostics.report(item.type_token, "an `#[rpc]` trait has no associated types");
                 }
@@ -65,7 +64,7 @@ impl Service {
         Self {
             ident: item.ident,
             vis: item.vis,
-            krate: args.krate,
+            krate,
             cfgs: item.attrs.iter().filter(|attribute| is_cfg(attribute)).cloned().collect(),
             attributes: item.attrs,
             methods,

@@ -3,10 +3,11 @@
 use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::{
-    GenericArgument, Path, PathArguments, ReturnType, Signature, Type, TypeImplTrait, TypeParamBound,
-    parse_quote, parse_quote_spanned,
+    GenericArgument, PathArguments, ReturnType, Signature, Type, TypeImplTrait, TypeParamBound, parse_quote,
+    parse_quote_spanned,
 };
 
+use super::Crate;
 use super::types::{check_owned, last_segment, type_arguments};
 use crate::diag::Diagnostics;
 
@@ -37,7 +38,7 @@ impl Output {
     /// `None` if there is nothing to make of it, which was reported.
     pub(super) fn from_syn(
         signature: &Signature,
-        krate: &Path,
+        krate: &Crate,
         diagnostics: &mut Diagnostics,
     ) -> Option<Self> {
         let ty = match &signature.output {
@@ -146,13 +147,15 @@ fn item_of<'a>(stream: &'a TypeImplTrait, diagnostics: &mut Diagnostics) -> Opti
     check_owned(item, "an item", diagnostics).then_some(item)
 }
 
-fn bound(stream: &TypeImplTrait, krate: &Path) -> Type {
+fn bound(stream: &TypeImplTrait, krate: &Crate) -> Type {
     let mut stream = stream.clone();
+    let krate = krate.at(stream.span());
     stream.bounds.push(parse_quote_spanned!(stream.span()=> #krate::__private::MaybeSend));
     Type::ImplTrait(stream)
 }
 
-fn marker(item: &Type, krate: &Path) -> Type {
+fn marker(item: &Type, krate: &Crate) -> Type {
+    let krate = krate.at(item.span());
     parse_quote_spanned!(item.span()=> #krate::__private::Items<#item>)
 }
 
