@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
@@ -6,6 +7,8 @@ use std::time::Duration;
 use axum::serve::Listener;
 use bowline_runtime::{BoxFuture, timeout};
 use futures_util::future::{Either, select};
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -118,13 +121,18 @@ where
 {
     let answer = service_fn(move |request| {
         let server = server.clone();
-        async move { Ok::<_, std::convert::Infallible>(server.answer(request).await) }
+        async move {
+            let mut response = server.answer(request).await;
+            // Who is not upgraded has nothing more to ask here. (hyper's own setting would also change the upgrade.)
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
-        // Who is not upgraded has nothing more to ask here.
-        .keep_alive(false)
         .serve_connection(TokioIo::new(io), answer)
         .with_upgrades();
     match timeout(WHOLE, connection).await {
