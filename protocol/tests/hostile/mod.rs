@@ -217,6 +217,10 @@ impl World {
         assert!(held.waiting_bytes <= waiting + again * application::MAX_PAYLOAD, "{held:?}");
         assert!(held.unacknowledged <= limits.replay_envelopes + 64, "{held:?}");
         assert!(held.unacknowledged_bytes <= limits.replay_bytes + (128 << 10), "{held:?}");
+        if held.calls == 0 && held.incoming == 0 {
+            // What is still under assembly then is thrown away as it comes.
+            assert_eq!((held.extra_window, held.assembly_bytes), (0, 0), "{held:?}");
+        }
         // Each call, its items and its answer, and each notify and declaration.
         assert!(held.queued <= 4096, "{held:?}");
     }
