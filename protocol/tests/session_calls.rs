@@ -180,7 +180,9 @@ fn a_server_calls_its_client_over_the_same_session() {
     pair.client().respond(now, call, Ok("there".into()));
     pair.run();
     let events = pair.events(Side::Server);
-    assert!(matches!(&events[..], [Event::Response { call, result: Ok((_, it)) }] if *call == own && &it[..] == b"there"));
+    assert!(
+        matches!(&events[..], [Event::Response { call, result: Ok((_, it)) }] if *call == own && &it[..] == b"there")
+    );
     assert_empty(&mut pair);
 }
 
@@ -190,9 +192,8 @@ fn a_thousand_calls_answered_in_shuffled_order_each_get_their_own_answer() {
     let config = Config { limits, ..serving() };
     let mut pair = live(config.clone(), config);
     let now = pair.now;
-    let asked: Vec<_> = (0..1000_u32)
-        .map(|number| ask(&mut pair, request(UNARY, number.to_le_bytes().to_vec())))
-        .collect();
+    let asked: Vec<_> =
+        (0..1000_u32).map(|number| ask(&mut pair, request(UNARY, number.to_le_bytes().to_vec()))).collect();
     pair.run();
     let mut calls = incoming_all(&mut pair);
     assert_eq!(calls.len(), 1000);
@@ -225,8 +226,7 @@ fn calls_beyond_credit_wait_in_order_and_go_as_others_end() {
     let limits = Limits { calls: 16, nested: 2, ..Limits::default() };
     let mut pair = live(serving(), Config { limits, ..serving() });
     let now = pair.now;
-    let own: Vec<_> =
-        (0..20_u8).map(|number| ask(&mut pair, request(UNARY, vec![number]))).collect();
+    let own: Vec<_> = (0..20_u8).map(|number| ask(&mut pair, request(UNARY, vec![number]))).collect();
     pair.run();
     let first = incoming_all(&mut pair);
     // 2 of 16 are kept for calls that handlers make.
@@ -355,9 +355,7 @@ fn large_payloads_wait_for_the_assembly_window() {
     ask(&mut pair, request(UNARY, "small"));
     pair.run();
     let announced = |sent: &[Envelope]| {
-        let is_large = |it: &&Envelope| {
-            matches!(it, Envelope::Sequenced(_, Sequenced::Call(open)) if matches!(open.payload, Payload::Chunked { .. }))
-        };
+        let is_large = |it: &&Envelope| matches!(it, Envelope::Sequenced(_, Sequenced::Call(open)) if matches!(open.payload, Payload::Chunked { .. }));
         sent.iter().filter(is_large).count()
     };
     let sent = pair.sent(Side::Client);
@@ -423,7 +421,10 @@ fn calls_before_the_session_is_live_wait_in_order_and_within_their_bounds() {
     assert_eq!(order, [0, 1, 2]);
     assert_eq!(pair.client().stats().held.waiting_calls, 0);
 
-    let mut pair = Pair::new(Config { limits: Limits { waiting_bytes: 100, ..Limits::default() }, ..serving() }, serving());
+    let mut pair = Pair::new(
+        Config { limits: Limits { waiting_bytes: 100, ..Limits::default() }, ..serving() },
+        serving(),
+    );
     pair.client().call(now, request(UNARY, vec![0; 1000])).expect("one call of any size");
     assert_eq!(pair.client().call(now, request(UNARY, "x")).unwrap_err().code, Code::ResourceExhausted);
 }

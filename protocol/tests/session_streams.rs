@@ -145,9 +145,7 @@ fn a_stream_of_small_items_does_not_cost_a_message_of_credit_for_each() {
         pair.run();
     }
     let sent = pair.sent(Side::Client);
-    let is_credit = |it: &&Envelope| {
-        matches!(it, Envelope::Control(Control::Credit(Credit::Items { .. })))
-    };
+    let is_credit = |it: &&Envelope| matches!(it, Envelope::Control(Control::Credit(Credit::Items { .. })));
     let credits = sent.iter().filter(is_credit).count();
     assert!(credits < 50, "{credits} for 1,000 items");
     finish(&mut pair, own, call);
