@@ -26,10 +26,12 @@ impl Maker for Page {
 }
 
 fn endpoint() -> String {
-    let port = option_env!("BOWLINE_TEST_ECHO").expect(
-        "no echo server: start `cargo run -p bowline-transport --example echo`, then compile these tests with \
-         BOWLINE_TEST_ECHO set to the port that it prints",
-    );
+    let Some(port) = option_env!("BOWLINE_TEST_ECHO") else {
+        panic!(
+            "no echo server: start `cargo run -p bowline-transport --example echo`, then compile these tests with \
+             BOWLINE_TEST_ECHO set to the port that it prints"
+        );
+    };
     format!("ws://127.0.0.1:{port}/")
 }
 
