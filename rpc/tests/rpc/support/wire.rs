@@ -1,0 +1,160 @@
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bowline_protocol::session::Config;
+use bowline_rpc::{BoxError, Call, Channel, Dispatcher, Peer, Reply, Router, SessionInfo, status_of};
+use bowline_runtime::{Sleep, sleep_until};
+use tokio::task::JoinHandle;
+use tower::Service;
+
+use super::service::Served;
+use super::{Handlers, Stub};
+
+type Background = Box<dyn FnMut(&mut Context<'_>) -> Poll<Infallible> + Send>;
+
+/// Two peers, what runs their calls, and the link between them.
+pub struct Ends {
+    pub client: Peer,
+    pub server: Peer,
+    /// The server's handlers.
+    pub handlers: Arc<Handlers>,
+    link: JoinHandle<()>,
+}
+
+impl Ends {
+    /// Without layers, with the default configuration.
+    pub async fn new() -> Self {
+        Self::with(Config::default(), Config::default(), |router| router).await
+    }
+
+    /// With `layer` around the server's router.
+    pub async fn layered<S>(layer: impl FnOnce(Router) -> S) -> Self
+    where
+        S: Service<Call, Response = Reply> + Send + 'static,
+        S::Error: Into<BoxError> + 'static,
+        S::Future: Send + 'static,
+    {
+        Self::with(Config::default(), Config::default(), layer).await
+    }
+
+    pub async fn with<S>(client: Config, server: Config, layer: impl FnOnce(Router) -> S) -> Self
+    where
+        S: Service<Call, Response = Reply> + Send + 'static,
+        S::Error: Into<BoxError> + 'static,
+        S::Future: Send + 'static,
+    {
+        let handlers = Handlers::new();
+        // The client serves the same, for calls that come back.
+        let routers =
+            [&handlers, &Handlers::new()].map(|handlers| Router::new().add(Served(handlers.clone())));
+        let [client, server] = [(client, &routers[1]), (server, &routers[0])]
+            .map(|(config, router)| Config { services: router.descriptors(), ..config });
+        let (client, server) = (Peer::client(client), Peer::server(server));
+        let [router, back_router] = routers;
+        let background = vec![background(&server, layer(router)), background(&client, back_router)];
+        let link = tokio::spawn(Wire::new(&client, &server, background));
+        poll_fn(|cx| client.poll_live(cx)).await;
+        Self { client, server, handlers, link }
+    }
+
+    pub fn stub(&self) -> Stub {
+        Stub::new(&self.client.channel())
+    }
+
+    pub fn channel(&self) -> Channel {
+        self.client.channel()
+    }
+
+    /// Loses the link, with everything on it.
+    pub async fn cut(&mut self) {
+        self.link.abort();
+        let _ = (&mut self.link).await;
+        self.client.handle_disconnect();
+        self.server.handle_disconnect();
+    }
+
+    /// Connects the client to a new server with the same handlers.
+    pub async fn reconnect(&mut self) {
+        let router = Router::new().add(Served(self.handlers.clone()));
+        self.server = Peer::server(Config { services: router.descriptors(), ..Config::default() });
+        let background = vec![background(&self.server, router)];
+        self.link = tokio::spawn(Wire::new(&self.client, &self.server, background));
+        poll_fn(|cx| self.client.poll_live(cx)).await;
+    }
+}
+
+fn background<S>(peer: &Peer, stack: S) -> Background
+where
+    S: Service<Call, Response = Reply> + Send + 'static,
+    S::Error: Into<BoxError> + 'static,
+    S::Future: Send + 'static,
+{
+    let mut dispatcher = Dispatcher::new(peer, stack, SessionInfo::default(), status_of);
+    Box::new(move |cx: &mut Context<'_>| dispatcher.poll(cx))
+}
+
+/// Carries messages between two peers, at once and unharmed.
+pub struct Wire {
+    peers: [Peer; 2],
+    background: Vec<Background>,
+    timer: Option<Sleep>,
+}
+
+impl Wire {
+    pub fn new(client: &Peer, server: &Peer, background: Vec<Background>) -> Self {
+        client.handle_connected();
+        server.handle_connected();
+        Self { peers: [client.clone(), server.clone()], background, timer: None }
+    }
+
+    fn carry(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut carried = false;
+        for (from, to) in [(0, 1), (1, 0)] {
+            while let Poll::Ready(message) = self.peers[from].poll_transmit(cx) {
+                self.peers[to].handle_message(message);
+                carried = true;
+            }
+        }
+        if self.peers[1].poll_hello(cx).is_ready() {
+            self.peers[1].welcome();
+            carried = true;
+        }
+        carried
+    }
+}
+
+impl Future for Wire {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            for run in &mut this.background {
+                let _ = run(cx);
+            }
+            if this.carry(cx) {
+                continue;
+            }
+            for peer in &this.peers {
+                if let Some(refusal) = peer.poll_close() {
+                    panic!("the link was closed: {refusal:?}");
+                }
+            }
+            let Some(next) = this.peers.iter().filter_map(Peer::poll_timeout).min() else {
+                return Poll::Pending;
+            };
+            let timer = this.timer.get_or_insert_with(|| sleep_until(next));
+            if timer.deadline() != next {
+                timer.reset(next);
+            }
+            if Pin::new(timer).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.timer = None;
+            this.peers.iter().for_each(Peer::handle_timeout);
+        }
+    }
+}
