@@ -310,6 +310,21 @@ async fn a_close_that_nobody_answers_takes_five_seconds_and_the_session_ends_bef
 }
 
 #[tokio::test(start_paused = true)]
+async fn handlers_run_on_while_the_close_waits_so_that_they_learn_of_it() {
+    let (_faults, ours, _theirs) = links();
+    let script = Script::default();
+    script.close(CloseCode::DRAIN);
+    let background = poll_fn(|_| -> Poll<Infallible> {
+        script.note("background");
+        Poll::Pending
+    });
+    run(ours, &script, background).await;
+    let diary = script.diary();
+    let disconnected = diary.iter().position(|noted| *noted == "disconnect").unwrap();
+    assert!(diary[disconnected..].contains(&"background"), "{diary:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_other_ends_close_is_answered_and_reported() {
     let (_faults, ours, mut theirs) = links();
     let script = Script::default();

@@ -1,9 +1,13 @@
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_protocol::limits::Limits;
 use bowline_runtime::{BoxFuture, timeout};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -12,6 +16,9 @@ use super::endpoint::Endpoint;
 use super::tls::{InvalidCertificate, Trust};
 use super::{Role, SocketLink, tune, upgrade};
 use crate::{BoxLink, Connect, ConnectError};
+
+/// How long an address may keep the next one waiting (RFC 8305 section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Connects to `ws://` and `wss://` endpoints over TCP.
 ///
@@ -129,23 +136,83 @@ impl Options {
     }
 }
 
-/// Tries the addresses of the host one after the other; the last failure counts.
 async fn reach(endpoint: &Endpoint) -> Result<TcpStream, ConnectError> {
     let dns = |source| ConnectError::Dns { host: endpoint.host.clone(), source };
-    let mut failure = dns(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    for address in lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(dns)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                if let Err(error) = tune(&stream) {
-                    tracing::debug!(%error, "socket options not set");
-                }
-                return Ok(stream);
+    let addresses = lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(dns)?;
+    match race(addresses.collect(), TcpStream::connect).await {
+        Ok(stream) => {
+            if let Err(error) = tune(&stream) {
+                tracing::debug!(%error, "socket options not set");
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                failure = ConnectError::Refused(error);
-            }
-            Err(error) => failure = ConnectError::Unreachable(error),
+            Ok(stream)
+        }
+        Err(None) => Err(dns(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))),
+        Err(Some(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Err(ConnectError::Refused(error))
+        }
+        Err(Some(error)) => Err(ConnectError::Unreachable(error)),
+    }
+}
+
+/// Tries the addresses of a host in their order, each with a head start on the next; the first connection wins, and
+/// the last failure counts. An address whose packets vanish would otherwise take all of the time there is.
+async fn race<T, F: Future<Output = io::Result<T>>>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<T, Option<io::Error>> {
+    let mut waiting = addresses.into_iter();
+    let mut tries = FuturesUnordered::new();
+    let mut failure = None;
+    loop {
+        if let Some(address) = waiting.next() {
+            tries.push(connect(address));
+        }
+        let tried =
+            if waiting.len() > 0 { timeout(HEAD_START, tries.next()).await } else { Ok(tries.next().await) };
+        match tried {
+            Ok(Some(Ok(connection))) => return Ok(connection),
+            Ok(Some(Err(error))) => failure = Some(error),
+            Ok(None) => return Err(failure),
+            // The next one may run beside those that have not answered.
+            Err(_) => {}
         }
     }
-    Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    /// Ports stand for what happens: 1 never answers, 2 refuses, any other connects.
+    async fn connect(address: SocketAddr) -> io::Result<u16> {
+        match address.port() {
+            1 => pending().await,
+            2 => ready(Err(io::ErrorKind::ConnectionRefused.into())).await,
+            port => Ok(port),
+        }
+    }
+
+    /// Who won, and after how many milliseconds.
+    async fn outcome(ports: &[u16]) -> (Result<u16, Option<io::ErrorKind>>, u128) {
+        let addresses = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+        let start = bowline_runtime::now();
+        let result = race(addresses, connect).await.map_err(|error| error.map(|error| error.kind()));
+        (result, (bowline_runtime::now() - start).as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_never_answers_costs_a_head_start() {
+        assert_eq!(outcome(&[3, 4]).await, (Ok(3), 0));
+        assert_eq!(outcome(&[1, 4]).await, (Ok(4), 250));
+        assert_eq!(outcome(&[1, 1, 5]).await, (Ok(5), 500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_refuses_costs_nothing() {
+        assert_eq!(outcome(&[2, 4]).await, (Ok(4), 0));
+        assert_eq!(outcome(&[2, 2]).await, (Err(Some(io::ErrorKind::ConnectionRefused)), 0));
+        assert_eq!(outcome(&[]).await, (Err(None), 0));
+    }
 }
