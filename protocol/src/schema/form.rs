@@ -53,6 +53,11 @@ impl Form {
     }
 
     /// Refuses, at compile time, a list of values that take no bytes.
+    ///
+    /// ```compile_fail,E0080
+    /// # use bowline_protocol::schema::Schema;
+    /// const HASH: u128 = <Vec<()> as Schema>::HASH;
+    /// ```
     pub const fn assert_list(self) {
         assert!(
             !self.empty,
@@ -61,6 +66,11 @@ impl Form {
     }
 
     /// Refuses, at compile time, an option that JSON can't tell from none.
+    ///
+    /// ```compile_fail,E0080
+    /// # use bowline_protocol::schema::Schema;
+    /// const HASH: u128 = <Option<Option<u8>> as Schema>::HASH;
+    /// ```
     pub const fn assert_optional(self) {
         assert!(
             !self.null,
@@ -69,6 +79,12 @@ impl Form {
     }
 
     /// Refuses, at compile time, a map whose keys JSON can't write.
+    ///
+    /// ```compile_fail,E0080
+    /// use std::collections::HashMap;
+    /// # use bowline_protocol::schema::Schema;
+    /// const HASH: u128 = <HashMap<(u8, u8), u8> as Schema>::HASH;
+    /// ```
     pub const fn assert_key(self) {
         assert!(
             self.key,

@@ -43,15 +43,18 @@ leaves! {
     uuid::Uuid: "uuid", KEY;
 }
 
-/// One expression for each of the three hashes of a schema.
+/// One expression for each of the three hashes of a schema, and what the first of them asserts before.
+///
+/// Once is enough: the compiler shows a failure for each const that fails.
 macro_rules! hashes {
-    ($hash:ident => $value:expr) => {
+    ($hash:ident => $value:expr $(, $assertion:expr)?) => {
         const HASH: u128 = {
             macro_rules! $hash {
                 ($type:ty) => {
                     <$type as Schema>::HASH
                 };
             }
+            $($assertion;)?
             $value
         };
         const PAST_ONE: u128 = {
@@ -76,10 +79,7 @@ macro_rules! hashes {
 macro_rules! lists {
     ($($type:ident<$item:ident $(, $state:ident)?>: $name:literal;)*) => {
         $(impl<$item: Schema $(, $state)?> Schema for $type<$item $(, $state)?> {
-            hashes!(hash => {
-                $item::FORM.assert_list();
-                Hasher::new($name).hash(hash!($item)).finish()
-            });
+            hashes!(hash => Hasher::new($name).hash(hash!($item)).finish(), $item::FORM.assert_list());
             const FORM: Form = $item::FORM.inside();
         })*
     };
@@ -93,18 +93,12 @@ lists! {
 }
 
 impl<T: Schema> Schema for Box<[T]> {
-    hashes!(hash => {
-        T::FORM.assert_list();
-        Hasher::new("boxed list").hash(hash!(T)).finish()
-    });
+    hashes!(hash => Hasher::new("boxed list").hash(hash!(T)).finish(), T::FORM.assert_list());
     const FORM: Form = T::FORM.inside();
 }
 
 impl<T: Schema> Schema for Option<T> {
-    hashes!(hash => {
-        T::FORM.assert_optional();
-        Hasher::new("option").hash(hash!(T)).finish()
-    });
+    hashes!(hash => Hasher::new("option").hash(hash!(T)).finish(), T::FORM.assert_optional());
     const FORM: Form = T::FORM.optional();
 }
 
@@ -116,10 +110,7 @@ impl<T: Schema> Schema for Box<T> {
 macro_rules! maps {
     ($($type:ident<K, V $(, $state:ident)?>: $name:literal;)*) => {
         $(impl<K: Schema, V: Schema $(, $state)?> Schema for $type<K, V $(, $state)?> {
-            hashes!(hash => {
-                K::FORM.assert_key();
-                Hasher::new($name).hash(hash!(K)).hash(hash!(V)).finish()
-            });
+            hashes!(hash => Hasher::new($name).hash(hash!(K)).hash(hash!(V)).finish(), K::FORM.assert_key());
             const FORM: Form = K::FORM.and(V::FORM).inside();
         })*
     };

@@ -77,6 +77,7 @@ impl FieldArgs {
     pub(crate) fn take(attributes: &mut Vec<Attribute>, diagnostics: &mut Diagnostics) -> Self {
         let mut args = Self::default();
         let (mut wrapper, mut schema) = (None, None);
+        let mut names_schema = false;
         for meta in take_metas(attributes, diagnostics) {
             let path = meta.path();
             if path.is_ident("skip") {
@@ -88,6 +89,7 @@ impl FieldArgs {
                     set(&mut wrapper, (path.span(), value), path, diagnostics);
                 }
             } else if path.is_ident("schema") {
+                names_schema = true;
                 if let Some(value) = schema_of(&meta, diagnostics) {
                     set(&mut schema, value, path, diagnostics);
                 }
@@ -99,6 +101,8 @@ impl FieldArgs {
         }
         match (wrapper, schema) {
             (Some((_, wrapper)), Some(schema)) => args.with = Some(With { wrapper, schema }),
+            // What is wrong with the name was reported.
+            (Some(_), None) if names_schema => {}
             (Some((span, _)), None) => diagnostics.report_at(
                 span,
                 "`with` needs a name for what it writes: `with = .., schema = \"name/1\"`; raise the number when the \

@@ -92,7 +92,6 @@ fn schema(message: &Message, input: &DeriveInput) -> TokenStream {
 
 /// What each field must be able to do, said where the field's type stands.
 fn bounds(message: &Message) -> Vec<WherePredicate> {
-    let private = &message.private;
     let mut bounds: Vec<WherePredicate> = Vec::new();
     let mut seen = Vec::new();
     for field in fields(&message.body).filter(|field| field.cfgs.is_empty()) {
@@ -102,22 +101,39 @@ fn bounds(message: &Message) -> Vec<WherePredicate> {
                 let key = schema.to_token_stream().to_string();
                 if !seen.contains(&key) {
                     seen.push(key);
-                    bounds.push(parse_quote_spanned!(ty.span()=> #schema: #private::Schema));
+                    let (span, private) = at(ty, &message.private);
+                    bounds.push(parse_quote_spanned!(span=> #schema: #private::Schema));
                 }
             }
             Wire::With { wrapper, .. } => {
-                bounds.push(parse_quote_spanned!(wrapper.span()=> #wrapper: #private::with::With<#ty>));
-                bounds.push(parse_quote_spanned!(wrapper.span()=>
+                let (span, private) = at(wrapper, &message.private);
+                bounds.push(parse_quote_spanned!(span=> #wrapper: #private::with::With<#ty>));
+                bounds.push(parse_quote_spanned!(span=>
                     <#wrapper as #private::with::With<#ty>>::Wire: #private::Schema
                 ));
             }
-            Wire::Skip | Wire::Marked => {}
+            Wire::Skip => {
+                let (span, _) = at(ty, &message.private);
+                bounds.push(parse_quote_spanned!(span=> #ty: ::core::default::Default));
+            }
+            Wire::Marked => {}
         }
     }
     if let Body::Converted(wire) = &message.body {
-        bounds.push(parse_quote_spanned!(wire.span()=> #wire: #private::Schema));
+        let (span, private) = at(wire, &message.private);
+        bounds.push(parse_quote_spanned!(span=> #wire: #private::Schema));
     }
     bounds
+}
+
+/// Where a type stands, and our path as if it stood there: the compiler shows a bound from its first token to its last.
+fn at(ty: &Type, private: &TokenStream) -> (Span, TokenStream) {
+    let span = Span::call_site().located_at(ty.span());
+    let moved = private.clone().into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    (span, moved.collect())
 }
 
 fn hash(message: &Message, level: &Ident, past: Option<Ident>) -> TokenStream {

@@ -7,7 +7,6 @@ use bowline::message;
 #[must_use]
 #[non_exhaustive]
 struct Page {
-    #[deprecated]
     id: u64,
     #[doc(alias = "title")]
     name: String,
@@ -23,7 +22,6 @@ enum Kind {
 }
 
 fn main() {
-    #[allow(deprecated)]
     let page = Page { id: 1, name: "x".into() };
     assert_eq!(page.clone(), page);
     assert_eq!(format!("{:?} {}", Kind::default(), page.name), "Plain x");
