@@ -6,6 +6,11 @@ use bytes::Bytes;
 use crate::topic::Shared;
 
 /// What a stream may give: a message, `Result<Message, Error>` whose error is the last item, or [`Shared<Message>`](Shared).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the item of a stream",
+    label = "neither a message, nor a `Result` of messages, nor a `Shared` message",
+    note = "put `#[bowline::message]` on the type"
+)]
 pub trait Item: Send + 'static {
     /// What the reader gets.
     type Owned: Payload;
@@ -29,6 +34,7 @@ pub enum Encoded {
     Error(Bytes),
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Output + Send + 'static> Item for T {
     type Owned = T::Ok;
     type Error = T::Err;
@@ -56,6 +62,10 @@ impl<T: Payload> Item for Shared<T> {
 pub struct Items<X>(PhantomData<fn() -> X>);
 
 /// What a stream method may return, with [`Items`] for the stream: `Items<X>`, or `Result<Items<X>, E>`.
+#[diagnostic::on_unimplemented(
+    message = "a method cannot return the stream `{Self}`",
+    label = "neither `impl Stream` nor a `Result` of one"
+)]
 pub trait StreamOutput {
     /// What the reader gets.
     type Item: Payload;

@@ -1,7 +1,9 @@
 //! Two peers back to back in memory: every kind of call from stub to handler and back.
 
+mod bounds;
 mod calls;
 mod cancel;
+mod fallback;
 mod layers;
 mod streams;
 mod support;

@@ -60,10 +60,13 @@ table! {
     25 counted ServerStream Close;
     26 watched Watch Close;
     27 replaced ServerStream Close;
+    28 note_slowly Notify Close;
 }
 
-/// How often a [`Counted`] was encoded.
+/// How often a [`Counted`] was encoded as an archive.
 pub static ENCODED: AtomicUsize = AtomicUsize::new(0);
+/// How often a [`Counted`] was encoded as JSON. One test each looks at one of them.
+pub static ENCODED_JSON: AtomicUsize = AtomicUsize::new(0);
 
 /// A text that counts its encodings.
 #[derive(Debug)]
@@ -73,7 +76,11 @@ impl Payload for Counted {
     const HASH: u128 = String::HASH;
 
     fn encode(&self, codec: Codec, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        ENCODED.fetch_add(1, Ordering::SeqCst);
+        let counter = match codec {
+            Codec::Rkyv => &ENCODED,
+            Codec::Json => &ENCODED_JSON,
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
         self.0.encode(codec, out)
     }
 
@@ -271,6 +278,10 @@ impl Service for Served {
                 let news = this.replaced.lock().unwrap().as_ref().map(|topic| topic.subscribe(&cx));
                 out.drive(news.unwrap()).await;
             }),
+            28 => macros::notify(call, move |_, (): ()| async move {
+                this.notes.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }),
             _ => macros::unimplemented(call),
         }
     }
@@ -345,6 +356,10 @@ impl Stub {
 
     pub fn note(&self) -> NotifyFuture {
         NotifyFuture::new(&self.0, &SERVICE, Method::note as usize, &1_u64)
+    }
+
+    pub fn note_slowly(&self) -> NotifyFuture {
+        NotifyFuture::new(&self.0, &SERVICE, Method::note_slowly as usize, &())
     }
 
     pub fn newest(&self) -> StreamFuture<u64> {

@@ -40,6 +40,12 @@ impl Ends {
         Self::with(Config::default(), Config::default(), layer).await
     }
 
+    /// With another service at the server.
+    pub async fn serving(service: impl bowline_rpc::Service) -> Self {
+        let router = Router::new().add(service);
+        Self::start(Config::default(), Config::default(), Handlers::new(), router, |router| router).await
+    }
+
     pub async fn with<S>(client: Config, server: Config, layer: impl FnOnce(Router) -> S) -> Self
     where
         S: Service<Call, Response = Reply> + Send + 'static,
@@ -47,9 +53,24 @@ impl Ends {
         S::Future: Send + 'static,
     {
         let handlers = Handlers::new();
-        // The client serves the same, for calls that come back.
-        let routers =
-            [&handlers, &Handlers::new()].map(|handlers| Router::new().add(Served(handlers.clone())));
+        let router = Router::new().add(Served(handlers.clone()));
+        Self::start(client, server, handlers, router, layer).await
+    }
+
+    async fn start<S>(
+        client: Config,
+        server: Config,
+        handlers: Arc<Handlers>,
+        router: Router,
+        layer: impl FnOnce(Router) -> S,
+    ) -> Self
+    where
+        S: Service<Call, Response = Reply> + Send + 'static,
+        S::Error: Into<BoxError> + 'static,
+        S::Future: Send + 'static,
+    {
+        // The client serves too, for calls that come back.
+        let routers = [router, Router::new().add(Served(Handlers::new()))];
         let [client, server] = [(client, &routers[1]), (server, &routers[0])]
             .map(|(config, router)| Config { services: router.descriptors(), ..config });
         let (client, server) = (Peer::client(client), Peer::server(server));
@@ -113,6 +134,10 @@ impl Wire {
     fn carry(&mut self, cx: &mut Context<'_>) -> bool {
         let mut carried = false;
         for (from, to) in [(0, 1), (1, 0)] {
+            // Handlers first, so that their answers leave with what else is to be said.
+            for run in &mut self.background {
+                let _ = run(cx);
+            }
             while let Poll::Ready(message) = self.peers[from].poll_transmit(cx) {
                 self.peers[to].handle_message(message);
                 carried = true;
@@ -132,9 +157,6 @@ impl Future for Wire {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
-            for run in &mut this.background {
-                let _ = run(cx);
-            }
             if this.carry(cx) {
                 continue;
             }
