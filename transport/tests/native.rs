@@ -7,6 +7,7 @@ mod echo;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bowline_protocol::limits::Limits;
@@ -169,6 +170,34 @@ async fn a_message_above_the_limit_closes_with_1009_and_the_other_end_learns_it(
 }
 
 #[tokio::test]
+async fn a_length_above_the_limit_is_refused_before_anything_of_it_arrives() {
+    let (mut link, mut other) = raw(Role::Server, &small());
+    let mut header = vec![0x82, 0x80 | 127];
+    header.extend((1_u64 << 40).to_be_bytes());
+    header.extend([0; 4]);
+    other.write_all(&header).await.unwrap();
+    let Err(LinkError::Violation(frame)) = within(receive(&mut link)).await else { panic!("no violation") };
+    assert_eq!(frame.code, CloseCode::TOO_BIG);
+}
+
+#[tokio::test]
+async fn a_close_waits_for_the_other_end() {
+    let closing = CloseFrame::new(CloseCode::NORMAL, "");
+    let (mut link, other) = raw(Role::Server, &small());
+    assert!(poll_fn(|cx| Poll::Ready(link.poll_close(cx, &closing).is_pending())).await);
+    drop(other);
+    within(poll_fn(|cx| link.poll_close(cx, &closing))).await;
+
+    // After a violation as well: over unread bytes the end would overtake the close.
+    let (mut link, mut other) = raw(Role::Server, &small());
+    other.write_all(&[0x82, 2, b'h', b'i']).await.unwrap();
+    let Err(LinkError::Violation(frame)) = receive(&mut link).await else { panic!("no violation") };
+    assert!(poll_fn(|cx| Poll::Ready(link.poll_close(cx, &frame).is_pending())).await);
+    drop(other);
+    within(poll_fn(|cx| link.poll_close(cx, &frame))).await;
+}
+
+#[tokio::test]
 async fn fragments_are_counted_together() {
     let (link, mut other) = socket(&small()).await;
     let fragment = |op, last| Message::Frame(Frame::message(vec![0; 600], OpCode::Data(op), last));
@@ -250,11 +279,11 @@ async fn a_slow_reader_shows_as_progress() {
     let (ours, mut theirs) = duplex(1000);
     let mut link = SocketLink::from_upgraded(ours, Role::Server, &Limits::default());
     link.start_send(vec![0; 10_000].into()).unwrap();
-    assert!(poll_fn(|cx| std::task::Poll::Ready(link.poll_flush(cx).is_pending())).await);
+    assert!(poll_fn(|cx| Poll::Ready(link.poll_flush(cx).is_pending())).await);
     let before = link.written();
     assert_eq!(before, 1000);
     theirs.read_exact(&mut [0; 300]).await.unwrap();
-    assert!(poll_fn(|cx| std::task::Poll::Ready(link.poll_flush(cx).is_pending())).await);
+    assert!(poll_fn(|cx| Poll::Ready(link.poll_flush(cx).is_pending())).await);
     assert_eq!(link.written(), before + 300);
 }
 

@@ -1,7 +1,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::pending;
-use std::task::Waker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
 
 use bowline_protocol::envelope::Refusal;
 use bowline_runtime::Instant;
@@ -204,6 +206,23 @@ async fn an_endless_writer_leaves_turns_to_others() {
     })
     .await;
     assert_eq!(ended, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_a_turn_to_others_comes_back_by_itself() {
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let (_faults, ours, _theirs) = links();
+    let script = Script::default();
+    script.0.borrow_mut().endless = Some(Bytes::new());
+    let mut driving = pin!(run(ours, &script, pending()));
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    assert!(driving.as_mut().poll(&mut Context::from_waker(&woken.clone().into())).is_pending());
+    assert!(woken.0.load(Ordering::Relaxed));
 }
 
 #[tokio::test(start_paused = true)]
