@@ -90,6 +90,8 @@ pub struct Session {
     /// No deadline of a call of the other end is earlier.
     incoming_deadline: Option<Instant>,
     counted: Counted,
+    /// When `handle_timeout` was last called.
+    timed_out_at: Option<Instant>,
 }
 
 /// What belongs to one link and is never continued on another.
@@ -192,6 +194,7 @@ impl Session {
             own_deadline: None,
             incoming_deadline: None,
             counted: Counted::default(),
+            timed_out_at: None,
             config,
         }
     }

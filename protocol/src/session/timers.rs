@@ -17,8 +17,10 @@ impl Session {
             due = earlier(due, self.link.blocked_since.map(|since| since + self.config.timing.write_stall));
         }
         if self.is_live() {
-            due = earlier(due, self.state.received.due());
-            due = earlier(due, self.state.taken_due);
+            // What only waits for the socket to take a message needs no second call.
+            let waits = |due: &Instant| self.timed_out_at.is_none_or(|at| *due > at);
+            due = earlier(due, self.state.received.due().filter(waits));
+            due = earlier(due, self.state.taken_due.filter(waits));
             due = earlier(due, self.state.sent.oldest().map(|at| at + self.config.timing.ack_stall));
             due = earlier(due, self.oldest_assembly().map(|at| at + self.config.timing.assembly_stall));
         }
@@ -35,6 +37,7 @@ impl Session {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.timed_out_at = Some(now);
         self.expire_own(now);
         self.expire_incoming(now);
         if self.link.hello_due.is_some_and(|due| due <= now) {
