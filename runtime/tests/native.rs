@@ -1,5 +1,6 @@
 //! The native backend under tokio's paused clock.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,16 +1,11 @@
 //! What is bounded, what is batched, and what is logged.
 
-use std::fmt::Debug;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 
 use bowline_rpc::CallError;
 use futures_util::future::join_all;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::support::{Ends, assert_empty, settle};
+use crate::support::{Ends, assert_empty, log, settle};
 
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_ready_at_once_leave_in_one_message() {
@@ -54,43 +49,9 @@ async fn handlers_of_one_way_calls_are_bounded_and_the_rest_is_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_logged_under_the_id_that_its_caller_gets() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
     let ends = Ends::new().await;
     let Err(CallError::Internal { id }) = ends.stub().panic(0).await else { panic!("no such error") };
-    let lines = log.0.lock().unwrap().clone();
+    let lines = log::lines_with(&format!("id={id:016x}"));
     let [line] = &lines[..] else { panic!("{lines:?}") };
-    assert!(line.contains(&format!("id={id:016x}")), "{line}");
     assert!(line.contains("Test.panic") && line.contains("swordfish"), "{line}");
-}
-
-/// Collects errors.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::ERROR
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        struct Line(String);
-        impl Visit for Line {
-            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-                self.0 += &format!("{}={value:?} ", field.name());
-            }
-        }
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
 }

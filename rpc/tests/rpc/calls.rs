@@ -11,6 +11,7 @@ use bowline_protocol::session::{Config, Failure};
 use bowline_protocol::status::{Code, Delivery};
 use bowline_rpc::{CallError, CallFuture, Channel, NotifyFuture, Peer, Reply, StreamFuture, Streaming};
 use futures_util::future::{Either, join_all, select};
+use futures_util::{StreamExt, stream};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -252,4 +253,31 @@ async fn a_session_has_one_value_of_each_type_beside_it() {
     let one = ends.channel().extension::<std::sync::Mutex<u64>>();
     *one.lock().unwrap() = 5;
     assert_eq!(*ends.channel().extension::<std::sync::Mutex<u64>>().lock().unwrap(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_of_several_threads_share_a_session() {
+    let ends = Ends::new().await;
+    let threads = (0..4_u64).map(|thread| {
+        let stub = ends.stub();
+        tokio::spawn(async move {
+            for number in (0..500).map(|number| thread * 1000 + number) {
+                assert_eq!(stub.echo(number).await, Ok(number));
+                // Withdrawn while its answer is under way.
+                let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut stub.echo(number)).poll(cx))).await;
+                if number % 50 == 0 {
+                    assert_eq!(stub.count(100).await.unwrap().count().await, 100);
+                    assert_eq!(stub.sum(0, stream::iter(0..100)).await, Ok(4950));
+                }
+            }
+        })
+    });
+    for thread in threads.collect::<Vec<_>>() {
+        thread.await.unwrap();
+    }
+    while ends.server.stats().slots > 0 || ends.client.stats().session.held.calls > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_empty(&ends.client);
+    assert_empty(&ends.server);
 }

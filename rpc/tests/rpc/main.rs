@@ -1,4 +1,5 @@
 //! Two peers back to back in memory: every kind of call from stub to handler and back.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod bounds;
 mod calls;

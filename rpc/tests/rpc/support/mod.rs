@@ -1,6 +1,7 @@
 //! Two peers back to back in memory, and a service written by hand.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+pub mod log;
 pub mod service;
 pub mod wire;
 

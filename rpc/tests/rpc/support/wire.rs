@@ -69,6 +69,7 @@ impl Ends {
         S::Error: Into<BoxError> + 'static,
         S::Future: Send + 'static,
     {
+        super::log::start();
         // The client serves too, for calls that come back.
         let routers = [router, Router::new().add(Served(Handlers::new()))];
         let [client, server] = [(client, &routers[1]), (server, &routers[0])]
