@@ -1,10 +1,10 @@
 use std::{fmt, sync::Arc};
 
+use bowline_middleware::status_from_error;
 use bowline_protocol::{
     limits::{Limits, Timing},
     session::{Config, Failure},
 };
-use bowline_middleware::status_from_error;
 use bowline_rpc::{BoxError, Call, Channel, Endpoint, Peer, Reply, Router, Service};
 use bowline_runtime::spawn;
 use bowline_transport::{Backoff, Connect, PlatformConnector};

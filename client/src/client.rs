@@ -77,8 +77,8 @@ impl Client {
 
     /// Closes the connection for good, for every handle, and waits until nothing of it is left.
     ///
-    /// Calls and streams under way end with `Closed`, and so does every later call. What was not yet written is lost;
-    /// the goodbye to the server takes at most a second.
+    /// Calls and streams under way end with `Disconnected`, which says whether they may have run; what still waited, and
+    /// every later call, ends with `Closed`. The goodbye to the server takes at most a second.
     ///
     /// # Cancel safety
     ///

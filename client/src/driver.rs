@@ -2,18 +2,18 @@
 
 use std::{
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
+use bowline_middleware::status_from_error;
 use bowline_protocol::{
     Instant,
     envelope::Outcome,
     session::Failure,
     status::{CloseCode, Code, Status},
 };
-use bowline_middleware::status_from_error;
 use bowline_rpc::{Dispatcher, Peer, Router, SessionInfo};
 use bowline_runtime::{BoxFuture, Sleep, now, sleep_until};
 use bowline_transport::{BoxLink, CloseFrame, Connect, ConnectError, Ended, drive};
@@ -134,7 +134,7 @@ impl Driver {
                 Poll::Ready(Ok(link)) => {
                     let peer = self.parts.peer.clone();
                     self.carrier = Carrier::Driving(Box::pin(async move {
-                        drive(link, &peer, pin!(std::future::pending())).await
+                        drive(link, &peer, std::future::pending()).await
                     }));
                     self.parts.machine.handle_linked(now());
                     return true;
@@ -216,11 +216,9 @@ impl Driver {
         progress
     }
 
-    /// Lets go of the link without a word.
+    /// Lets go of the link without a word; the session is told by the loop that ran it.
     fn let_go(&mut self) {
-        if let Carrier::Driving(_) = std::mem::replace(&mut self.carrier, Carrier::None) {
-            self.parts.peer.handle_disconnect();
-        }
+        self.carrier = Carrier::None;
     }
 
     fn tell_first(&mut self, failed: ConnectFailed) {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use bowline::{Call, Code, Status, State, prelude::*};
+use bowline::{Call, Code, State, Status, prelude::*};
 use common::{OfficeClient, Place, reaches};
 use tower::{Layer, Service, limit::ConcurrencyLimitLayer};
 

@@ -143,10 +143,7 @@ async fn a_query_that_may_have_run_is_left_to_the_user() {
     until("the handler runs", || page.place.running() == 1).await;
     page.place.faults.cut();
     tokio::time::sleep(Duration::from_secs(120)).await;
-    assert_eq!(
-        answer.error.get_untracked(),
-        Some(CallError::Disconnected(Delivery::OutcomeUnknown))
-    );
+    assert_eq!(answer.error.get_untracked(), Some(CallError::Disconnected(Delivery::OutcomeUnknown)));
     assert!(!answer.loading.get_untracked());
     assert_eq!(page.place.calls(), 1);
 }
@@ -187,7 +184,11 @@ async fn an_older_action_does_not_cover_a_newer_ones_value() {
     assert!(sleeping.pending.get_untracked());
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(sleeping.value.get_untracked(), Some("new"));
-    assert_eq!(sleeping.error.get_untracked(), Some(CallError::Application(NoSuchTopic)), "a failure is not hidden");
+    assert_eq!(
+        sleeping.error.get_untracked(),
+        Some(CallError::Application(NoSuchTopic)),
+        "a failure is not hidden"
+    );
     assert!(!sleeping.pending.get_untracked());
     sleeping.dispatch((10, "newest"));
     assert_eq!(sleeping.error.get_untracked(), None);
@@ -259,7 +260,10 @@ async fn keep_and_latest_show_the_end_of_a_stream() {
     let last = page.office.count_signal(|| 10).keep(3);
     let none = page.office.count_signal(|| 10).keep(0);
     let latest = page.office.count_signal(|| 10).latest();
-    until("they end", || last.ended.get_untracked() && latest.ended.get_untracked() && none.ended.get_untracked()).await;
+    until("they end", || {
+        last.ended.get_untracked() && latest.ended.get_untracked() && none.ended.get_untracked()
+    })
+    .await;
     assert_eq!(last.items.get_untracked(), [7, 8, 9]);
     assert_eq!(none.items.get_untracked(), []);
     assert_eq!(latest.value.get_untracked(), Some(9));

@@ -1,5 +1,10 @@
 //! A server in memory whose network can be broken, and a service with a method of each kind that the tests need.
-#![allow(missing_docs, dead_code, reason = "shared by test programs that each use a part of it")]
+#![allow(
+    missing_docs,
+    dead_code,
+    unreachable_pub,
+    reason = "shared by test programs that each use a part of it"
+)]
 
 use std::{
     sync::{
@@ -32,7 +37,8 @@ pub trait Office {
     fn count(&self, to: u64) -> impl Stream<Item = u64>;
 
     /// Items until `items` is closed.
-    async fn news(&self, cx: &Context, topic: String) -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic>;
+    async fn news(&self, cx: &Context, topic: String)
+    -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic>;
 
     /// Asks the caller, and passes its answer on.
     async fn ask_back(&self, cx: &Context, question: String) -> String;
@@ -118,7 +124,11 @@ impl Office for World {
         })
     }
 
-    async fn news(&self, cx: &Context, topic: String) -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic> {
+    async fn news(
+        &self,
+        cx: &Context,
+        topic: String,
+    ) -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic> {
         if topic.is_empty() {
             return Err(NoSuchTopic);
         }
