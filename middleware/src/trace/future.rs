@@ -19,7 +19,7 @@ pin_project_lite::pin_project! {
 
 impl<F> TraceFuture<F> {
     pub(super) fn new(inner: F, span: Span) -> Self {
-        Self { inner, record: Some(Record { span, ended: false }) }
+        Self { inner, record: Some(Record { span, dropped: Some(CANCELLED) }) }
     }
 }
 
@@ -31,10 +31,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = match this.record {
-            Some(record) => record.span.in_scope(|| this.inner.poll(cx)),
-            None => this.inner.poll(cx),
-        };
+        let Some(record) = this.record else { return this.inner.poll(cx) };
+        record.dropped = Some(PANICKED);
+        let result = record.span.in_scope(|| this.inner.poll(cx));
+        record.dropped = Some(CANCELLED);
         let result = ready!(result);
         let Some(record) = this.record.take() else { return Poll::Ready(result) };
         Poll::Ready(match result {
@@ -47,11 +47,16 @@ where
     }
 }
 
+/// What a call that is dropped before it ended is recorded as.
+const CANCELLED: &str = "cancelled";
+/// The same where a poll did not return: what the caller gets to see of a panic.
+const PANICKED: &str = "internal";
+
 /// The span of a call until its end is on record.
 #[derive(Debug)]
 struct Record {
     span: Span,
-    ended: bool,
+    dropped: Option<&'static str>,
 }
 
 impl Record {
@@ -61,23 +66,20 @@ impl Record {
             StreamEnd::Over => self.end(None),
             StreamEnd::Application => self.end(Some("application")),
             StreamEnd::Status(status) => self.end(Some(status.code.as_str())),
-            // On record as the record is dropped.
+            // The reader lost interest: on record as such when it is dropped.
             _ => {}
         })
     }
 
     fn end(mut self, error: Option<&'static str>) {
-        self.ended = true;
-        if let Some(error) = error {
-            self.span.record("error.type", error);
-        }
+        self.dropped = error;
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if !self.ended {
-            self.span.record("error.type", "cancelled");
+        if let Some(error) = self.dropped {
+            self.span.record("error.type", error);
         }
     }
 }

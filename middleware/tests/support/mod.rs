@@ -25,6 +25,10 @@ pub trait Work {
     async fn fails(&self) -> Result<u32, String>;
     /// Items as the test releases them.
     fn items(&self) -> impl Stream<Item = u32>;
+    /// Three items.
+    fn three(&self) -> impl Stream<Item = u32>;
+    /// A bug.
+    async fn panics(&self) -> u32;
     /// The trace that came along.
     async fn trace(&self, cx: &Context) -> Option<String>;
 }
@@ -85,10 +89,19 @@ impl Work for Worker {
     }
 
     fn items(&self) -> impl Stream<Item = u32> {
-        futures_util::stream::unfold(0, |item| async move {
+        futures_util::stream::unfold(0, move |item| async move {
             self.releases.acquire().await.unwrap().forget();
+            tracing::info!("made an item");
             Some((item, item + 1))
         })
+    }
+
+    fn three(&self) -> impl Stream<Item = u32> {
+        futures_util::stream::iter(0..3)
+    }
+
+    async fn panics(&self) -> u32 {
+        panic!("a bug")
     }
 
     async fn trace(&self, cx: &Context) -> Option<String> {
