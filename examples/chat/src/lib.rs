@@ -3,14 +3,12 @@
 use bowline::prelude::*;
 
 #[cfg(target_arch = "wasm32")]
-mod page;
+pub mod page;
 #[cfg(not(target_arch = "wasm32"))]
 mod room;
 #[cfg(not(target_arch = "wasm32"))]
 mod store;
 
-#[cfg(target_arch = "wasm32")]
-pub use page::App;
 #[cfg(not(target_arch = "wasm32"))]
 pub use room::ChatRoom;
 #[cfg(not(target_arch = "wasm32"))]

@@ -25,5 +25,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(target_arch = "wasm32")]
 fn main() {
     console_error_panic_hook::set_once();
-    leptos::mount::mount_to_body(chat::App);
+    leptos::mount::mount_to_body(chat::page::App);
 }
