@@ -278,7 +278,9 @@ impl Pair {
             end.bytes += message.len();
             end.largest = end.largest.max(message.len());
             if self.records {
-                end.sent.extend(Decoder::new(message.clone()).map(|it| it.expect("a session writes what can be read")));
+                end.sent.extend(
+                    Decoder::new(message.clone()).map(|it| it.expect("a session writes what can be read")),
+                );
             }
             self.send(side.other(), message);
         }

@@ -215,11 +215,8 @@ impl Received {
 
 #[cfg(test)]
 mod tests {
+    use super::super::origin;
     use super::*;
-
-    fn start() -> Instant {
-        Instant::now()
-    }
 
     #[test]
     fn only_the_next_number_is_accepted() {
@@ -232,7 +229,7 @@ mod tests {
 
     #[test]
     fn an_ack_goes_alone_after_a_second() {
-        let start = start();
+        let start = origin();
         let mut received = Received::new(1 << 20);
         received.accept(1);
         received.finish_message(start, 10, Duration::from_secs(1));
@@ -245,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_ack_goes_alone_after_32_envelopes() {
-        let start = start();
+        let start = origin();
         let mut received = Received::new(1 << 20);
         for seq in 1..=31 {
             received.accept(seq);
@@ -259,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_ack_goes_alone_after_64_kib_or_a_quarter_of_the_peers_bound() {
-        let start = start();
+        let start = origin();
         for (replay, enough) in [(1 << 20, 65_536), (4000, 1000), (0, 1)] {
             let mut received = Received::new(replay);
             received.accept(1);
@@ -273,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_stays_within_its_bound_and_one_message() {
-        let start = start();
+        let start = origin();
         let mut sent = Sent::default();
         assert!(sent.has_room(0, 100, 4));
         sent.next();

@@ -190,6 +190,7 @@ impl Assembly {
 
 #[cfg(test)]
 mod tests {
+    use super::super::origin;
     use super::*;
 
     const CALL: CallId = CallId { id: 0, generation: 0, origin: Origin::Local };
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn memory_follows_arrival() {
-        let now = Instant::now();
+        let now = origin();
         let mut assemblies = Assemblies::default();
         assemblies.begin(0, item(now, 16 << 20));
         let chunk = vec![7; 32 * 1024];
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_whole_with_its_last_byte() {
-        let now = Instant::now();
+        let now = origin();
         let mut assemblies = Assemblies::default();
         assemblies.begin(3, item(now, 5));
         assert!(!assemblies.is_free(3) && assemblies.is_free(2));
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn chunks_that_do_not_fit_are_refused() {
-        let now = Instant::now();
+        let now = origin();
         let mut assemblies = Assemblies::default();
         assemblies.begin(0, item(now, 5));
         assert_eq!(assemblies.push(now, 1, b"a", false).unwrap_err(), Misplaced);
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_discarded_takes_no_memory_and_still_ends() {
-        let now = Instant::now();
+        let now = origin();
         let mut assemblies = Assemblies::default();
         assemblies.begin(0, item(now, 5));
         assert_eq!(assemblies.discard(WIRE), 5);
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_the_writer_gave_up_is_forgotten_at_once() {
-        let now = Instant::now();
+        let now = origin();
         let mut assemblies = Assemblies::default();
         assemblies.begin(0, item(now, 5));
         assemblies.begin(1, item(now, 6));

@@ -254,7 +254,7 @@ mod tests {
         };
         let mut extra = 0;
         let mut reader = ReceiveWindow::new(&limits);
-        let pass = |reader: &mut ReceiveWindow, cost| {
+        let mut pass = |reader: &mut ReceiveWindow, cost| {
             reader.receive(cost).unwrap();
             reader.take(cost);
             let more = reader.grow(&limits, extra);

@@ -188,11 +188,14 @@ impl Session {
         if !is_open {
             return;
         }
-        let extra = self.state.extra_window;
-        let limits = self.config.limits.clone();
-        let Some(stream) = self.stream_mut(call) else { return };
+        let Self { own, incoming, config, state, .. } = self;
+        let stream = match call.origin {
+            Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_mut()),
+            Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_mut()),
+        };
+        let Some(stream) = stream else { return };
         stream.receive.take(taken);
-        let more = stream.receive.grow(&limits, extra);
+        let more = stream.receive.grow(&config.limits, state.extra_window);
         let is_due = stream.receive.is_due();
         let is_listed = std::mem::replace(&mut stream.is_taken_listed, true);
         self.state.extra_window += more;

@@ -275,3 +275,10 @@ impl State {
         usize::try_from(self.peer.payload.min(self.peer.assembly)).unwrap_or(usize::MAX)
     }
 }
+
+/// A start time for unit tests, which only add to it.
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an instant can be had no other way")]
+fn origin() -> Instant {
+    Instant::now()
+}

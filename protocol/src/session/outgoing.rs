@@ -70,16 +70,13 @@ impl Queue {
 impl Session {
     /// The next whole message to hand to the socket, made of all that is ready.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
-        let mut out = Vec::new();
+        // Most messages grow once or not at all.
+        let mut out = Vec::with_capacity((self.state.queue.turns.len() * 64).min(32 * 1024));
         let mut encoder = Encoder::new(&mut out);
         match &self.link.phase {
             Phase::Live => {
-                if self.state.queue.turns.is_empty() && self.state.transfers.len() == 0 {
-                    self.write_control(now, &mut encoder);
-                } else {
-                    self.write_control(now, &mut encoder);
-                    self.write_data(now, &mut encoder);
-                }
+                self.write_control(now, &mut encoder);
+                self.write_data(now, &mut encoder);
                 self.write_late_control(now, &mut encoder);
             }
             Phase::HelloDue => self.write_hello(&mut encoder),
