@@ -1,4 +1,5 @@
 //! `poll_ready` is honoured: asked with a call in hand, before each call, and waited for without holding anybody else up.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! tower's own layers wrap calls unchanged, at the callee and at the caller, once for each session.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! One span per call, open until the call has really ended, and one trace across both ends.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

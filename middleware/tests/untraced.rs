@@ -1,4 +1,5 @@
 //! In a binary of its own: whether anybody records a span is kept for the whole process.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

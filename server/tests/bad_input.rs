@@ -1,4 +1,5 @@
 //! Every kind of bad input has its status or its close code, and a neighbour's connection never notices.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The same client type with no socket, through the same layers.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

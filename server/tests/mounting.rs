@@ -1,4 +1,5 @@
 //! One server, mounted in every way.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

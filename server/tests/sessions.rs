@@ -1,4 +1,5 @@
 //! Sessions are counted, bounded and owned.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

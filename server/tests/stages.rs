@@ -1,5 +1,6 @@
 //! Each stage of a connect has its time limit, and a slow one holds nobody up. Everything is in memory, so that the
 //! clock stands still while bytes move.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! A handler that reads one element of a large argument costs nothing that grows with it. In a binary of its own,
 //! because the counting allocator is everybody's.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod support;
 

@@ -45,7 +45,7 @@ pub(crate) fn check(parts: &Parts, origins: &Origins) -> Result<Accepted, Reject
                        `Connection` on.",
         });
     }
-    if !single(headers, &SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13") {
+    if single(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Rejected {
             status: StatusCode::UPGRADE_REQUIRED,
             header: Some((SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))),

@@ -7,6 +7,7 @@ use bowline::prelude::*;
 use futures_util::stream;
 
 #[bowline::message]
+#[derive(Debug)]
 pub struct Named {
     pub name: String,
     pub flag: bool,
