@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::pending;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
@@ -258,17 +259,21 @@ async fn reading_goes_on_while_nothing_can_be_written() {
 #[tokio::test(start_paused = true)]
 async fn a_blocked_loop_still_hears_commands() {
     let (_faults, ours, _theirs) = links();
-    let script = Script::default();
+    let script = Rc::new(Script::default());
     script.0.borrow_mut().endless = Some(Bytes::from(vec![0; 100_000]));
-    let (_, ()) = beside(ours, &script, async || {
+    let tasks = tokio::task::LocalSet::new();
+    // A task of its own: only what wakes the loop polls it.
+    let driven = script.clone();
+    tasks.spawn_local(async move { run(ours, &*driven, pending()).await });
+    let testing = async {
         settle().await;
         assert_eq!(script.count("blocked"), 1);
         let due = now() + Duration::from_secs(2);
         script.command(|state| state.due = Some(due));
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(script.count("timeout"), 1);
-    })
-    .await;
+    };
+    tasks.run_until(testing).await;
 }
 
 #[tokio::test(start_paused = true)]
