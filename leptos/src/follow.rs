@@ -129,20 +129,23 @@ impl Patience {
 
     /// How long to wait after `error` before the same call is made again; `None` if that is of no use.
     pub(crate) fn after<E>(&self, error: &CallError<E>, wanted: Wanted) -> Option<Duration> {
-        let at_least = match error {
+        let mut backoff = self.lock();
+        match error {
             CallError::Disconnected(delivery) | CallError::DeadlineExceeded(delivery)
                 if wanted == Wanted::Kept || *delivery != Delivery::OutcomeUnknown =>
             {
-                Duration::ZERO
+                // The next call waits for the connection by itself, which is made again with growing delays; here
+                // it only matters that a thousand pages don't ask in the same moment.
+                backoff.reset();
+                Some(backoff.next_delay())
             }
             CallError::Unavailable { retry_after, .. } | CallError::ResourceExhausted { retry_after, .. }
                 if wanted == Wanted::Kept =>
             {
-                retry_after.unwrap_or_default()
+                Some(backoff.next_delay().max(retry_after.unwrap_or_default()))
             }
-            _ => return None,
-        };
-        Some(self.lock().next_delay().max(at_least))
+            _ => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Backoff> {

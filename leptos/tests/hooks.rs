@@ -68,10 +68,9 @@ async fn a_query_whose_arguments_are_the_same_asks_only_when_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_arguments_cancel_the_call_under_way() {
+async fn a_newer_call_cancels_the_one_under_way() {
     let page = Page::open().await;
     let (office, which) = (page.office.clone(), RwSignal::new(0));
-    // The argument is part of the metadata only, so the method is what differs.
     let answer = query(move || {
         which.track();
         office.wait()
