@@ -60,3 +60,67 @@ fn text(tokens: impl ToTokens) -> String {
         .into_iter()
         .fold(spaced, |text, (from, to)| text.replace(from, to))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that a renamed dependency would break on.
+    #[test]
+    fn under_another_name_the_facade_is_not_named_by_its_own() {
+        let types = [
+            (
+                quote!(),
+                quote!(
+                    struct Page<T> {
+                        items: Vec<T>,
+                        #[message(skip)]
+                        cache: u8,
+                        next: Option<Box<Page<T>>>,
+                    }
+                ),
+            ),
+            (
+                quote!(),
+                quote!(
+                    struct Event {
+                        at: Vec<DateTime<Utc>>,
+                        #[message(with = W, schema = "w/1")]
+                        w: Foreign,
+                    }
+                ),
+            ),
+            (
+                quote!(),
+                quote!(
+                    enum Kind {
+                        A(#[message(recursive)] Box<Other>),
+                        B { id: u64 },
+                    }
+                ),
+            ),
+            (
+                quote!(try_from = String),
+                quote!(
+                    struct Email(String);
+                ),
+            ),
+            (
+                quote!(),
+                quote!(
+                    struct Wrong {
+                        #[serde(skip)]
+                        field: u8,
+                    }
+                ),
+            ),
+        ];
+        for (args, item) in types {
+            let args =
+                if args.is_empty() { quote!(crate = ::renamed) } else { quote!(crate = ::renamed, #args) };
+            let expansion = expand(args, item).to_string();
+            assert!(expansion.contains("renamed"), "{expansion}");
+            assert!(!expansion.contains("bowline"), "{expansion}");
+        }
+    }
+}
