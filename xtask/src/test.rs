@@ -18,7 +18,8 @@ const BROWSER_CRATES: [&str; 6] = [
     "bowline-client",
     "bowline-leptos",
 ];
-const BROWSER_TESTS: [&str; 2] = ["bowline-transport", "bowline-leptos"];
+const BROWSER_TESTS: [(&str, &[&str]); 2] =
+    [("bowline-transport", &["--lib", "--test", "web"]), ("bowline-leptos", &["--test", "web"])];
 
 /// Everything that users name, for the documentation.
 const DOCUMENTED: [&str; 10] = [
@@ -158,7 +159,7 @@ fn wasm_tests(tally: &mut Tally, tools: &Path, browser: &Browser) {
     if let Err(error) = std::fs::write(&options, webdriver_options(browser)) {
         return tally.check(Err(format!("{}: {error}", options.display())));
     }
-    for package in BROWSER_TESTS {
+    for (package, targets) in BROWSER_TESTS {
         let mut command = cargo();
         command
             .args([
