@@ -55,10 +55,26 @@ impl<L> ServerBuilder<L> {
     /// Wraps every call in `layer`; the layer added first sees a call first.
     ///
     /// The stack of layers is instantiated once for each session, so `ConcurrencyLimitLayer::new(10)` means ten
-    /// calls per session, and tower's `GlobalConcurrencyLimitLayer` ten for the whole server. A layer's
-    /// `poll_ready` is asked only with a call in hand. For a stream a layer's future ends when the stream is
-    /// accepted. Errors become a status as
-    /// [`status_from_error`](bowline_middleware::status_from_error) says.
+    /// calls per session, and tower's `GlobalConcurrencyLimitLayer` ten for the whole server. For a stream a layer's
+    /// future ends when the stream is accepted: `TimeoutLayer` bounds the wait for that, and a concurrency limit
+    /// counts the opening. A method's own error is a reply and no error of the service; a layer's error becomes a
+    /// status as [`status_from_error`](bowline_middleware::status_from_error) says.
+    ///
+    /// A layer's `poll_ready` is asked only with a call in hand; while it is not ready, calls of that session wait in
+    /// their order, and nothing else does. tower's concurrency limits take their permit there: a session whose
+    /// waiting call is cancelled may be handed one and keep it until its next call. Put `LoadShedLayer` in front where
+    /// that matters.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bowline_server::Server;
+    /// use std::time::Duration;
+    /// use tower::limit::RateLimitLayer;
+    ///
+    /// let server = Server::builder().layer(RateLimitLayer::new(50, Duration::from_secs(1))).build();
+    /// # let _ = server;
+    /// ```
     #[must_use]
     pub fn layer<T>(self, layer: T) -> ServerBuilder<Stack<T, L>> {
         let Self { router, layers, identifier, origins, limits, timing, sessions } = self;
