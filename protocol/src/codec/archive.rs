@@ -98,7 +98,7 @@ where
     T: Archive,
     T::Archived: Deserialize<T, Deserializer> + for<'a> CheckBytes<Checker<'a>>,
 {
-    if bytes.as_ptr().addr() % ALIGNMENT == 0 {
+    if bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
         return read_aligned(bytes);
     }
     // Taken rather than borrowed: a `Deserialize` of the application may come back here.

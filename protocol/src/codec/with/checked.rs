@@ -24,6 +24,9 @@ pub trait Checked: Sized {
     fn from_wire(wire: Self::Wire) -> Result<Self, impl fmt::Display>;
 }
 
+/// A wire value that was written, and where its parts are: both are needed to write the archive's root.
+type Written<T> = (<T as Checked>::Wire, <<T as Checked>::Wire as Archive>::Resolver);
+
 /// The archive of a [`Checked`] type: that of what crosses the wire in its place.
 #[derive(Portable, CheckBytes)]
 #[bytecheck(crate = rkyv::bytecheck)]
@@ -39,10 +42,7 @@ impl<T: Checked> ArchivedChecked<T> {
     /// # Errors
     ///
     /// The serializer's own.
-    pub fn serialize<S>(
-        value: &T,
-        serializer: &mut S,
-    ) -> Result<(T::Wire, <T::Wire as Archive>::Resolver), S::Error>
+    pub fn serialize<S>(value: &T, serializer: &mut S) -> Result<Written<T>, S::Error>
     where
         T::Wire: Serialize<S>,
         S: Fallible + ?Sized,
@@ -53,7 +53,7 @@ impl<T: Checked> ArchivedChecked<T> {
     }
 
     /// Writes the archive where it belongs.
-    pub fn resolve((wire, resolver): (T::Wire, <T::Wire as Archive>::Resolver), out: Place<Self>) {
+    pub fn resolve((wire, resolver): Written<T>, out: Place<Self>) {
         munge!(let ArchivedChecked { wire: place } = out);
         wire.resolve(resolver, place);
     }
