@@ -182,8 +182,10 @@ async fn a_callers_deadline_passes_while_it_waits_for_the_stack() {
     let ends = Ends::new().await;
     let gate = Gate::default();
     let stub = client_layers(&ends, &gate);
+    let start = bowline_runtime::now();
     let late = stub.echo(1).deadline(Duration::from_millis(20)).await;
     assert_eq!(late, Err(CallError::DeadlineExceeded(Delivery::NotSent)));
+    assert_eq!(bowline_runtime::now() - start, Duration::from_millis(20));
     gate.open(1);
     assert_eq!(stub.echo(2).await, Ok(2));
 }
@@ -310,4 +312,20 @@ async fn a_layer_can_follow_a_stream_to_its_end() {
     drop(stream);
     settle().await;
     assert_eq!(take(), [StreamEnd::Dropped]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_passed_layers_keeps_its_channels_lease() {
+    let ends = Ends::new().await;
+    let lease = Arc::new(());
+    let channel = Channel::with_stack(&ends.client, ends.client.endpoint()).with_lease(lease.clone());
+    let mut call = Stub::new(&channel).hang();
+    let stream = Stub::new(&channel).hang_stream().await.unwrap();
+    assert!(poll_once(&mut call).await.is_pending());
+    drop(channel);
+    assert_eq!(Arc::strong_count(&lease), 3);
+    drop(call);
+    assert_eq!(Arc::strong_count(&lease), 2);
+    drop(stream);
+    assert_eq!(Arc::strong_count(&lease), 1);
 }
