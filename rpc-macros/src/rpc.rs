@@ -88,4 +88,50 @@ mod tests {
             folder.display(),
         );
     }
+
+    /// The mistakes in `item`, in their order.
+    fn mistakes(item: &str) -> Vec<String> {
+        let item: ItemTrait = syn::parse_str(item).unwrap();
+        let mut diagnostics = Diagnostics::default();
+        Service::from_syn(TokenStream::new(), item, &mut diagnostics);
+        let errors = diagnostics.finish().err();
+        errors.into_iter().flatten().map(|error| error.to_string()).collect()
+    }
+
+    #[test]
+    fn a_service_has_as_many_methods_as_a_declaration_has_room_for() {
+        let service = |methods: usize| {
+            let methods: String = (0..methods).map(|number| format!("async fn m{number}(&self);")).collect();
+            mistakes(&format!("trait Chat {{ {methods} }}"))
+        };
+        assert_eq!(service(1_024), Vec::<String>::new());
+        assert_eq!(service(1_025), ["a service has at most 1024 methods"]);
+    }
+
+    #[test]
+    fn names_fit_a_declaration() {
+        let service =
+            |length: usize| mistakes(&format!("trait Chat {{ async fn {}(&self); }}", "m".repeat(length)));
+        assert_eq!(service(256), Vec::<String>::new());
+        assert_eq!(service(257), ["a name on the wire has at most 256 bytes"]);
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_in_their_order() {
+        let told = mistakes(
+            "trait Chat: Clone { #[rpc(nofity)] async fn post(&mut self, text: &str); fn count() -> u64; }",
+        );
+        let starts = [
+            "an `#[rpc]` trait has no supertraits",
+            "unknown argument `nofity`",
+            "expected `&self`",
+            "an argument can't borrow",
+            "expected `async fn`",
+            "expected `&self` as the first argument",
+        ];
+        assert_eq!(told.len(), starts.len(), "{told:?}");
+        for (told, start) in told.iter().zip(starts) {
+            assert!(told.starts_with(start), "{told}");
+        }
+    }
 }

@@ -1,5 +1,3 @@
-use bowline::prelude::*;
-
 #[bowline::rpc]
 trait Chat {
     async fn upload(&self, chunks: Streaming) -> u64;

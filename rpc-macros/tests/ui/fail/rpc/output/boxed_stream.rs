@@ -1,5 +1,3 @@
-use bowline::prelude::*;
-
 use futures_util::stream::BoxStream;
 
 #[bowline::rpc]
