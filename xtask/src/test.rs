@@ -162,16 +162,10 @@ fn wasm_tests(tally: &mut Tally, tools: &Path, browser: &Browser) {
     for (package, targets) in BROWSER_TESTS {
         let mut command = cargo();
         command
-            .args([
-                "test",
-                "--locked",
-                "--target",
-                "wasm32-unknown-unknown",
-                "--test",
-                "web",
-                "--package",
-                package,
-            ])
+            .args(["test", "--locked", "--no-fail-fast", "--target", "wasm32-unknown-unknown"])
+            // The profile of the pages, so that nothing is compiled twice.
+            .args(["--profile", Profile::Dev.name(), "--package", package])
+            .args(targets)
             .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", tools.join("wasm-bindgen-test-runner"))
             .env("CHROMEDRIVER", &browser.driver)
             .env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", &options)
