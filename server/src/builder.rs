@@ -62,8 +62,8 @@ impl<L> ServerBuilder<L> {
     ///
     /// A layer's `poll_ready` is asked only with a call in hand; while it is not ready, calls of that session wait in
     /// their order, and nothing else does. tower's concurrency limits take their permit there: a session whose
-    /// waiting call is cancelled may be handed one and keep it until its next call. Put `LoadShedLayer` in front where
-    /// that matters.
+    /// waiting call was cancelled, or shed by a `LoadShedLayer` in front, may be handed one and keep it until its next
+    /// call. For `ConcurrencyLimitLayer` that is harmless; behind `GlobalConcurrencyLimitLayer` other sessions wait.
     ///
     /// # Examples
     ///
