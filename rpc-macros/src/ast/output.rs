@@ -17,7 +17,10 @@ const STREAM: &str = "a stream is `fn -> impl Stream<Item = T>`, or `async fn ->
 const NO_RESULTS: [&str; 5] = ["Option", "Box", "Pin", "Arc", "Vec"];
 
 /// What a method answers.
-#[expect(clippy::large_enum_variant, reason = "there is one per method, and it lives as long as one expansion")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one per method, and it lives as long as one expansion"
+)]
 pub(crate) enum Output {
     /// One value; whether its type is a `Result` is asked of the type, not of its spelling.
     Value {
