@@ -152,3 +152,35 @@ impl Patience {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_come_right_by_itself_is_asked_again() {
+        let after = |error: CallError<()>, wanted| Patience::new().after(&error, wanted);
+        let unknown = || CallError::Disconnected(Delivery::OutcomeUnknown);
+        assert_eq!(after(unknown(), Wanted::Once), None, "it may have run");
+        assert!(after(unknown(), Wanted::Kept).is_some());
+        assert!(after(CallError::DeadlineExceeded(Delivery::NotSent), Wanted::Once).is_some());
+        assert!(after(CallError::Disconnected(Delivery::NotExecuted), Wanted::Once).is_some());
+        let busy =
+            || CallError::Unavailable { message: "busy".into(), retry_after: Some(Duration::from_secs(45)) };
+        assert_eq!(after(busy(), Wanted::Once), None);
+        assert!(after(busy(), Wanted::Kept) >= Some(Duration::from_secs(45)));
+        for last in [CallError::Application(()), CallError::Closed, CallError::Unauthenticated(String::new())]
+        {
+            assert_eq!(after(last, Wanted::Kept), None);
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_never_waited_for_twice() {
+        let patience = Patience::new();
+        for _ in 0..20 {
+            let wait = patience.after::<()>(&CallError::DeadlineExceeded(Delivery::NotSent), Wanted::Kept);
+            assert!(wait <= Some(Duration::from_millis(500)), "{wait:?}");
+        }
+    }
+}
