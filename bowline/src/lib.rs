@@ -15,9 +15,9 @@
 //!     fn countdown(&self, from: u32) -> impl Stream<Item = u32>;
 //! }
 //!
-//! /// Nobody can be greeted without a name.
 //! #[bowline::message]
-//! #[derive(Debug, PartialEq)]
+//! #[derive(Debug, PartialEq, thiserror::Error)]
+//! #[error("nobody can be greeted without a name")]
 //! struct Nameless;
 //!
 //! struct Polite;
@@ -95,15 +95,17 @@ pub use bowline_protocol::{
     status::{CloseCode, Code, Delivery, Status},
 };
 pub use bowline_rpc::{
-    BoxError, Call, CallError, CallFuture, CallKey, Cancellation, Channel, Context, Endpoint, Metadata, NotifyFuture,
-    Reply, Router, Service, ServiceClient, Shared, StreamError, StreamFuture, Streaming, Subscription, Topic, View,
+    BoxError, Call, CallError, CallFuture, CallKey, Cancellation, Channel, Context, Endpoint, Metadata,
+    NotifyFuture, Reply, Router, Service, ServiceClient, Shared, StreamError, StreamFuture, Streaming,
+    Subscription, Topic, View,
 };
 
 #[cfg(feature = "client")]
 pub use bowline_client::{Builder as ClientBuilder, Client, ConnectFailed, State};
 #[cfg(all(feature = "server", not(target_arch = "wasm32")))]
 pub use bowline_server::{
-    Answer, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade, UpgradeLayer, serve,
+    Answer, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade, UpgradeLayer,
+    serve,
 };
 
 /// Moving whole messages: links, connectors, and a network in memory for tests of your own.
