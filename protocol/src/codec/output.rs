@@ -25,6 +25,7 @@ pub trait Output {
     fn into_result(self) -> Result<Self::Ok, Self::Err>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Payload> Output for T {
     type Ok = T;
     type Err = Infallible;
@@ -49,6 +50,7 @@ pub trait Argument {
     type Wire: Payload;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Payload> Argument for T {
     type Wire = T;
 }

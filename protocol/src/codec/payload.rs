@@ -45,6 +45,7 @@ pub trait Payload: Sized + Send + Sync + 'static {
     fn recode(rkyv: &[u8]) -> Result<Vec<u8>, EncodeError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> Payload for T
 where
     T: Schema + Send + Sync + 'static,

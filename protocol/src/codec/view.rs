@@ -23,6 +23,7 @@ pub trait ViewPayload: Payload {
     fn from_archived(archived: &Self::Archived) -> Result<Self, DecodePayloadError>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> ViewPayload for T
 where
     T: Payload + Schema,
