@@ -1,5 +1,6 @@
 //! Hooks in a page of a real browser, against a server inside the page.
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::{
     future::poll_fn,
@@ -85,11 +86,8 @@ fn place() -> (Shared, memory::MemoryConnector) {
             let router = Router::new().add(BoardServer::new(board.clone()));
             spawn(async move {
                 let services = router.descriptors();
-                let peer = Peer::server(Config {
-                    limits: Default::default(),
-                    timing: Default::default(),
-                    services,
-                });
+                let peer =
+                    Peer::server(Config { limits: Default::default(), timing: Default::default(), services });
                 let serving = async {
                     poll_fn(|cx| peer.poll_hello(cx)).await;
                     let info = SessionInfo { id: peer.welcome(), extensions: Default::default() };

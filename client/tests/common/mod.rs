@@ -1,5 +1,6 @@
 //! A server in memory whose network can be broken, and a service with a method of each kind that the tests need.
 #![allow(
+    clippy::unwrap_used,
     missing_docs,
     dead_code,
     unreachable_pub,
