@@ -55,14 +55,15 @@ pub struct NoSuchTopic;
 /// What a client serves.
 #[bowline::rpc]
 pub trait Visitor {
-    async fn answer(&self, question: String) -> String;
+    /// Begins with the id of the session.
+    async fn answer(&self, cx: &Context, question: String) -> String;
 }
 
 pub struct Ada;
 
 impl Visitor for Ada {
-    async fn answer(&self, question: String) -> String {
-        format!("{question} 42.")
+    async fn answer(&self, cx: &Context, question: String) -> String {
+        format!("{:x}: {question} 42.", cx.session_id())
     }
 }
 
