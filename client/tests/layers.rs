@@ -1,5 +1,7 @@
 //! Tower layers around the calls of a client.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 mod common;
 
 use std::{

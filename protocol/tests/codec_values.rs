@@ -1,5 +1,7 @@
 //! Values through both codecs: what comes out is what went in, or an error.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::fmt::Debug;

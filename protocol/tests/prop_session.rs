@@ -1,6 +1,8 @@
 //! Random operations over a simulated link, judged by an oracle that stands outside both ends: it notes what was meant
 //! before anything is sent, and what arrived once the application has it.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 mod common;
 
 use std::collections::BTreeMap;

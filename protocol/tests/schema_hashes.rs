@@ -115,8 +115,8 @@ fn a_check_inside_is_seen_from_outside() {
         const HASH: u128 = 1;
         const FORM: Form = Form::KEY.checking();
     }
-    assert!(Vec::<Option<Box<[Checked; 2]>>>::FORM.checked);
-    assert!(HashMap::<Checked, u8>::FORM.checked);
-    assert!(BTreeMap::<u8, (u8, Checked)>::FORM.checked);
-    assert!(!BTreeMap::<u8, (u8, String)>::FORM.checked);
+    const { assert!(Vec::<Option<Box<[Checked; 2]>>>::FORM.checked) };
+    const { assert!(HashMap::<Checked, u8>::FORM.checked) };
+    const { assert!(BTreeMap::<u8, (u8, Checked)>::FORM.checked) };
+    const { assert!(!BTreeMap::<u8, (u8, String)>::FORM.checked) };
 }

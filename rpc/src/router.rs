@@ -35,6 +35,10 @@ impl Router {
 
     /// Adds a service. One of the same name that was there is replaced.
     #[must_use]
+    #[cfg_attr(
+        target_arch = "wasm32",
+        expect(clippy::arc_with_non_send_sync, reason = "a page has one thread")
+    )]
     #[expect(clippy::should_implement_trait, reason = "a builder's step; nobody writes `router + service`")]
     pub fn add(self, service: impl Service) -> Self {
         let name = service.descriptor().name;

@@ -145,6 +145,9 @@ fn host_tests(tally: &mut Tally, tools: &Path, browser: &Browser, only_browser: 
         tally.tests("the demo in a browser", command.args(["--package", "demo"]));
     } else {
         tally.tests("tests", command.args(["--workspace", "--exclude", "wasm-tools"]));
+        let mut ssr = cargo();
+        ssr.args(["test", "--locked", "--package", "bowline-leptos", "--features", "ssr", "--test", "ssr"]);
+        tally.tests("tests of pages rendered on a server", &mut ssr);
     }
     Ok(())
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};

@@ -1,6 +1,7 @@
 //! What `#[message]` makes of types, seen from an application.
 
 #![allow(missing_debug_implementations, unreachable_pub)] // messages as applications write them
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
 
 // What a dependency that is renamed in the manifest amounts to.
 extern crate bowline as bl;

@@ -122,7 +122,7 @@ struct Raw {
     r#type: String,
     #[cfg(any())]
     never: NotEvenAType,
-    #[cfg(all())]
+    #[cfg(not(any()))]
     always: u8,
 }
 

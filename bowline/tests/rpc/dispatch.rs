@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Two versions of one trait, as when a browser tab is older than the server.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 use bowline::ServiceClient;
 use bowline::prelude::*;
 use futures_util::stream;

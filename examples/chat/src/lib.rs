@@ -37,11 +37,8 @@ pub struct Message {
 pub enum PostError {
     /// There was nothing but white space.
     Empty,
-    /// It was too long.
-    TooLong {
-        /// The most characters that a message may have.
-        limit: u32,
-    },
+    /// It was too long: at most so many characters fit.
+    TooLong(u32),
     /// There is no such room.
     NoSuchRoom,
     /// The history could not be written; the message was not sent.
@@ -52,7 +49,7 @@ impl std::fmt::Display for PostError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Empty => f.write_str("Write something first."),
-            Self::TooLong { limit } => write!(f, "That is too long: at most {limit} characters fit."),
+            Self::TooLong(limit) => write!(f, "That is too long: at most {limit} characters fit."),
             Self::NoSuchRoom => f.write_str("This room does not exist."),
             Self::NotStored => f.write_str("The message could not be stored. Try again."),
         }
@@ -96,7 +93,11 @@ pub trait Chat {
 
     /// Every message from now on, in order; refused if there is no such room.
     #[rpc(lag = "drop_oldest")]
-    async fn messages(&self, cx: &Context, room: String) -> Result<impl Stream<Item = Shared<Message>>, ChatError>;
+    async fn messages(
+        &self,
+        cx: &Context,
+        room: String,
+    ) -> Result<impl Stream<Item = Shared<Message>>, ChatError>;
 
     /// Who is in the room. Whoever watches under a name is in it too, for as long as they watch.
     #[rpc(watch)]

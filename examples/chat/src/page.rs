@@ -80,7 +80,10 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
 
 #[component]
 fn RoomButton(entry: String, room: RwSignal<String>) -> impl IntoView {
-    let pressed = { let entry = entry.clone(); move || (room.get() == entry).to_string() };
+    let pressed = {
+        let entry = entry.clone();
+        move || (room.get() == entry).to_string()
+    };
     let label = format!("# {entry}");
     let id = format!("room-{entry}");
     view! { <button id=id aria-pressed=pressed on:click=move |_| room.set(entry.clone())>{label}</button> }
@@ -122,7 +125,9 @@ fn Talk(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> impl 
     let messages = Memo::new(move |_| {
         let mut all = BTreeMap::new();
         earlier.with(|page| all.extend(page.iter().map(|message| (message.id, message.clone()))));
-        history.data.with(|page| all.extend(page.iter().flatten().map(|message| (message.id, message.clone()))));
+        history
+            .data
+            .with(|page| all.extend(page.iter().flatten().map(|message| (message.id, message.clone()))));
         live.items.with(|items| all.extend(items.iter().map(|message| (message.id, message.clone()))));
         all.into_values().collect::<Vec<_>>()
     });
@@ -194,7 +199,8 @@ fn Composer(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> i
     });
     let hint = move || {
         let me = name.get();
-        let others: Vec<_> = writers.value.get().unwrap_or_default().into_iter().filter(|w| *w != me).collect();
+        let others: Vec<_> =
+            writers.value.get().unwrap_or_default().into_iter().filter(|w| *w != me).collect();
         match others.as_slice() {
             [] => String::new(),
             [one] => format!("{one} is writing…"),

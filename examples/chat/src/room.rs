@@ -69,7 +69,7 @@ impl Chat for ChatRoom {
             return Err(PostError::Empty);
         }
         if text.chars().count() > TEXT_LIMIT as usize {
-            return Err(PostError::TooLong { limit: TEXT_LIMIT });
+            return Err(PostError::TooLong(TEXT_LIMIT));
         }
         let here = self.room(&room).ok_or(PostError::NoSuchRoom)?;
         let author = cut(&author);

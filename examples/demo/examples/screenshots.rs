@@ -31,7 +31,10 @@ async fn main() -> Result<(), Error> {
     for (page, text) in [
         (&ada, "Does the list on the right know that you are here?"),
         (&bob, "It does. And it will know when I close this window."),
-        (&ada, "A long line, to see how it wraps: the quick brown fox jumps over the lazy dog, turns, and jumps back again."),
+        (
+            &ada,
+            "A long line, to see how it wraps: the quick brown fox jumps over the lazy dog, turns, and jumps back again.",
+        ),
     ] {
         page.fill("#text", text).await?;
         page.press("Enter", 13).await?;

@@ -63,7 +63,10 @@ async fn the_first_page_offers_counter_and_chat() -> Result<(), Error> {
     let demo = Demo::start(0, &folder.path().join("chat.db")).await?;
     let browser = Browser::launch().await?;
     let page = browser.open(&demo.address).await?;
-    page.wait("document.querySelector('a[href=\"counter/\"]') && document.querySelector('a[href=\"chat/\"]')").await?;
+    page.wait(
+        "document.querySelector('a[href=\"counter/\"]') && document.querySelector('a[href=\"chat/\"]')",
+    )
+    .await?;
     page.click("a[href=\"chat/\"]").await?;
     page.wait("document.querySelector('#name')").await?;
     assert_eq!(page.complaints(), Vec::<String>::new());

@@ -3,7 +3,8 @@
 use std::process::Command;
 
 fn said(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments).output().expect("the demo was built");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments).output().expect("the demo was built");
     assert!(!output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing is announced before it is true");
     String::from_utf8_lossy(&output.stderr).into_owned()

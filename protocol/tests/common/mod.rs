@@ -1,5 +1,6 @@
 //! What the session tests share: a service with one method of each kind, and short ways to make and answer calls.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
 
 use std::time::Duration;
 
