@@ -135,3 +135,8 @@ pub mod prelude {
     #[cfg(feature = "client")]
     pub use bowline_client::Connect as _;
 }
+
+/// The blocks of the README are compiled, and those that need no socket of the machine's own are run.
+#[cfg(all(doctest, not(target_arch = "wasm32")))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

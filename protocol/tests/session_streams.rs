@@ -4,7 +4,7 @@ mod common;
 
 use bowline_protocol::envelope::{Control, Credit, Envelope};
 use bowline_protocol::limits::Limits;
-use bowline_protocol::session::{CallId, Config, Event, Read};
+use bowline_protocol::session::{CallId, Config, Event, Failure, Read};
 use bowline_protocol::status::Code;
 use bowline_test_support::{Pair, Side};
 use common::*;
@@ -227,5 +227,33 @@ fn large_items_keep_their_place_among_small_ones() {
     pair.events(Side::Client);
     pair.events(Side::Server);
     assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+    assert_empty(&mut pair);
+}
+
+/// Such an item once ended its stream at once and took the items before it along, without a gap.
+#[test]
+fn an_item_that_is_too_large_ends_its_stream_behind_the_items_before_it() {
+    let small = Limits { payload_in: 100_000, assembly: 100_000, ..Limits::default() };
+    let mut pair = live(Config { limits: small, ..serving() }, serving());
+    let (own, call) = stream(&mut pair);
+    for item in ["one", "two"] {
+        assert!(send(&mut pair, Side::Server, call, item));
+    }
+    assert!(send(&mut pair, Side::Server, call, vec![0; 100_001]));
+    // The handler is stopped, and what it still says is not heard.
+    let events = pair.events(Side::Server);
+    assert!(matches!(events[..], [Event::Stopped { call: of, .. }] if of == call), "{events:?}");
+    assert!(!send(&mut pair, Side::Server, call, "three"));
+    fail(&mut pair, call, Code::Cancelled);
+    for expected in ["one", "two"] {
+        assert_eq!(item(&mut pair, Side::Client, own), expected.as_bytes());
+    }
+    pair.run();
+    match read(&mut pair, Side::Client, own) {
+        Read::Failed(Failure::Status(status)) => assert_eq!(status.code, Code::ResourceExhausted),
+        other => panic!("{other:?}"),
+    }
+    pair.run();
+    pair.events(Side::Client);
     assert_empty(&mut pair);
 }

@@ -85,12 +85,14 @@ impl<E> CallError<E> {
     }
 
     /// Whether the same call may be made again without running twice: it is certain that no handler ran.
+    ///
+    /// Only errors that carry a [`Delivery`] can be certain. `Unavailable` and `ResourceExhausted` can also be what a
+    /// handler or a layer answered after the work was done.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::DeadlineExceeded(delivery) | Self::Disconnected(delivery) => {
                 *delivery != Delivery::OutcomeUnknown
             }
-            Self::Unavailable { .. } | Self::ResourceExhausted { .. } => true,
             _ => false,
         }
     }
@@ -203,7 +205,7 @@ pub(crate) fn undecodable(codec: Codec, what: &str, method: &str, error: &Decode
         }
         Codec::Json => Status::new(
             Code::SchemaMismatch,
-            format!("the {what} of `{method}` differs too much between the two ends"),
+            format!("the two ends differ too much: the {what} of `{method}` can't be read"),
         ),
     }
 }
@@ -219,7 +221,7 @@ pub(crate) fn unreadable<E>(
     match codec {
         Codec::Rkyv => CallError::InvalidResponse(format!("the {what} of `{method}`")),
         Codec::Json => CallError::SchemaMismatch(format!(
-            "the {what} of `{method}` differs too much between the two ends"
+            "the two ends differ too much: the {what} of `{method}` can't be read"
         )),
     }
 }

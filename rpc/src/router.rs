@@ -13,6 +13,10 @@ use crate::{Call, Reply};
 pub type ReplyFuture = BoxFuture<'static, Reply>;
 
 /// One service with its handlers: what `#[rpc]` generates as `ChatServer<S>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    label = "wrap what implements the trait: `ChatServer::new(..)` for a trait `Chat`"
+)]
 pub trait Service: MaybeSend + MaybeSync + 'static {
     /// The service's name and methods.
     fn descriptor(&self) -> &'static ServiceDescriptor;

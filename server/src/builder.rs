@@ -56,8 +56,9 @@ impl<L> ServerBuilder<L> {
     ///
     /// The stack of layers is instantiated once for each session, so `ConcurrencyLimitLayer::new(10)` means ten
     /// calls per session, and tower's `GlobalConcurrencyLimitLayer` ten for the whole server. For a stream a layer's
-    /// future ends when the stream is accepted: `TimeoutLayer` bounds the wait for that, and a concurrency limit
-    /// counts the opening. A method's own error is a reply and no error of the service; a layer's error becomes a
+    /// future ends when the stream is accepted: `TimeoutLayer` bounds the handler's time until
+    /// that, and a concurrency limit counts the opening. Time spent waiting for a layer to be ready, say for a permit, is
+    /// bounded by the call's deadline alone: tower's timer starts with the call. A method's own error is a reply and no error of the service; a layer's error becomes a
     /// status as [`status_from_error`](bowline_middleware::status_from_error) says.
     ///
     /// A layer's `poll_ready` is asked only with a call in hand; while it is not ready, calls of that session wait in

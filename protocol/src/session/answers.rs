@@ -4,6 +4,7 @@ use super::Session;
 use super::assembly::{Assembly, Purpose};
 use super::caller::{Stage, WireId};
 use super::outgoing::Turn;
+use super::payloads::PINNED_BY_ITEM;
 use super::stream::Inbound;
 use super::types::{CallId, Event, Failure, Origin};
 use crate::Instant;
@@ -142,7 +143,7 @@ impl Session {
             return self.refuse_answer(now);
         }
         match payload {
-            Payload::Whole(bytes) => self.finish_value(call, codec, Buffer::Small(bytes)),
+            Payload::Whole(bytes) => self.finish_value(call, codec, self.keep(bytes, PINNED_BY_ITEM)),
             Payload::Chunked { transfer, len } => {
                 let purpose = Purpose::Value(call, codec);
                 self.begin_assembly(now, (Origin::Local, wire), transfer, len, purpose);
@@ -182,7 +183,9 @@ impl Session {
                 let purpose = Purpose::LastValue(call, codec);
                 return self.begin_assembly(now, (Origin::Local, wire), transfer, len, purpose);
             }
-            Some((codec, Payload::Whole(bytes))) => self.finish_value(call, codec, Buffer::Small(bytes)),
+            Some((codec, Payload::Whole(bytes))) => {
+                self.finish_value(call, codec, self.keep(bytes, PINNED_BY_ITEM))
+            }
             None => {}
         }
         self.finish_end(call);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Session;
 use super::assembly::{Assembly, Purpose};
 use super::caller::{Class, check_metadata, earlier, too_large};
-use super::payloads::{Room, Writing};
+use super::payloads::{PINNED_BY_CALL, Room, Writing};
 use super::stream::Stream;
 use super::types::{CallId, Event, IncomingCall, Origin, Stop, WireFailure};
 use crate::Instant;
@@ -121,7 +121,7 @@ impl Session {
         };
         match open.payload {
             Payload::Whole(bytes) => {
-                event.buffer = Buffer::Small(bytes);
+                event.buffer = self.keep(bytes, PINNED_BY_CALL);
                 self.events.push_back(Event::Call(event));
             }
             Payload::Chunked { transfer, len } => {
@@ -231,6 +231,17 @@ impl Session {
         }
     }
 
+    /// Ends a call for something that the application sent: behind all that it sent before, which is not lost.
+    pub(super) fn end_behind(&mut self, now: Instant, call: CallId, status: Status) {
+        match call.origin {
+            Origin::Local => self.fail(call, super::Failure::Status(status)),
+            Origin::Remote => {
+                self.respond(now, call, Err(WireFailure::Status(status)));
+                self.events.push_back(Event::Stopped { call, reason: Stop::Cancelled });
+            }
+        }
+    }
+
     /// Stops a call of the other end. With a `verdict`, that is its terminal whatever the application answers.
     pub(super) fn stop(&mut self, call: CallId, reason: Stop, verdict: Option<Status>) {
         let Some(incoming) = self.incoming.get_mut(call) else { return };
@@ -331,10 +342,17 @@ impl Session {
             return;
         }
         if value.len() > max {
-            return self.fail_either(call, too_large("a value", value.len(), max));
+            return self.end_behind(now, call, too_large("a value", value.len(), max));
         }
+        let len = value.len();
         if let Some(stream) = &mut incoming.stream {
             stream.latest = Some(value);
+        }
+        // What is waited for is room for this value, not for the one that it replaces.
+        if matches!(incoming.room, Room::Waiting(_)) {
+            incoming.room =
+                if len > super::payloads::WHOLE { Room::Waiting(len as u64) } else { Room::Unneeded };
+            self.grant_large();
         }
         self.accept(now, call);
         self.give_turn(call);
@@ -363,11 +381,22 @@ impl Session {
             incoming.handling = Handling::Answered(answer);
             return self.give_turn(call);
         }
+        // A watch that fails has no last value, and wants no room for one.
+        let unwanted = match (&answer, incoming.kind) {
+            (Answer::Failed(_), MethodKind::Watch) => {
+                if let Some(stream) = &mut incoming.stream {
+                    stream.latest = None;
+                }
+                std::mem::take(&mut incoming.room)
+            }
+            _ => Room::Unneeded,
+        };
         // Nobody reads the caller's items any more.
         let reserved = incoming.stream.as_mut().map_or(0, |stream| stream.clear_inbox());
         incoming.handling = Handling::Answered(answer);
         let discarded = self.state.assemblies.discard((Origin::Remote, call.id));
         self.state.assembly_granted.give_back(reserved + discarded);
+        self.return_room(unwanted);
         self.give_turn(call);
     }
 

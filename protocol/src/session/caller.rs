@@ -515,7 +515,7 @@ pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant>
 }
 
 pub(super) fn too_large(what: &str, len: usize, bound: usize) -> Status {
-    let message = format!("{what} take {len} bytes; the other end accepts {bound}");
+    let message = format!("{what} of {len} bytes: the other end accepts at most {bound}");
     Status::new(Code::ResourceExhausted, message)
 }
 

@@ -27,6 +27,7 @@ impl Session {
             let reason = format!("a message of {len} bytes; {} are accepted", self.message_in());
             return self.close(now, CloseCode::TOO_BIG, &reason);
         }
+        self.link.message = len;
         for envelope in Decoder::new(message) {
             match envelope {
                 Ok(envelope) => self.handle_envelope(now, envelope),

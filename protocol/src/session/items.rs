@@ -7,6 +7,7 @@ use super::answers::reserved_by;
 use super::assembly::Purpose;
 use super::callee::Handling;
 use super::caller::{Stage, WireId, earlier, too_large};
+use super::payloads::PINNED_BY_ITEM;
 use super::stream::{Inbound, Outbound, Stream, cost};
 use super::types::{CallId, Event, Failure, Origin, Read};
 use crate::Instant;
@@ -40,7 +41,7 @@ impl Session {
     pub fn capacity(&self, call: CallId) -> Option<Codec> {
         let codec = self.sends_items(call)?;
         let stream = self.stream(call)?;
-        (!stream.sent_end && stream.send.has_room(stream.queued)).then_some(codec)
+        (!stream.sent_end && stream.may_queue(self.config.limits.stream_window_max as u64)).then_some(codec)
     }
 
     /// The codec of a call whose items this end may still send.
@@ -74,12 +75,13 @@ impl Session {
         }
         let max = self.state.peer_payload();
         if item.len() > max {
-            return self.fail_either(call, too_large("an item", item.len(), max));
+            return self.end_behind(now, call, too_large("an item", item.len(), max));
         }
+        let bound = self.config.limits.stream_window_max as u64;
         let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
         stream.queued += cost(item.len());
         stream.outbox.push_back(Outbound::Item(item));
-        stream.writable = stream.send.has_room(stream.queued);
+        stream.writable = stream.may_queue(bound);
         self.accept(now, call);
         self.give_turn(call);
     }
@@ -224,7 +226,7 @@ impl Session {
             return self.close(now, CloseCode::MALFORMED, "more items than allowed");
         }
         match payload {
-            Payload::Whole(bytes) => self.deliver_item(call, codec, Buffer::Small(bytes)),
+            Payload::Whole(bytes) => self.deliver_item(call, codec, self.keep(bytes, PINNED_BY_ITEM)),
             Payload::Chunked { transfer, len } => {
                 self.begin_assembly(now, wire, transfer, len, Purpose::Item(call, codec));
             }

@@ -102,6 +102,8 @@ struct Link {
     hello_due: Option<Instant>,
     /// Since when the socket accepts nothing.
     blocked_since: Option<Instant>,
+    /// The length of the message that is being read.
+    message: usize,
     /// The welcome to write.
     welcome: Option<Box<Welcome>>,
     /// The ping to answer.

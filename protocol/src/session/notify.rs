@@ -5,10 +5,11 @@ use bytes::Bytes;
 use super::Session;
 use super::caller::{check_metadata, too_large};
 use super::outgoing::Turn;
+use super::payloads::PINNED_BY_CALL;
 use super::services::{Agreement, Waiter};
 use super::types::{Event, IncomingNotify, NotifyTicket, Request};
 use crate::Instant;
-use crate::codec::{Arguments, Buffer, Codec};
+use crate::codec::{Arguments, Codec};
 use crate::envelope::{Encoder, Envelope, Notify};
 use crate::schema::MethodKind;
 use crate::status::{Code, Status};
@@ -159,7 +160,7 @@ impl Session {
             method,
             codec: notify.codec,
             metadata: notify.metadata,
-            buffer: Buffer::Small(notify.payload),
+            buffer: self.keep(notify.payload, PINNED_BY_CALL),
         }));
     }
 

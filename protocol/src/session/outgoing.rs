@@ -430,7 +430,11 @@ impl Session {
         let whole = if len <= WHOLE { len } else { 0 };
         if !self.link.unsequenced.has_room(1, whole, max_envelopes, max_bytes) {
             incoming.is_parked = true;
-            self.state.parked.push_back(call);
+            let Self { state, incoming: table, .. } = self;
+            if state.parked.len() > 64 && state.parked.len() > 2 * table.len() {
+                state.parked.retain(|&it| table.get(it).is_some());
+            }
+            state.parked.push_back(call);
             return;
         }
         if !self.has_room(call, len) {

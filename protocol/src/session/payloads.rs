@@ -4,10 +4,17 @@ use bytes::Bytes;
 
 use super::Session;
 use super::types::{CallId, Origin};
+use crate::codec::Buffer;
 use crate::envelope::Payload;
 
 /// Larger payloads travel in chunks.
 pub(super) const WHOLE: usize = 64 * 1024;
+
+/// A waiting item may keep a message of this length alive, however short it is itself.
+pub(super) const PINNED_BY_ITEM: usize = 512;
+
+/// The same for the arguments of a call; there are fewer calls than items.
+pub(super) const PINNED_BY_CALL: usize = 4 * 1024;
 
 /// Whether a call's next payload has room in the assembly window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,12 +56,31 @@ impl Session {
         }
     }
 
+    /// A payload that arrived whole, as it is kept until somebody reads it.
+    ///
+    /// It is a slice of its message. One that is small beside a message of more than `pinned` bytes is copied: else a peer
+    /// could have a whole message held by a single byte of credit.
+    pub(super) fn keep(&self, bytes: Bytes, pinned: usize) -> Buffer {
+        let message = self.link.message;
+        let pins = message > pinned && bytes.len() < message / 4;
+        Buffer::Small(if pins { Bytes::copy_from_slice(&bytes) } else { bytes })
+    }
+
     /// Whether a payload of `len` bytes may begin now. If not, the call gets its turn when it may.
     pub(super) fn has_room(&mut self, call: CallId, len: usize) -> bool {
-        if len <= WHOLE {
+        // What was asked for another payload of this call is given back.
+        let needed = if len <= WHOLE { 0 } else { len as u64 };
+        if let Some(room) = self.room_mut(call)
+            && let Room::Waiting(asked) | Room::Granted(asked) = *room
+            && asked != needed
+        {
+            let room = std::mem::take(room);
+            self.return_room(room);
+        }
+        if needed == 0 {
             return true;
         }
-        let len = len as u64;
+        let len = needed;
         let is_first = self.state.large.is_empty();
         let left = self.state.assembly_opening.left();
         let is_full = self.state.transfers.is_full();
@@ -71,6 +97,13 @@ impl Session {
             return true;
         }
         *room = Room::Waiting(len);
+        let Self { state, own, incoming, .. } = self;
+        if state.large.len() > 64 && state.large.len() > 2 * (own.len() + incoming.len()) {
+            state.large.retain(|&it| match it.origin {
+                Origin::Local => own.get(it).is_some(),
+                Origin::Remote => incoming.get(it).is_some(),
+            });
+        }
         self.state.large.push_back(call);
         false
     }

@@ -106,6 +106,11 @@ impl Stream {
         self.send = SendWindow::new(0);
     }
 
+    /// Whether another item may be queued: the reader has room, and what waits here is bounded by this end too.
+    pub(super) fn may_queue(&self, bound: u64) -> bool {
+        (self.queued == 0 || self.queued < bound) && self.send.has_room(self.queued)
+    }
+
     /// Whether what is next in `outbox` may be written as far as credit goes.
     pub(super) fn may_write(&self) -> bool {
         match self.outbox.front() {

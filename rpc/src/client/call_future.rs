@@ -68,7 +68,8 @@ impl<R: Output> CallFuture<R> {
         self
     }
 
-    /// Lets the call take as long as it takes.
+    /// Gives the call no deadline of its own. The other end still ends it after its `Timing::deadline_max`, 10 minutes by
+    /// default.
     pub fn no_deadline(mut self) -> Self {
         self.core.edit(Prepared::no_deadline);
         self

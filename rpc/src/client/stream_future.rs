@@ -83,7 +83,8 @@ impl<T, E> StreamFuture<T, E> {
         self
     }
 
-    /// Lets the other end take as long as it takes to accept the stream.
+    /// Sets no time within which the stream must be accepted. The other end still gives up after its
+    /// `Timing::deadline_max`, 10 minutes by default.
     pub fn no_deadline(mut self) -> Self {
         self.edit(Prepared::no_deadline);
         self
