@@ -225,3 +225,27 @@ pub(crate) fn unreadable<E>(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// `Unavailable` once counted too, although a layer may say so after the handler ran.
+    #[test]
+    fn only_a_call_that_certainly_did_not_run_is_retryable() {
+        let retryable = |error: CallError<Infallible>| error.is_retryable();
+        for delivery in [Delivery::NotSent, Delivery::NotExecuted] {
+            assert!(retryable(CallError::Disconnected(delivery)));
+            assert!(retryable(CallError::DeadlineExceeded(delivery)));
+        }
+        assert!(!retryable(CallError::Disconnected(Delivery::OutcomeUnknown)));
+        assert!(!retryable(CallError::DeadlineExceeded(Delivery::OutcomeUnknown)));
+        for code in
+            [Code::Unavailable, Code::ResourceExhausted, Code::Lagged, Code::Internal, Code::Cancelled]
+        {
+            assert!(!retryable(Status::new(code, "said by somebody").into()), "{code}");
+        }
+    }
+}

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
 
-use bowline::ServiceClient;
 use bowline::prelude::*;
+use bowline::{Server, ServiceClient};
+use bowline_protocol::codec::Codec;
+use bowline_protocol::envelope::Sequenced;
 use futures_util::stream;
+
+use crate::tap::{Crossed, tapped};
 
 mod old {
     use bowline::prelude::*;
@@ -122,6 +126,46 @@ async fn a_new_client_calls_an_old_server() {
     let removed = notes.remove(1).await;
     assert!(matches!(&removed, Err(CallError::Unimplemented(why)) if why.contains("remove")), "{removed:?}");
     assert_eq!(notes.count().await, Ok(1));
+}
+
+/// How the last call and its answer were encoded.
+#[track_caller]
+fn codecs(crossed: &Crossed) -> (Codec, Codec) {
+    let mut seen = (None, None);
+    for envelope in crossed.take() {
+        match envelope {
+            Sequenced::Call(open) => seen.0 = Some(open.codec),
+            Sequenced::Response { codec, .. } | Sequenced::Item { codec, .. } => seen.1 = Some(codec),
+            _ => {}
+        }
+    }
+    (seen.0.expect("a call crossed"), seen.1.expect("an answer crossed"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_method_that_changed_falls_back_to_json_on_the_wire() {
+    let (rkyv, json) = ((Codec::Rkyv, Codec::Rkyv), (Codec::Json, Codec::Json));
+
+    let server = Server::builder().service(new::NotesServer::new(New)).build();
+    let (client, crossed) = tapped(&server);
+    let notes: old::NotesClient = client.client();
+    notes.count().await.unwrap();
+    assert_eq!(codecs(&crossed), rkyv);
+    notes.add("four".into()).await.unwrap();
+    assert_eq!(codecs(&crossed), json);
+    notes.lines().await.unwrap().next().await.unwrap().unwrap();
+    assert_eq!(codecs(&crossed), rkyv);
+
+    let server = Server::builder().service(old::NotesServer::new(Old)).build();
+    let (client, crossed) = tapped(&server);
+    let notes: new::NotesClient = client.client();
+    notes.add("four".into(), Some("left out".into())).await.unwrap();
+    assert_eq!(codecs(&crossed), json);
+    notes.count().await.unwrap();
+    assert_eq!(codecs(&crossed), rkyv);
+    // A call that the other end can't have is not even sent.
+    assert_mismatch(notes.clear().await, "Notes.clear");
+    assert!(!crossed.take().iter().any(|envelope| matches!(envelope, Sequenced::Call(_))));
 }
 
 #[track_caller]

@@ -1,11 +1,13 @@
 //! What `#[rpc]` makes of a trait, seen from an application: the table, the server, the client.
 
 #![allow(missing_debug_implementations, unreachable_pub)] // services as applications write them
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail them")]
 
 mod descriptor;
 mod dispatch;
 mod evolution;
 mod names;
+mod tap;
 
 use bowline::{Server, Service, ServiceClient};
 
