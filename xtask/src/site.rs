@@ -45,19 +45,20 @@ pub(crate) fn build(tools: &Path, profile: Profile) -> Outcome<PathBuf> {
     })?;
     let site = target().join("site").join(name);
     for page in PAGES {
-        assemble(tools, page, name, &site.join(page))?;
+        assemble(tools, page, profile, &site.join(page))?;
     }
     Ok(site)
 }
 
-fn assemble(tools: &Path, page: &str, profile: &str, out: &Path) -> Outcome<()> {
-    let wasm = target().join("wasm32-unknown-unknown").join(profile).join(format!("{page}.wasm"));
-    execute(
-        Command::new(tools.join("wasm-bindgen"))
-            .args(["--target", "web", "--no-typescript", "--out-dir"])
-            .arg(out)
-            .arg(wasm),
-    )?;
+fn assemble(tools: &Path, page: &str, profile: Profile, out: &Path) -> Outcome<()> {
+    let wasm = target().join("wasm32-unknown-unknown").join(profile.name()).join(format!("{page}.wasm"));
+    let mut bindgen = Command::new(tools.join("wasm-bindgen"));
+    bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(wasm);
+    if profile == Profile::Release {
+        // Names of functions are a fifth of the download, and for developers only.
+        bindgen.args(["--remove-name-section", "--remove-producers-section"]);
+    }
+    execute(&mut bindgen)?;
     let folder = root().join("examples").join(page);
     let index = read(&folder.join("index.html"))?;
     for line in index.lines() {
