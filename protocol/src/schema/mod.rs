@@ -96,12 +96,19 @@ pub enum MethodKind {
 }
 
 /// Whether a call may be sent again when its outcome is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+///
+/// In the order of what is promised, the weakest first. The class is part of a method's contract: where the ends were
+/// built with different ones, the [weaker](Self::weaker) holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Retry {
     /// No: the caller is told what is known.
     #[default]
     Never,
+    /// Yes: the handler may run more than once, which makes no difference to anybody.
+    Idempotent,
+    /// Yes: the call carries a key, and the callee answers a repeat with what the first run ended with.
+    Once,
 }
 
 /// What a stream over a source that can't wait does with a slow reader.

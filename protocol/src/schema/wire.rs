@@ -59,6 +59,8 @@ impl Retry {
     pub const fn to_wire(self) -> u8 {
         match self {
             Self::Never => 0,
+            Self::Idempotent => 1,
+            Self::Once => 2,
         }
     }
 
@@ -67,8 +69,19 @@ impl Retry {
     pub const fn from_wire(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Never),
+            1 => Some(Self::Idempotent),
+            2 => Some(Self::Once),
             _ => None,
         }
+    }
+
+    /// Returns the class that holds between ends of which one says `self` and the other `other`: the weaker promise.
+    ///
+    /// So a method is `once` only where both ends say so. A number from the wire that nobody knows counts as
+    /// [`Never`](Self::Never).
+    #[must_use]
+    pub const fn weaker(self, other: Self) -> Self {
+        if self.to_wire() <= other.to_wire() { self } else { other }
     }
 }
 
@@ -98,7 +111,25 @@ mod tests {
             assert!(Retry::from_wire(number).is_none_or(|retry| retry.to_wire() == number));
         }
         assert_eq!((0..=u8::MAX).filter_map(MethodKind::from_wire).count(), 6);
-        assert_eq!((0..=u8::MAX).filter_map(Retry::from_wire).count(), 1);
+        assert_eq!((0..=u8::MAX).filter_map(Retry::from_wire).count(), 3);
+    }
+
+    #[test]
+    fn where_ends_differ_the_weaker_retry_class_holds() {
+        use Retry::{Idempotent, Never, Once};
+        let table = [
+            (Never, Never, Never),
+            (Never, Idempotent, Never),
+            (Never, Once, Never),
+            (Idempotent, Idempotent, Idempotent),
+            (Idempotent, Once, Idempotent),
+            (Once, Once, Once),
+        ];
+        for (one, other, weaker) in table {
+            assert_eq!(one.weaker(other), weaker);
+            assert_eq!(other.weaker(one), weaker);
+            assert_eq!(one.min(other), weaker);
+        }
     }
 
     #[test]
@@ -106,6 +137,7 @@ mod tests {
         let base = digest(METHOD);
         assert_ne!(base, digest(MethodDescriptor { name: "past", ..METHOD }));
         assert_ne!(base, digest(MethodDescriptor { kind: MethodKind::Watch, ..METHOD }));
+        assert_ne!(base, digest(MethodDescriptor { retry: Retry::Idempotent, ..METHOD }));
         assert_ne!(base, digest(MethodDescriptor { hash: 8, ..METHOD }));
         assert_ne!(base, ServiceDescriptor { name: "Chut", methods: Box::leak(Box::new([METHOD])) }.digest());
         assert_ne!(base, ServiceDescriptor { name: "Chat", methods: &[METHOD, METHOD] }.digest());
