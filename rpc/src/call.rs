@@ -26,9 +26,18 @@ pub struct Call {
 /// What the two ends hold.
 pub(crate) enum Content {
     /// At the caller: arguments that can still become either codec, and the stream that goes with them.
-    Outgoing { arguments: Arguments, upload: Option<Upload> },
+    Outgoing { arguments: Arguments, upload: Option<Upload>, patience: Patience },
     /// At the callee: the received payload.
     Incoming { codec: Codec, buffer: Buffer, incoming: Incoming },
+}
+
+/// How long a call of this end waits for a live session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as its deadline lets it.
+    Deadline,
+    /// Not at all.
+    None,
 }
 
 impl Call {
@@ -136,11 +145,11 @@ impl Call {
     ///
     /// Extensions are cloned with it.
     pub fn try_clone(&self) -> Option<Self> {
-        let Content::Outgoing { arguments, upload: None } = &self.content else { return None };
+        let Content::Outgoing { arguments, upload: None, patience } = &self.content else { return None };
         Some(Self {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments: arguments.clone(), upload: None },
+            content: Content::Outgoing { arguments: arguments.clone(), upload: None, patience: *patience },
             metadata: self.metadata.clone(),
             extensions: self.extensions.clone(),
             deadline: self.deadline,

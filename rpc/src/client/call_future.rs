@@ -2,7 +2,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bowline_protocol::codec::{Buffer, Codec, DecodePayloadError, Output, Payload, View, ViewPayload};
 use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
@@ -11,6 +10,7 @@ use futures_core::Stream;
 use super::CallKey;
 use super::exchange::Exchange;
 use super::prepared::Prepared;
+use super::setters::setters;
 use crate::reply::Outcome;
 use crate::stream::{Item, Upload};
 use crate::{CallError, Channel, Reply, error};
@@ -62,25 +62,6 @@ impl<R: Output> CallFuture<R> {
         }
     }
 
-    /// Gives the call `timeout` from its first poll on. The method's attribute or the session's default is replaced.
-    pub fn deadline(mut self, timeout: Duration) -> Self {
-        self.core.edit(|prepared| prepared.deadline(timeout));
-        self
-    }
-
-    /// Gives the call no deadline of its own. The other end still ends it after its `Timing::deadline_max`, 10 minutes by
-    /// default.
-    pub fn no_deadline(mut self) -> Self {
-        self.core.edit(Prepared::no_deadline);
-        self
-    }
-
-    /// Sends `value` under `name` beside the arguments.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.core.edit(|prepared| prepared.metadata(name.into(), value.into()));
-        self
-    }
-
     /// Leaves the answer where it arrived and reads it in place.
     pub fn view(self) -> ViewFuture<R>
     where
@@ -93,7 +74,13 @@ impl<R: Output> CallFuture<R> {
     pub fn key(&self) -> CallKey {
         self.core.key.clone()
     }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
+        self.core.edit(edit);
+    }
 }
+
+setters!([R: Output] CallFuture<R>);
 
 impl<R: Output> Future for CallFuture<R> {
     type Output = Result<R::Ok, CallError<R::Err>>;
@@ -123,26 +110,14 @@ where
     result: PhantomData<fn() -> R>,
 }
 
+setters!([R: Output] ViewFuture<R> where [R::Ok: ViewPayload]);
+
 impl<R: Output> ViewFuture<R>
 where
     R::Ok: ViewPayload,
 {
-    /// As [`CallFuture::deadline`].
-    pub fn deadline(mut self, timeout: Duration) -> Self {
-        self.core.edit(|prepared| prepared.deadline(timeout));
-        self
-    }
-
-    /// As [`CallFuture::no_deadline`].
-    pub fn no_deadline(mut self) -> Self {
-        self.core.edit(Prepared::no_deadline);
-        self
-    }
-
-    /// As [`CallFuture::metadata`].
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.core.edit(|prepared| prepared.metadata(name.into(), value.into()));
-        self
+    fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
+        self.core.edit(edit);
     }
 }
 

@@ -106,7 +106,7 @@ impl Sent {
     pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, depth, deadline) = (call.service, call.depth, call.deadline);
-        let Content::Outgoing { arguments, upload } = call.content else {
+        let Content::Outgoing { arguments, upload, patience } = call.content else {
             // A layer of a callee that puts a received call on another session.
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
@@ -123,8 +123,8 @@ impl Sent {
             let sent = peer.notify(request);
             return Err(Box::new(sent.map_or_else(Reply::failed, |()| Reply(Outcome::Done))));
         }
-        let handle =
-            Handle::open(peer, request, lease).map_err(|failure| Box::new(Reply::failed(failure)))?;
+        let handle = Handle::open(peer, request, patience, lease)
+            .map_err(|failure| Box::new(Reply::failed(failure)))?;
         let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
         Ok(Self { handle, upload, method })
     }

@@ -4,6 +4,7 @@ mod exchange;
 mod key;
 mod notify_future;
 mod prepared;
+mod setters;
 mod stream_future;
 
 pub use call_future::{CallFuture, ViewFuture};

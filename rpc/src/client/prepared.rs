@@ -7,7 +7,7 @@ use bowline_runtime::{Instant, now};
 use bytes::Bytes;
 
 use super::CallKey;
-use crate::call::Content;
+use crate::call::{Content, Patience};
 use crate::stream::Upload;
 use crate::{Call, Channel, Metadata, error};
 
@@ -19,6 +19,7 @@ pub(crate) struct Prepared {
     arguments: Result<Arguments, EncodeError>,
     upload: Option<Upload>,
     timeout: Timeout,
+    patience: Patience,
     metadata: Metadata,
 }
 
@@ -46,6 +47,7 @@ impl Prepared {
             arguments: Arguments::new(arguments),
             upload,
             timeout: Timeout::Default,
+            patience: Patience::Deadline,
             metadata: Metadata::new(),
         }
     }
@@ -56,6 +58,10 @@ impl Prepared {
 
     pub(crate) fn no_deadline(&mut self) {
         self.timeout = Timeout::Never;
+    }
+
+    pub(crate) fn fail_fast(&mut self) {
+        self.patience = Patience::None;
     }
 
     pub(crate) fn metadata(&mut self, name: String, value: String) {
@@ -92,7 +98,7 @@ impl Prepared {
         let call = Call {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments, upload: self.upload },
+            content: Content::Outgoing { arguments, upload: self.upload, patience: self.patience },
             metadata: self.metadata,
             extensions: http::Extensions::new(),
             deadline,

@@ -2,7 +2,6 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bowline_protocol::codec::{Payload, View, ViewPayload};
 use bowline_protocol::schema::ServiceDescriptor;
@@ -12,6 +11,7 @@ use super::CallKey;
 use super::call_future::failure;
 use super::exchange::Exchange;
 use super::prepared::Prepared;
+use super::setters::setters;
 use crate::reply::Outcome;
 use crate::stream::{Decode, Item, Streaming, Upload};
 use crate::{CallError, Channel, Reply, error};
@@ -77,25 +77,6 @@ impl<T: Payload, E: Payload> StreamFuture<T, E> {
 }
 
 impl<T, E> StreamFuture<T, E> {
-    /// Gives the other end `timeout` from the first poll on to accept the stream.
-    pub fn deadline(mut self, timeout: Duration) -> Self {
-        self.edit(|prepared| prepared.deadline(timeout));
-        self
-    }
-
-    /// Sets no time within which the stream must be accepted. The other end still gives up after its
-    /// `Timing::deadline_max`, 10 minutes by default.
-    pub fn no_deadline(mut self) -> Self {
-        self.edit(Prepared::no_deadline);
-        self
-    }
-
-    /// Sends `value` under `name` beside the arguments.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.edit(|prepared| prepared.metadata(name.into(), value.into()));
-        self
-    }
-
     /// What the call asks, for a cache.
     pub fn key(&self) -> CallKey {
         self.key.clone()
@@ -107,6 +88,8 @@ impl<T, E> StreamFuture<T, E> {
         }
     }
 }
+
+setters!([T, E] StreamFuture<T, E>);
 
 impl<T, E> Future for StreamFuture<T, E> {
     type Output = Result<Streaming<T, E>, CallError<E>>;

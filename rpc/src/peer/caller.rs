@@ -3,10 +3,11 @@ use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Buffer, Codec};
 use bowline_protocol::session::{CallId, Failure, Read, Request};
-use bowline_protocol::status::Status;
+use bowline_protocol::status::{Delivery, Status};
 
 use super::Peer;
 use super::slot::Slot;
+use crate::call::Patience;
 use crate::channel::Lease;
 
 /// One call of this end. Dropping it withdraws the call, unless it is over.
@@ -19,10 +20,18 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Opens a call.
-    pub(crate) fn open(peer: &Peer, request: Request, lease: Option<Lease>) -> Result<Self, Failure> {
+    pub(crate) fn open(
+        peer: &Peer,
+        request: Request,
+        patience: Patience,
+        lease: Option<Lease>,
+    ) -> Result<Self, Failure> {
         let call = peer.command(|state, now, _| {
             if let Some(failure) = &state.failed {
                 return Err(failure.clone());
+            }
+            if patience == Patience::None && !state.session.is_live() {
+                return Err(Failure::Disconnected(Delivery::NotSent));
             }
             let call = state.session.call(now, request).map_err(Failure::Status)?;
             state.slots.insert(call, Slot::default());
