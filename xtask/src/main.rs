@@ -2,6 +2,7 @@
 
 mod demo;
 mod setup;
+mod sim;
 mod site;
 mod size;
 mod step;
@@ -16,12 +17,15 @@ cargo xtask <command>
 
   demo [--port N] [--release]   builds the browser pages, starts the server, prints the address
   test [--only WORD]            everything that must hold; the last line is `N passed, N failed`
+  sim [--seeds N] [--from S]    sessions on a simulated bad network, one run per seed
   size                          what a browser downloads for the counter, compressed
 
 demo  --port N       the port on 127.0.0.1; without it a free one is taken
       --database F   where the chat keeps its history; default target/demo/chat.db
       --release      optimised pages: slower to build, smaller to load
-test  --only WORD    only the checks whose name contains WORD: format, lints, docs, host, wasm, browser
+test  --only WORD    only the checks whose name contains WORD: format, lints, docs, sim, host, wasm, browser
+sim   --seeds N      how many seeds, 2000 without; a single one prints its whole trace
+      --from S       the first seed, 0 without
 ";
 
 /// What a command ends with: a sentence for people.
@@ -30,6 +34,7 @@ type Outcome<T> = Result<T, String>;
 enum Command {
     Demo(demo::Options),
     Test { only: Option<String> },
+    Sim(sim::Options),
     Size,
     Help,
 }
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
     let result = parse().and_then(|command| match command {
         Command::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test { only } => test::run(only.as_deref()),
+        Command::Sim(options) => sim::run(options).map(|()| ExitCode::SUCCESS),
         Command::Size => size::run().map(|()| ExitCode::SUCCESS),
         Command::Help => {
             print!("{HELP}");
@@ -58,6 +64,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     let mut command = match parser.next()? {
         Some(Value(name)) if name == "demo" => Command::Demo(demo::Options::default()),
         Some(Value(name)) if name == "test" => Command::Test { only: None },
+        Some(Value(name)) if name == "sim" => Command::Sim(sim::Options::default()),
         Some(Value(name)) if name == "size" => Command::Size,
         None | Some(Long("help") | Short('h')) => return Ok(Command::Help),
         Some(Value(name)) => return Err(format!("there is no command `{}`", name.to_string_lossy()).into()),
@@ -69,6 +76,10 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             (Command::Demo(options), Long("port")) => options.port = parser.value()?.parse()?,
             (Command::Demo(options), Long("database")) => options.database = Some(parser.value()?),
             (Command::Demo(options), Long("release")) => options.release = true,
+            (Command::Sim(options), Long("seeds")) => {
+                options.seeds = parser.value()?.parse::<std::num::NonZeroU64>()?.get();
+            }
+            (Command::Sim(options), Long("from")) => options.from = parser.value()?.parse()?,
             (Command::Test { only }, Long("only")) => *only = Some(parser.value()?.string()?),
             (_, other) => return Err(other.unexpected()),
         }
@@ -95,7 +106,13 @@ mod tests {
             matches!(parsed("test --only docs"), Ok(Command::Test { only: Some(word) }) if word == "docs")
         );
         assert!(matches!(parsed("size"), Ok(Command::Size)));
+        let asked = sim::Options { seeds: 5, from: 30 };
+        assert!(matches!(parsed("sim --seeds 5 --from 30"), Ok(Command::Sim(options)) if options == asked));
+        assert!(
+            matches!(parsed("sim"), Ok(Command::Sim(options)) if options.seeds == 2000 && options.from == 0)
+        );
         assert!(parsed("size --port 1").is_err());
+        assert!(parsed("sim --seeds 0").is_err(), "no seeds hold nothing");
     }
 
     #[test]

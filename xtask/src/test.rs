@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use crate::Outcome;
 use crate::setup::{self, Browser};
+use crate::sim;
 use crate::site::{self, Profile};
 use crate::step::{cargo, execute, execute_reading, step, target};
 
@@ -114,6 +115,9 @@ fn run_all(only: Option<&str>) -> Outcome<(usize, usize)> {
             doc.args(["--package", package]);
         }
         tally.check(step("docs", || execute(&mut doc)));
+    }
+    if wanted("sim") {
+        tally.tests("sim", &mut sim::command(sim::Options::default()));
     }
     if let (Some(tools), Some(browser)) = (&tools, &browser) {
         if wanted("wasm") {

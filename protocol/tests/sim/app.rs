@@ -1,0 +1,481 @@
+//! The application at either end: makes calls, handles calls, reads and writes items, in an order that chance decides.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bowline_protocol::session::{
+    CallId, Event, Failure, IncomingCall, IncomingNotify, NotifyTicket, Origin, Read, Request, Session, Stop,
+    WireFailure,
+};
+use bowline_protocol::status::{Code, Status};
+
+use crate::note;
+use crate::oracle::{Answer, Intent, Invariant, Party};
+use crate::service::{
+    ASK, CHAT, LIST, Label, NOTIFY, Part, SIM, UPLOAD, WATCH, arguments, has_items, has_upload,
+};
+use crate::world::Ctx;
+
+/// Calls of one application that it may have open, so that a run ends.
+const MAX_OWN: usize = 40;
+
+/// One application of one session; a client's outlives its sessions.
+#[derive(Debug)]
+pub(crate) struct App {
+    party: Party,
+    client: usize,
+    own: BTreeMap<CallId, Own>,
+    runs: BTreeMap<CallId, Handling>,
+    notifies: Vec<NotifyTicket>,
+}
+
+#[derive(Debug)]
+struct Own {
+    number: u32,
+    method: usize,
+    up_over: bool,
+}
+
+#[derive(Debug)]
+struct Handling {
+    number: u32,
+    run: u32,
+    method: usize,
+    depth: u8,
+    is_stopped: bool,
+    up_over: bool,
+}
+
+impl App {
+    pub(crate) fn new(party: Party, client: usize) -> Self {
+        Self { party, client, own: BTreeMap::new(), runs: BTreeMap::new(), notifies: Vec::new() }
+    }
+
+    /// Whether it has nothing open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.own.is_empty() && self.runs.is_empty() && self.notifies.is_empty()
+    }
+
+    /// Whether no call of either end is open.
+    pub(crate) fn has_no_calls(&self) -> bool {
+        self.own.is_empty() && self.runs.is_empty()
+    }
+
+    /// The session is over: who was told to stop is not told again.
+    pub(crate) fn forget_stopped(&mut self, cx: &mut Ctx) {
+        self.runs.retain(|_, run| {
+            if run.is_stopped {
+                cx.oracle.gone(run.number, run.run);
+            }
+            !run.is_stopped
+        });
+    }
+
+    /// What it has open, for a report.
+    pub(crate) fn open(&self) -> String {
+        format!("{:?} {:?}", self.own, self.runs)
+    }
+
+    /// Does one thing.
+    pub(crate) fn act(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        match cx.random.below(100) {
+            0..=14 => self.call(cx, machine, 0),
+            15..=44 => self.send(cx, machine),
+            45..=69 => {
+                if let Some(call) = self.any_read(cx) {
+                    let max = 1 + cx.random.below(20) as usize;
+                    self.read(cx, machine, call, max);
+                }
+            }
+            70..=87 => {
+                if let Some(call) = any(cx, self.runs.keys()) {
+                    self.answer(cx, machine, call);
+                }
+            }
+            88..=90 => self.cancel(cx, machine),
+            91..=94 => self.end_upload(cx, machine),
+            95..=96 => self.call_nested(cx, machine),
+            _ => self.notify(cx, machine),
+        }
+    }
+
+    fn len(cx: &mut Ctx) -> usize {
+        match cx.random.below(24) {
+            0 if cx.profile.large => 65_000 + cx.random.below(120_000) as usize,
+            1..=3 => 13 + cx.random.below(8000) as usize,
+            _ => 13 + cx.random.below(100) as usize,
+        }
+    }
+
+    fn call_nested(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        if let Some(call) = any(cx, self.runs.keys()) {
+            let depth = self.runs[&call].depth + 1;
+            self.call(cx, machine, depth);
+        }
+    }
+
+    fn call(&mut self, cx: &mut Ctx, machine: &mut Session, depth: u8) {
+        if self.own.len() >= MAX_OWN {
+            return;
+        }
+        let method = [ASK, ASK, LIST, UPLOAD, CHAT, WATCH][cx.random.below(6) as usize];
+        let len = Self::len(cx);
+        let has_deadline = cx.random.below(4) == 0;
+        let deadline = has_deadline.then(|| {
+            let most = if cx.random.below(4) == 0 { 100_000 } else { 5000 };
+            cx.now + Duration::from_millis(cx.random.below(most))
+        });
+        let intent = Intent {
+            client: self.client,
+            caller: self.party,
+            method,
+            len,
+            depth,
+            has_deadline,
+            lost: cx.oracle.lost(self.client, self.party),
+        };
+        let number = cx.oracle.intend(intent);
+        let payload = Label { part: Part::Arguments, call: number, run: 0, index: 0 }.payload(len);
+        let request = Request {
+            service: &SIM,
+            method,
+            arguments: arguments(payload),
+            deadline,
+            metadata: Vec::new(),
+            depth,
+        };
+        note!(
+            cx,
+            "{self} calls {number}: {} with {len} B, deadline {has_deadline}",
+            SIM.methods[method].name
+        );
+        match machine.call(cx.now, request) {
+            Ok(call) => {
+                self.own.insert(call, Own { number, method, up_over: false });
+            }
+            Err(status) => {
+                note!(cx, "{self} call {number} is refused: {status}");
+                cx.oracle.refused(number);
+                let is_expected = matches!(status.code, Code::ResourceExhausted)
+                    || (depth > 0 && status.code == Code::Unavailable);
+                if !is_expected {
+                    cx.oracle.violate(Invariant::I10, format!("call {number} is refused: {status}"));
+                }
+            }
+        }
+    }
+
+    /// Sends an item, or sets a watch's value, in a call that can.
+    fn send(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        let ups = self.own.iter().filter(|(_, it)| has_upload(it.method) && !it.up_over).map(|it| it.0);
+        let downs = self.runs.iter().filter(|(_, it)| has_items(it.method) && !it.is_stopped).map(|it| it.0);
+        let can: Vec<_> = ups.chain(downs).copied().collect();
+        let Some(call) = any(cx, can.iter()) else { return };
+        let len = Self::len(cx);
+        if let Some(own) = self.own.get(&call) {
+            if machine.capacity(call).is_some() {
+                let index = cx.oracle.sends_up(own.number);
+                let label = Label { part: Part::Up, call: own.number, run: 0, index };
+                machine.send_item(cx.now, call, label.payload(len));
+            }
+            return;
+        }
+        let run = &self.runs[&call];
+        let is_watch = run.method == WATCH;
+        if !is_watch && machine.capacity(call).is_none() {
+            return;
+        }
+        if !is_watch && cx.random.below(12) == 0 {
+            let missed = 1 + cx.random.below(5) as u32;
+            cx.oracle.sends_down(run.number, run.run, missed);
+            return machine.send_gap(cx.now, call, u64::from(missed));
+        }
+        let index = cx.oracle.sends_down(run.number, run.run, 0);
+        let label = Label { part: Part::Down, call: run.number, run: run.run, index };
+        if is_watch {
+            machine.set_watch(cx.now, call, label.payload(len));
+        } else {
+            machine.send_item(cx.now, call, label.payload(len));
+        }
+    }
+
+    fn end_upload(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        let can = self.own.iter().filter(|(_, it)| has_upload(it.method) && !it.up_over).map(|it| it.0);
+        let can: Vec<_> = can.copied().collect();
+        let Some(call) = any(cx, can.iter()) else { return };
+        self.send_up_end(cx, machine, call);
+    }
+
+    fn send_up_end(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
+        if let Some(own) = self.own.get_mut(&call).filter(|own| has_upload(own.method) && !own.up_over) {
+            own.up_over = true;
+            cx.oracle.ends_up(own.number);
+            machine.send_end(cx.now, call);
+        }
+    }
+
+    fn answer(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
+        let Some(handling) = self.runs.remove(&call) else { return };
+        let Handling { number, run, method, is_stopped, .. } = handling;
+        let now = cx.now;
+        if is_stopped || cx.random.below(10) == 0 {
+            cx.oracle.answers(number, run, Answer::Failed);
+            let code = if is_stopped { Code::Cancelled } else { Code::InvalidArgument };
+            note!(cx, "{self} fails call {number} run {run}: {code}");
+            machine.respond(now, call, Err(WireFailure::Status(Status::new(code, "failed"))));
+        } else if has_items(method) {
+            cx.oracle.answers(number, run, Answer::End);
+            note!(cx, "{self} ends call {number} run {run}");
+            machine.send_end(now, call);
+        } else {
+            let label = Label { part: Part::Response, call: number, run, index: 0 };
+            let payload = label.payload(Self::len(cx));
+            cx.oracle.answers(number, run, Answer::Response(payload.len()));
+            note!(cx, "{self} answers call {number} run {run} with {} B", payload.len());
+            machine.respond(now, call, Ok(payload));
+        }
+    }
+
+    fn cancel(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        let Some(call) = any(cx, self.own.keys()) else { return };
+        self.cancel_call(cx, machine, call);
+    }
+
+    fn cancel_call(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
+        let Some(own) = self.own.remove(&call) else { return };
+        note!(cx, "{self} cancels call {}", own.number);
+        cx.oracle.cancelled(own.number);
+        machine.cancel(cx.now, call);
+    }
+
+    fn notify(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        if self.party == Party::Server {
+            return;
+        }
+        if let Some(ticket) = self.notifies.pop() {
+            machine.finish_notify(ticket);
+        }
+        cx.oracle.offers_notify();
+        let label = Label { part: Part::Notify, call: 0, run: 0, index: 0 };
+        let request = Request {
+            service: &SIM,
+            method: NOTIFY,
+            arguments: arguments(label.payload(13 + cx.random.below(2000) as usize)),
+            deadline: None,
+            metadata: Vec::new(),
+            depth: 0,
+        };
+        // A refusal is counted by the machine.
+        let _ = machine.notify(cx.now, request);
+    }
+
+    fn any_read(&mut self, cx: &mut Ctx) -> Option<CallId> {
+        let can: Vec<_> = self.readable().collect();
+        any(cx, can.iter())
+    }
+
+    /// Calls of which this end reads items.
+    fn readable(&self) -> impl Iterator<Item = CallId> {
+        let own = self.own.iter().filter(|(_, it)| has_items(it.method)).map(|it| *it.0);
+        own.chain(self.runs.iter().filter(|(_, it)| has_upload(it.method) && !it.up_over).map(|it| *it.0))
+    }
+
+    /// Reads what there is of one call, at most `max` times.
+    fn read(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, max: usize) {
+        for _ in 0..max {
+            let read = machine.read(cx.now, call);
+            let is_done = match call.origin {
+                Origin::Local => self.take_down(cx, call, read),
+                Origin::Remote => self.take_up(cx, call, read),
+            };
+            if is_done {
+                return;
+            }
+        }
+    }
+
+    /// What a caller read. Whether that was all.
+    fn take_down(&mut self, cx: &mut Ctx, call: CallId, read: Read) -> bool {
+        let Some(own) = self.own.get(&call) else { return true };
+        let number = own.number;
+        match read {
+            Read::Pending => return true,
+            Read::Item(_, buffer) => match Label::read(&buffer) {
+                Some(Label { part: Part::Down, call, run, index }) if call == number => {
+                    note!(cx, "{self} reads item {index} of call {number} run {run}");
+                    cx.oracle.arrived_down(number, run, index);
+                    return false;
+                }
+                label => {
+                    let what = format!("an item of call {number} that is another's or damaged: {label:?}");
+                    cx.oracle.violate(Invariant::I1, what);
+                }
+            },
+            Read::Gap(missed) => {
+                note!(cx, "{self} reads a gap of {missed} in call {number}");
+                cx.oracle.gap_down(number, missed);
+                return false;
+            }
+            Read::End => {
+                note!(cx, "{self} reads the end of call {number}");
+                cx.oracle.ended_down(number);
+            }
+            Read::Failed(failure) => {
+                note!(cx, "{self} stream {number} fails: {failure:?}");
+                cx.oracle.failed(number, &failure);
+            }
+        }
+        self.own.remove(&call);
+        true
+    }
+
+    /// What a handler read. Whether that was all.
+    fn take_up(&mut self, cx: &mut Ctx, call: CallId, read: Read) -> bool {
+        let Some(handling) = self.runs.get_mut(&call) else { return true };
+        let (number, run) = (handling.number, handling.run);
+        match read {
+            Read::Item(_, buffer) => match Label::read(&buffer) {
+                Some(Label { part: Part::Up, call, index, .. }) if call == number => {
+                    cx.oracle.arrived_up(number, run, index);
+                    false
+                }
+                label => {
+                    let what = format!("an upload of call {number} that is another's or damaged: {label:?}");
+                    cx.oracle.violate(Invariant::I1, what);
+                    true
+                }
+            },
+            Read::Gap(_) => {
+                cx.oracle.violate(Invariant::I4, format!("a gap in the upload of call {number}"));
+                true
+            }
+            Read::End => {
+                handling.up_over = true;
+                cx.oracle.ended_up(number, run);
+                true
+            }
+            Read::Pending | Read::Failed(_) => true,
+        }
+    }
+
+    /// Takes what the machine has to say.
+    pub(crate) fn take(&mut self, cx: &mut Ctx, machine: &mut Session, event: Event) {
+        match event {
+            Event::Call(incoming) => self.start(cx, machine, incoming),
+            Event::Notify(notify) => self.start_notify(cx, machine, notify),
+            Event::Stopped { call, reason } => {
+                if let Some(handling) = self.runs.get_mut(&call) {
+                    let (number, run) = (handling.number, handling.run);
+                    handling.is_stopped = true;
+                    cx.oracle.stopped(number, run);
+                    note!(cx, "{self} call {number} run {run} is stopped: {reason:?}");
+                    if reason == Stop::Disconnected {
+                        self.runs.remove(&call);
+                        cx.oracle.gone(number, run);
+                    }
+                }
+            }
+            Event::Response { call, result } => {
+                self.finish(cx, call, result.map(|(_, buffer)| buffer.to_vec()))
+            }
+            Event::Accepted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
+            Event::Hello(_) | Event::Live { .. } | Event::Disconnected => {}
+        }
+    }
+
+    fn start(&mut self, cx: &mut Ctx, machine: &Session, incoming: IncomingCall) {
+        let IncomingCall { call, method, depth, buffer, .. } = incoming;
+        let Some(Label { part: Part::Arguments, call: number, .. }) = Label::read(&buffer) else {
+            return cx.oracle.violate(Invariant::I1, "a call with damaged arguments".into());
+        };
+        let session = machine.session_id().unwrap_or_default();
+        let run = cx.oracle.started(number, self.party, session, method, buffer.len());
+        note!(cx, "{self} starts call {number} run {run}");
+        let handling = Handling { number, run, method, depth, is_stopped: false, up_over: false };
+        if self.runs.insert(call, handling).is_some() {
+            cx.oracle.violate(Invariant::I2, format!("{call:?} names two calls"));
+        }
+    }
+
+    fn start_notify(&mut self, cx: &mut Ctx, machine: &mut Session, notify: IncomingNotify) {
+        cx.oracle.arrived_notify();
+        // Some handlers take their time.
+        self.notifies.push(notify.ticket);
+        while self.notifies.len() > 3 {
+            machine.finish_notify(self.notifies.remove(0));
+        }
+    }
+
+    fn finish(&mut self, cx: &mut Ctx, call: CallId, result: Result<Vec<u8>, Failure>) {
+        let Some(own) = self.own.remove(&call) else {
+            return cx.oracle.violate(Invariant::I2, format!("an answer to {call:?}, which is over"));
+        };
+        let number = own.number;
+        match result {
+            Ok(bytes) => match Label::read(&bytes) {
+                Some(Label { part: Part::Response, call, run, .. }) if call == number => {
+                    note!(cx, "{self} has the answer to call {number} from run {run}");
+                    cx.oracle.answered(number, run, bytes.len());
+                }
+                label => {
+                    let what = format!("an answer to call {number} that is another's or damaged: {label:?}");
+                    cx.oracle.violate(Invariant::I1, what);
+                }
+            },
+            Err(failure) => {
+                note!(cx, "{self} call {number} fails: {failure:?}");
+                cx.oracle.failed(number, &failure);
+            }
+        }
+    }
+
+    /// Readers read, handlers answer, uploads end.
+    pub(crate) fn settle(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        for ticket in self.notifies.drain(..) {
+            machine.finish_notify(ticket);
+        }
+        self.read_all(cx, machine);
+        let own: Vec<_> = self.own.keys().copied().collect();
+        for call in own {
+            self.send_up_end(cx, machine, call);
+        }
+        // A watch ends once it shows its newest value, by either end.
+        let shows = |number| cx.oracle.shows_newest(number);
+        let seen = self.own.iter().filter(|(_, it)| it.method == WATCH && shows(it.number)).map(|it| *it.0);
+        let seen: Vec<_> = seen.collect();
+        let runs = self.runs.iter().filter(|(_, it)| it.is_stopped || it.method != WATCH || shows(it.number));
+        let runs: Vec<_> = runs.map(|it| (*it.0, it.1.method == WATCH && !it.1.is_stopped)).collect();
+        for call in seen {
+            if cx.random.below(8) == 0 {
+                self.cancel_call(cx, machine, call);
+            }
+        }
+        for (call, is_watch) in runs {
+            if !is_watch || cx.random.below(8) == 0 {
+                self.answer(cx, machine, call);
+            }
+        }
+    }
+
+    pub(crate) fn read_all(&mut self, cx: &mut Ctx, machine: &mut Session) {
+        let readable: Vec<_> = self.readable().collect();
+        for call in readable {
+            self.read(cx, machine, call, usize::MAX);
+        }
+    }
+}
+
+impl std::fmt::Display for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.party {
+            Party::Client => write!(f, "c{}", self.client),
+            Party::Server => write!(f, "s{}", self.client),
+        }
+    }
+}
+
+/// One of them, by chance.
+fn any<'a>(cx: &mut Ctx, mut from: impl Iterator<Item = &'a CallId> + Clone) -> Option<CallId> {
+    let len = from.clone().count();
+    if len == 0 { None } else { from.nth(cx.random.below(len as u64) as usize).copied() }
+}

@@ -1,0 +1,215 @@
+//! What both ends of a session are made of: the machine, its application, and at most one link.
+
+use std::time::Duration;
+
+use bowline_protocol::Instant;
+use bowline_protocol::envelope::Refusal;
+use bowline_protocol::session::{Event, Held, Role, Session};
+use bytes::Bytes;
+
+use crate::app::App;
+use crate::net::{End, LinkId, Net, notifies_in};
+use crate::note;
+use crate::oracle::{Invariant, Party};
+use crate::trace::digest;
+use crate::world::{Ctx, Happening, Place};
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) place: Place,
+    pub(crate) machine: Session,
+    pub(crate) app: App,
+    pub(crate) link: Option<LinkId>,
+    /// The timer that is set: what the machine asked for, and when it fires.
+    timer: Option<(Instant, Instant)>,
+    /// Timers that fired at one moment without anything else happening.
+    spins: (Instant, u32),
+    /// The socket wakes the machine when it takes bytes again.
+    is_blocked: bool,
+    /// The largest message that it wrote.
+    largest: usize,
+}
+
+/// What a peer can't do by itself.
+#[derive(Debug)]
+pub(crate) enum Pumped {
+    /// Server: a client says hello.
+    Hello,
+    /// The link is to be closed.
+    Close(Refusal),
+    Idle,
+}
+
+impl Peer {
+    pub(crate) fn new(now: Instant, place: Place, machine: Session, client: usize) -> Self {
+        let party = match machine.role() {
+            Role::Client => Party::Client,
+            Role::Server => Party::Server,
+        };
+        Self {
+            place,
+            machine,
+            app: App::new(party, client),
+            link: None,
+            timer: None,
+            spins: (now, 0),
+            is_blocked: false,
+            largest: 0,
+        }
+    }
+
+    pub(crate) fn end(&self) -> End {
+        match self.machine.role() {
+            Role::Client => End::Client,
+            Role::Server => End::Server,
+        }
+    }
+
+    /// Hands a message to the machine.
+    pub(crate) fn receive(&mut self, cx: &mut Ctx, net: &mut Net, message: Bytes) {
+        note!(cx, "{} < {} B {:08x}", self.place, message.len(), digest(&message));
+        let before = self.machine.stats().counted.messages_in;
+        let notifies = notifies_in(&message);
+        self.machine.handle_message(cx.now, message);
+        if self.machine.stats().counted.messages_in == before {
+            // It was closing: what came was not looked at.
+            net.notifies_lost += notifies;
+        }
+    }
+
+    /// Does all that can be done now.
+    pub(crate) fn pump(&mut self, cx: &mut Ctx, net: &mut Net) -> Pumped {
+        loop {
+            while let Some(event) = self.machine.poll_event() {
+                match event {
+                    Event::Hello(_) => return Pumped::Hello,
+                    Event::Live { outcome, session } if self.end() == End::Client => {
+                        note!(cx, "{} is live: {outcome:?}, session {session}", self.place);
+                        cx.oracle.live(self.place.client(), outcome, session);
+                    }
+                    event => self.app.take(cx, &mut self.machine, event),
+                }
+            }
+            let mut wrote = false;
+            if let Some(link) = self.link {
+                let end = self.end();
+                while net.takes(cx.now, link, end) {
+                    let Some(message) = self.machine.poll_transmit(cx.now) else { break };
+                    wrote = true;
+                    self.largest = self.largest.max(message.len());
+                    note!(cx, "{} > {} B {:08x} on l{link}", self.place, message.len(), digest(&message));
+                    net.send(cx, link, end, message);
+                }
+                if !net.takes(cx.now, link, end) {
+                    self.block(cx, net, link);
+                }
+            }
+            if let Some(refusal) = self.machine.poll_close() {
+                return Pumped::Close(refusal);
+            }
+            if !wrote {
+                break;
+            }
+        }
+        self.set_timer(cx);
+        self.check_bounds(cx);
+        Pumped::Idle
+    }
+
+    fn block(&mut self, cx: &mut Ctx, net: &Net, link: LinkId) {
+        self.machine.handle_blocked(cx.now);
+        if let Some(at) = net.takes_at(link, self.end())
+            && !std::mem::replace(&mut self.is_blocked, true)
+        {
+            cx.queue.at(at.max(cx.now), Happening::Drained(self.place));
+        }
+    }
+
+    /// The socket may take bytes again.
+    pub(crate) fn drained(&mut self, cx: &mut Ctx, net: &mut Net) {
+        self.is_blocked = false;
+        if let Some(link) = self.link
+            && net.takes(cx.now, link, self.end())
+        {
+            self.machine.handle_progress(cx.now);
+        }
+    }
+
+    fn set_timer(&mut self, cx: &mut Ctx) {
+        let due = self.machine.poll_timeout();
+        if self.timer.map(|it| it.0) == due {
+            return;
+        }
+        self.timer = due.map(|due| {
+            let late = Duration::from_millis(cx.random.below(1 + cx.profile.lateness));
+            let at = due.max(cx.now) + late;
+            cx.queue.at(at, Happening::Timer(self.place));
+            (due, at)
+        });
+    }
+
+    /// A timer went off; perhaps one that was moved since.
+    pub(crate) fn timer(&mut self, cx: &mut Ctx) -> bool {
+        let Some((due, at)) = self.timer else { return false };
+        if at > cx.now {
+            return false;
+        }
+        self.timer = None;
+        self.spins = if self.spins.0 == cx.now { (cx.now, self.spins.1 + 1) } else { (cx.now, 0) };
+        if self.spins.1 > 100 {
+            cx.oracle.violate(Invariant::I10, format!("{}: the timer due at {due:?} spins", self.place));
+        }
+        self.machine.handle_timeout(cx.now);
+        true
+    }
+
+    /// Forgets the link; the machine was told, or will be.
+    pub(crate) fn unlink(&mut self) -> Option<LinkId> {
+        self.is_blocked = false;
+        self.link.take()
+    }
+
+    fn check_bounds(&self, cx: &mut Ctx) {
+        let held = self.machine.stats().held;
+        let limits = &cx.profile.limits;
+        let is_within = held.unacknowledged_bytes <= limits.replay_bytes + self.largest
+            && held.unacknowledged <= limits.replay_envelopes
+            && held.incoming <= (limits.calls + limits.streams) as usize
+            && held.assembly_bytes <= limits.assembly
+            && held.extra_window <= limits.stream_window_extra
+            // Those that were admitted wait again after the loss of a session.
+            && held.waiting_calls <= limits.waiting_calls + (limits.calls + limits.streams) as usize
+            && self.largest <= limits.message_out + 64 * 1024 + 1024;
+        if !is_within {
+            let what = format!("{} holds too much: {held:?}, largest {}", self.place, self.largest);
+            cx.oracle.violate(Invariant::I5, what);
+        }
+    }
+
+    /// A session that is over leaves nothing.
+    pub(crate) fn check_over(&mut self, cx: &mut Ctx) {
+        while let Some(event) = self.machine.poll_event() {
+            self.app.take(cx, &mut self.machine, event);
+        }
+        self.app.forget_stopped(cx);
+        self.app.read_all(cx, &mut self.machine);
+        while let Some(event) = self.machine.poll_event() {
+            self.app.take(cx, &mut self.machine, event);
+        }
+        let held = Held { notifies: 0, ..self.machine.stats().held };
+        // A deadline of a call that is over may go off once more, to find nothing.
+        if let Some(due) = self.machine.poll_timeout() {
+            self.machine.handle_timeout(due);
+        }
+        if held != Held::default() || !self.app.has_no_calls() || self.machine.poll_timeout().is_some() {
+            let what = format!(
+                "{} is over and holds {held:?}, {}, due {:?}",
+                self.place,
+                self.app.open(),
+                self.machine.poll_timeout()
+            );
+            cx.oracle.violate(Invariant::I9, what);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! How a run is: drawn from its seed.
+
+use std::time::Duration;
+
+use bowline_protocol::limits::Limits;
+use bowline_protocol::session::Config;
+use bowline_test_support::Random;
+
+use crate::service::SIM;
+
+/// How a run is, by its seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Profile {
+    pub(crate) limits: Limits,
+    pub(crate) clients: usize,
+    /// How long the storm is.
+    pub(crate) storm: Duration,
+    /// Milliseconds between two acts, and between two troubles, at most.
+    pub(crate) acts: u64,
+    pub(crate) troubles: u64,
+    /// Milliseconds by which timers are late, at most.
+    pub(crate) lateness: u64,
+    /// Whether there are payloads in chunks.
+    pub(crate) large: bool,
+}
+
+impl Profile {
+    pub(crate) fn random(random: &mut Random) -> Self {
+        let limits = Limits {
+            calls: 1 + random.below(8) as u32,
+            streams: 1 + random.below(8) as u32,
+            nested: random.below(3) as u32,
+            payload_in: 200_000,
+            assembly: 250_000,
+            stream_window: 500 + random.below(5000) as usize,
+            stream_window_max: 20_000,
+            stream_window_extra: 30_000,
+            replay_bytes: 1000 + random.below(100_000) as usize,
+            replay_envelopes: 3 + random.below(60) as usize,
+            unsequenced_envelopes: 1 + random.below(5) as usize,
+            unsequenced_bytes: 1000 + random.below(100_000) as usize,
+            message_out: 500 + random.below(64 * 1024) as usize,
+            waiting_calls: 20,
+            ..Limits::default()
+        };
+        let acts = 20 + random.below(400);
+        Self {
+            limits,
+            clients: 1 + random.below(3) as usize,
+            storm: Duration::from_millis(acts * (40 + random.below(200))),
+            acts,
+            troubles: 500 + random.below(20_000),
+            lateness: random.below(2) * random.below(50),
+            large: random.below(3) == 0,
+        }
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config { limits: self.limits.clone(), services: vec![&SIM], ..Config::default() }
+    }
+}
