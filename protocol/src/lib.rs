@@ -8,6 +8,7 @@ pub mod codec;
 pub mod envelope;
 pub mod limits;
 pub mod once;
+pub mod registry;
 pub mod schema;
 pub mod session;
 pub mod status;
