@@ -223,7 +223,7 @@ fn play(seed: u64) {
                 }
             }
             // A handler ends, or its call is refused before it starts.
-            5 | 6 if !running.is_empty() => {
+            5 | 6 if !running.is_empty() && random.below(5) > 0 => {
                 let place = random.below(running.len() as u64) as usize;
                 let (&ticket, &caller) = running.iter().nth(place).unwrap();
                 running.remove(&ticket);
@@ -241,6 +241,13 @@ fn play(seed: u64) {
                     model.line(ticket).unwrap().ended = Some((now, kept.then_some(len)));
                     answered.push((ticket, caller));
                 }
+            }
+            // A caller gives up while its call runs.
+            6 if random.below(4) == 0 && !running.is_empty() => {
+                let (&ticket, &caller) = running.iter().next().unwrap();
+                callers[caller].has_answer = true;
+                table.acknowledged(ticket);
+                model.line(ticket).unwrap().is_acknowledged = true;
             }
             // An answer arrives and is acknowledged.
             7 if !answered.is_empty() => {

@@ -89,7 +89,10 @@ struct Entry {
 
 #[derive(Debug)]
 enum State {
-    Running,
+    Running {
+        /// Its caller has given it up, and never asks again.
+        is_acknowledged: bool,
+    },
     Ended {
         at: Instant,
         /// `None` when there was no room for it.
@@ -163,7 +166,7 @@ impl Table {
             let entry = self.entries.get(&ticket).expect("a key leads to an entry");
             return match &entry.state {
                 _ if entry.arguments != arguments => Begin::Mismatch,
-                State::Running => Begin::Wait(Ticket(ticket)),
+                State::Running { .. } => Begin::Wait(Ticket(ticket)),
                 State::Ended { record: Some(record), .. } => Begin::Done(Ticket(ticket), record.clone()),
                 State::Ended { record: None, .. } => Begin::Unknown,
             };
@@ -177,7 +180,10 @@ impl Table {
         let ticket = self.next;
         self.next += 1;
         self.keys.insert(key, ticket);
-        self.entries.insert(ticket, Entry { key, arguments, bytes: ENTRY, state: State::Running });
+        self.entries.insert(
+            ticket,
+            Entry { key, arguments, bytes: ENTRY, state: State::Running { is_acknowledged: false } },
+        );
         let share = self.identities.entry(scope.identity).or_default();
         share.entries += 1;
         share.bytes += ENTRY;
@@ -189,9 +195,7 @@ impl Table {
     /// The handler has ended. What it ended with is kept for repeats, if there is room.
     pub fn finish(&mut self, now: Instant, ticket: Ticket, record: Record) {
         let Some(entry) = self.entries.get(&ticket.0) else { return };
-        if !matches!(entry.state, State::Running) {
-            return;
-        }
+        let State::Running { is_acknowledged } = entry.state else { return };
         let (identity, bytes) = (entry.key.scope.identity, size(&record));
         let kept = self.make_room(now, identity, 0, bytes);
         let bytes = if kept { bytes } else { 0 };
@@ -204,20 +208,28 @@ impl Table {
         let entry = self.entries.get_mut(&ticket.0).expect("a running entry is never forgotten");
         entry.bytes += bytes;
         entry.state = State::Ended { at: now, record: kept.then_some(record), is_acknowledged: false };
+        if is_acknowledged {
+            self.acknowledged(ticket);
+        }
     }
 
     /// The call was refused before its handler started: a repeat may run.
     pub fn abandon(&mut self, ticket: Ticket) {
-        if let Some(Entry { state: State::Running, .. }) = self.entries.get(&ticket.0) {
+        if let Some(Entry { state: State::Running { .. }, .. }) = self.entries.get(&ticket.0) {
             self.remove(ticket.0);
         }
     }
 
-    /// The caller has the answer and won't ask again.
+    /// The caller has the answer, or gave the call up while it runs: it won't ask again.
     pub fn acknowledged(&mut self, ticket: Ticket) {
         let Some(entry) = self.entries.get_mut(&ticket.0) else { return };
-        let State::Ended { at, is_acknowledged, .. } = &mut entry.state else { return };
-        *is_acknowledged = true;
+        let at = match &mut entry.state {
+            State::Running { is_acknowledged } => return *is_acknowledged = true,
+            State::Ended { at, is_acknowledged, .. } => {
+                *is_acknowledged = true;
+                at
+            }
+        };
         self.order.acknowledge(*at, ticket.0);
         let share = self.identities.get_mut(&entry.key.scope.identity);
         share.expect("an identity with an entry has a share").order.acknowledge(*at, ticket.0);
@@ -268,7 +280,7 @@ impl Table {
         share.bytes -= bytes;
         share.entries -= 1;
         match state {
-            State::Running => self.running -= 1,
+            State::Running { .. } => self.running -= 1,
             State::Ended { at, .. } => {
                 self.order.remove(at, ticket);
                 share.order.remove(at, ticket);

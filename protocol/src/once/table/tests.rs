@@ -244,6 +244,18 @@ fn acknowledged_answers_go_first_then_those_older_than_300_s_and_younger_ones_ne
 }
 
 #[test]
+fn what_its_caller_gave_up_while_it_ran_may_go_when_it_has_ended() {
+    let mut table = table(OnceLimits { identity_entries: 1, ..OnceLimits::default() });
+    let ticket = start(&mut table, at(0), 1, 1);
+    table.acknowledged(ticket);
+    let next = key(&table, 2);
+    assert!(matches!(table.begin(at(0), &next, scope(1), 0), Begin::Full), "it runs");
+    table.finish(at(1), ticket, value(1));
+    assert!(matches!(table.begin(at(1), &next, scope(1), 0), Begin::Start(_)));
+    assert_eq!(table.table().tick, 1);
+}
+
+#[test]
 fn what_was_acknowledged_goes_before_what_is_old() {
     let mut table = table(OnceLimits { identity_entries: 2, ..OnceLimits::default() });
     run(&mut table, at(0), 1, 1, 10);
