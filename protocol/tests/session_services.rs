@@ -4,7 +4,7 @@ mod common;
 
 use bowline_protocol::codec::Codec;
 use bowline_protocol::envelope::{DeclareAnswer, Envelope, Sequenced};
-use bowline_protocol::schema::{MethodDescriptor, MethodKind, ServiceDescriptor};
+use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Config, Event, Read, Request};
 use bowline_protocol::status::Code;
 use bowline_test_support::{Pair, Side};
@@ -99,6 +99,38 @@ fn a_method_whose_types_changed_falls_back_to_json_alone() {
     let json =
         |it: &Event| matches!(it, Event::Response { call, result: Ok((Codec::Json, _)) } if *call == unary);
     assert!(events.iter().any(json));
+}
+
+#[test]
+fn where_retry_classes_differ_the_weaker_holds() {
+    const fn classes(hash: u128, classes: [Retry; 3]) -> [MethodDescriptor; 3] {
+        let [a, b, c] = classes;
+        let base = method("", MethodKind::Unary, hash);
+        [
+            MethodDescriptor { name: "a", retry: a, ..base },
+            MethodDescriptor { name: "b", retry: b, ..base },
+            MethodDescriptor { name: "c", retry: c, ..base },
+        ]
+    }
+    static OURS: ServiceDescriptor = ServiceDescriptor {
+        name: "Classes",
+        methods: &classes(1, [Retry::Once, Retry::Idempotent, Retry::Once]),
+    };
+    static THEIRS: ServiceDescriptor = ServiceDescriptor {
+        name: "Classes",
+        methods: &classes(1, [Retry::Once, Retry::Never, Retry::Idempotent]),
+    };
+    let agreed = |theirs| {
+        let mut pair = live(serving(), Config { services: vec![theirs], ..Config::default() });
+        let now = pair.now;
+        assert_eq!(pair.client().retry_class(&OURS, 0), Retry::Never, "not declared yet");
+        pair.client().declare(now, &OURS);
+        pair.run();
+        [0, 1, 2].map(|method| pair.client().retry_class(&OURS, method))
+    };
+    assert_eq!(agreed(&OURS), [Retry::Once, Retry::Idempotent, Retry::Once]);
+    assert_eq!(agreed(&THEIRS), [Retry::Once, Retry::Never, Retry::Idempotent]);
+    assert_eq!(agreed(&OTHER), [Retry::Never; 3]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::Instant;
 use crate::codec::Codec;
 use crate::envelope::bounds::{MAX_METHODS, MAX_SERVICES};
 use crate::envelope::{Declaration, DeclareAnswer, Sequenced, WireMethod};
-use crate::schema::ServiceDescriptor;
+use crate::schema::{Retry, ServiceDescriptor};
 use crate::session::notify::Outgoing;
 use crate::session::outgoing::Turn;
 use crate::status::{CloseCode, Code, Status};
@@ -30,7 +30,7 @@ pub(super) enum Waiter {
 /// What is known about one method where digests differ.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MethodAgreement {
-    Agreed { number: u32, codec: Codec },
+    Agreed { number: u32, codec: Codec, retry: Retry },
     OtherKind,
     Missing,
 }
@@ -50,7 +50,7 @@ impl Agreement {
                 Err(Status::new(Code::Unimplemented, format!("the other end serves no `{}`", service.name)))
             }
             Self::Different(methods) => match methods[method] {
-                MethodAgreement::Agreed { number, codec } => Ok((number, codec)),
+                MethodAgreement::Agreed { number, codec, .. } => Ok((number, codec)),
                 MethodAgreement::OtherKind => Err(Status::new(
                     Code::SchemaMismatch,
                     format!("`{}` is another kind of call at the other end", name()),
@@ -71,7 +71,9 @@ fn match_methods(service: &ServiceDescriptor, theirs: &[WireMethod]) -> Box<[Met
         Some(place) if theirs[place].kind != method.kind.to_wire() => MethodAgreement::OtherKind,
         Some(place) => {
             let codec = if theirs[place].hash == method.hash { Codec::Rkyv } else { Codec::Json };
-            MethodAgreement::Agreed { number: place as u32, codec }
+            // A class that this end doesn't know promises nothing here.
+            let retry = method.retry.weaker(Retry::from_wire(theirs[place].retry).unwrap_or_default());
+            MethodAgreement::Agreed { number: place as u32, codec, retry }
         }
     })
     .collect()
@@ -109,6 +111,20 @@ fn wire_method(method: &crate::schema::MethodDescriptor) -> WireMethod {
 }
 
 impl Session {
+    /// What may happen to a call of one of this end's services when its outcome is not known: the weaker of what both
+    /// ends say. [`Retry::Never`] while the other end has not said.
+    pub fn retry_class(&self, service: &'static ServiceDescriptor, method: usize) -> Retry {
+        let known = self.services.iter().position(|it| std::ptr::eq(*it, service));
+        match known.and_then(|place| self.state.agreements.get(place)) {
+            Some(Agreement::Same) => service.methods[method].retry,
+            Some(Agreement::Different(methods)) => match methods[method] {
+                MethodAgreement::Agreed { retry, .. } => retry,
+                MethodAgreement::OtherKind | MethodAgreement::Missing => Retry::Never,
+            },
+            _ => Retry::Never,
+        }
+    }
+
     /// Announces a service that this end will call, so that its first call need not wait for the answer.
     ///
     /// What is called without an announcement is announced then. A session has room for 64 services.
