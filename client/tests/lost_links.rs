@@ -256,7 +256,7 @@ async fn every_call_in_a_network_that_breaks_again_and_again_has_one_honest_end(
             Err(other) => panic!("{other:?}"),
         }
     }
-    assert!(answered > 100 && lost > 0, "answered {answered}, lost {lost}");
+    assert!(answered > 40 && lost > 0, "answered {answered}, lost {lost}");
     let ran = place.calls();
     assert!(ran >= answered && ran <= answered + lost, "answered {answered}, lost {lost}, ran {ran}");
 }

@@ -14,9 +14,9 @@ use std::{
 use bowline::leptos::{UseWebSocketReturn, use_client, use_websocket};
 use bowline::transport::{drive, memory};
 use bowline::{Client, Router, State, prelude::*};
-use bowline_protocol::session::Config;
+use bowline_protocol::session::{Config, Welcoming};
 use bowline_rpc::{Dispatcher, Peer, SessionInfo, status_of};
-use bowline_runtime::{sleep, spawn};
+use bowline_runtime::{random_bytes, random_u128, sleep, spawn};
 use leptos::prelude::*;
 use leptos::web_sys::HtmlElement;
 use tokio::sync::watch;
@@ -90,7 +90,8 @@ fn place() -> (Shared, memory::MemoryConnector) {
                     Peer::server(Config { limits: Default::default(), timing: Default::default(), services });
                 let serving = async {
                     poll_fn(|cx| peer.poll_hello(cx)).await;
-                    let info = SessionInfo { id: peer.welcome(), extensions: Default::default() };
+                    peer.welcome(Welcoming::new(random_u128(), random_bytes(), random_u128()));
+                    let info = SessionInfo::default();
                     let mut dispatcher = Dispatcher::new(&peer, router, info, status_of);
                     poll_fn(|cx| dispatcher.poll(cx)).await
                 };

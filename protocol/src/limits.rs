@@ -104,6 +104,18 @@ pub struct Timing {
     pub ack_stall: Duration,
     /// How long a large payload may make no progress on a living link: 30 s, then its call ends.
     pub assembly_stall: Duration,
+    /// How often a server pings, whatever flows: 25 s, since proxies cut links that were idle for 60 s. The first ping
+    /// goes at a random moment of the first interval.
+    pub ping: Duration,
+    /// How long after a ping an end may say nothing at all: 10 s, then the link is closed with 4003.
+    pub pong: Duration,
+    /// How long a server may say nothing before the client pings: 40 s, or as long as the server's own pings allow
+    /// if that is more.
+    pub silence: Duration,
+    /// How long something that a client sent may go unacknowledged before it pings: 10 s.
+    pub unanswered: Duration,
+    /// How long the answer to the ping after a wake-up may take: 5 s.
+    pub wake: Duration,
 }
 
 impl Default for Timing {
@@ -116,6 +128,11 @@ impl Default for Timing {
             write_stall: Duration::from_secs(10),
             ack_stall: Duration::from_secs(30),
             assembly_stall: Duration::from_secs(30),
+            ping: Duration::from_secs(25),
+            pong: Duration::from_secs(10),
+            silence: Duration::from_secs(40),
+            unanswered: Duration::from_secs(10),
+            wake: Duration::from_secs(5),
         }
     }
 }

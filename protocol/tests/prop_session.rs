@@ -8,9 +8,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bowline_protocol::envelope::Refusal;
 use bowline_protocol::limits::Limits;
 use bowline_protocol::session::{CallId, Config, Event, Failure, Held, Origin, Read, Stop, WireFailure};
-use bowline_protocol::status::{Code, Status};
+use bowline_protocol::status::{CloseCode, Code, Status};
 use bowline_test_support::{Pair, Random, Side, Weather};
 use common::*;
 use proptest::prelude::*;
@@ -332,11 +333,16 @@ impl World {
                 assert_ne!(call.caller, side);
                 assert_eq!(incoming.method, call.method);
                 call.starts += 1;
-                // A watch is subscribed again with each session.
-                assert!(call.starts == 1 || (self.cuts && call.method == WATCH), "a call runs once");
+                // A watch is subscribed again with each session, and so is a stream that was not accepted.
+                let is_repeated = self.cuts && matches!(call.method, WATCH | SERVER_STREAM);
+                assert!(call.starts == 1 || is_repeated, "a call runs once: {call:?}");
                 call.handler = Some(incoming.call);
                 call.is_stopped = false;
                 call.since = call.meant[1];
+                if call.method == SERVER_STREAM {
+                    // Nothing of an earlier start has arrived.
+                    call.arrived[1] = call.meant[1];
+                }
                 self.handled.insert((side as u8, incoming.call), number as usize);
             }
             Event::Stopped { call, reason } => {
@@ -370,7 +376,11 @@ impl World {
                 self.notifies.1 += 1;
                 self.pair.session(side).finish_notify(notify.ticket);
             }
-            Event::Hello(_) | Event::Live { .. } | Event::Disconnected => {}
+            Event::Hello(_)
+            | Event::Live { .. }
+            | Event::Disconnected
+            | Event::Proved
+            | Event::GoAway { .. } => {}
         }
     }
 
@@ -386,11 +396,29 @@ impl World {
             assert!(held.assembly_bytes <= limits.assembly, "{held:?}");
             assert!(held.extra_window <= limits.stream_window_extra, "{held:?}");
         }
+        // A network that was silent for long is found out; the next link goes on.
+        let silent = |refusal: &Refusal| matches!(refusal.code, CloseCode::NO_HELLO | CloseCode::NO_PONG);
+        if self.pair.closed.take_if(|(_, refusal)| silent(refusal)).is_some() {
+            self.cut_link();
+        }
         assert!(self.pair.closed.is_none(), "{:?}", self.pair.closed);
     }
 
+    /// The link is lost, and the session goes on over another one.
+    fn cut_link(&mut self) {
+        if self.pair.server().session_id().is_none() {
+            return self.cut();
+        }
+        self.pair.cut();
+        self.take_events();
+        self.pair.connect();
+    }
+
+    /// The server loses its memory with the link.
     fn cut(&mut self) {
         self.pair.cut();
+        let now = self.pair.now;
+        self.pair.server().end(now);
         self.take_events();
         let config = Config { limits: self.limits.clone(), ..serving() };
         self.pair.restart_server(config);
@@ -400,11 +428,14 @@ impl World {
         for call in self.calls.iter_mut().filter(|call| call.caller == Side::Server) {
             call.is_lost = true;
         }
-        for number in std::mem::take(&mut self.handled).into_values() {
+        for (&(side, _), &number) in &self.handled {
             let call = &mut self.calls[number];
-            assert!(call.is_stopped, "every handler was stopped");
-            call.handler = None;
+            if side == Side::Server as u8 {
+                assert!(call.is_stopped, "every handler of the server was stopped");
+                call.handler = None;
+            }
         }
+        self.handled.retain(|(side, _), _| *side == Side::Client as u8);
         self.pair.connect();
     }
 
@@ -434,6 +465,7 @@ impl World {
                 self.pair.ends[side].hears ^= true;
             }
             200 if self.cuts => self.cut(),
+            201..=205 => self.cut_link(),
             _ => {
                 let by = Duration::from_millis(self.random.below(400));
                 self.pair.advance(by);
@@ -448,9 +480,10 @@ impl World {
         for end in &mut self.pair.ends {
             (end.takes, end.hears) = (true, true);
         }
-        for _ in 0..400 {
+        for _ in 0..1500 {
             self.pair.advance(Duration::from_millis(100));
             self.take_events();
+            self.check_bounds();
             for number in 0..self.calls.len() {
                 for side in SIDES {
                     if self.is_read_at(number, side) {

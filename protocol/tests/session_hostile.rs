@@ -10,7 +10,7 @@ use bowline_protocol::envelope::{
     Notify, Opener, Outcome, Payload, Sequenced, VERSION, WatchValue, Welcome, WireError, WireLimits,
 };
 use bowline_protocol::limits::Limits;
-use bowline_protocol::session::{Config, Event, IncomingCall, Session, SessionIds, Stop};
+use bowline_protocol::session::{Config, Event, IncomingCall, Session, Stop, Welcoming};
 use bowline_protocol::status::{CloseCode, Code};
 use bowline_test_support::origin;
 use bytes::Bytes;
@@ -60,7 +60,7 @@ impl Hand {
     fn live_with(config: Config) -> Self {
         let mut hand = Self::connected(config);
         hand.say(Envelope::Control(Control::Hello(hello())));
-        let ids = SessionIds { session: 1, token: [0; 32], epoch: 1 };
+        let ids = Welcoming::new(1, [0; 32], 1);
         hand.server.welcome(origin(), ids);
         hand.events();
         hand.heard();
@@ -239,7 +239,7 @@ fn a_call_between_hello_and_welcome_is_malformed() {
     hand.events();
     hand.open(0, UNARY);
     assert_eq!(hand.closed(), CloseCode::MALFORMED);
-    hand.server.welcome(origin(), SessionIds { session: 1, token: [0; 32], epoch: 1 });
+    hand.server.welcome(origin(), Welcoming::new(1, [0; 32], 1));
     assert!(!hand.server.is_live());
 }
 
@@ -266,10 +266,14 @@ fn a_hello_that_wants_to_resume_gets_a_new_session_that_says_so() {
         token: Bytes::from_static(&[1; 32]).into(),
         epoch: 9,
         last_processed: 41,
+        generation: 1,
+        unsequenced: 0,
         declarations: 0,
     };
     hand.say(Envelope::Control(Control::Hello(Hello { resume: Some(resume), ..hello() })));
-    hand.server.welcome(origin(), SessionIds { session: 1, token: [0; 32], epoch: 1 });
+    let gap =
+        Outcome::Gap { reason: bowline_protocol::envelope::GapReason::Expired, lost_from: 42, lost_to: None };
+    hand.server.welcome(origin(), Welcoming { outcome: gap, ..Welcoming::new(1, [0; 32], 1) });
     let gap = hand.heard().into_iter().find_map(|envelope| match envelope {
         Envelope::Control(Control::Welcome(welcome)) => Some(welcome.outcome),
         _ => None,
@@ -616,6 +620,7 @@ fn a_client_refuses_a_welcome_that_makes_no_sense() {
             generation: 1,
             outcome,
             peer_last_processed: None,
+            peer_unsequenced: 0,
             limits: limits(),
             heartbeat_ms: 0,
             once: None,

@@ -24,7 +24,7 @@ fn both_ends_hear_that_the_session_is_live() {
     let client = pair.events(Side::Client);
     let server = pair.events(Side::Server);
     let [Event::Live { outcome: Outcome::New, session }] = client[..] else { panic!("{client:?}") };
-    assert!(matches!(&server[..], [Event::Hello(hello), Event::Live { session: same, .. }]
+    assert!(matches!(&server[..], [Event::Hello(hello), Event::Live { session: same, .. }, Event::Proved]
         if *same == session && hello.instance == 7 && hello.attempt == 1 && hello.resume.is_none()));
     assert_eq!(pair.client().session_id(), Some(session));
 }
@@ -40,7 +40,7 @@ fn a_server_that_hears_no_hello_closes() {
     server.handle_timeout(start + Duration::from_secs(10));
     assert!(server.poll_transmit(start).is_some(), "the reason");
     assert_eq!(server.poll_close().unwrap().code, CloseCode::NO_HELLO);
-    server.handle_disconnect(start);
+    server.handle_disconnect(start, None);
     assert_eq!(server.poll_timeout(), None);
 }
 
@@ -191,7 +191,7 @@ fn a_large_payload_without_progress_ends_its_call_alone() {
 }
 
 #[test]
-fn a_lost_link_ends_each_call_with_what_is_known_about_it() {
+fn a_lost_session_ends_what_may_have_run_and_asks_the_rest_again() {
     let mut pair = pair();
     let now = pair.now;
     let sent = ask(&mut pair, request(UNARY, "sent"));
@@ -206,42 +206,47 @@ fn a_lost_link_ends_each_call_with_what_is_known_about_it() {
     pair.inject(Side::Server, message);
     let unsent = ask(&mut pair, request(UNARY, "unsent"));
     pair.cut();
-
-    let mut outcomes = Vec::new();
-    for event in pair.events(Side::Client) {
-        match event {
-            Event::Response { call, result: Err(Failure::Disconnected(delivery)) } => {
-                outcomes.push((call, delivery))
-            }
-            Event::Disconnected | Event::Readable { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    outcomes.sort_by_key(|it| it.0);
-    let mut expected = [(sent, Delivery::OutcomeUnknown), (partly, Delivery::NotExecuted)];
-    expected.sort_by_key(|it| it.0);
-    assert_eq!(outcomes, expected);
-    assert_eq!(item(&mut pair, Side::Client, stream), b"item", "what had come is still delivered");
-    let end = read(&mut pair, Side::Client, stream);
-    assert!(matches!(end, Read::Failed(Failure::Disconnected(Delivery::OutcomeUnknown))));
-
+    assert!(matches!(pair.events(Side::Client)[..], [Event::Disconnected]));
+    pair.server().end(now);
     let stops = pair.events(Side::Server);
-    assert!(stops.iter().all(|it| matches!(it, Event::Stopped { reason: Stop::Disconnected, .. })));
-    assert_eq!(stops.len(), 2, "the one whose arguments never came was never started");
+    let is_stop = |it: &Event| matches!(it, Event::Stopped { reason: Stop::Disconnected, .. });
+    assert_eq!(
+        stops.iter().filter(|it| is_stop(it)).count(),
+        2,
+        "the one whose arguments never came was never started"
+    );
     assert_eq!(pair.server().stats().held, Held::default());
     // Late answers of handlers find nothing.
     pair.server().respond(now, calls[0].call, Ok("late".into()));
     assert_eq!(pair.server().stats().held, Held::default());
 
-    // What was not sent goes with the next session.
     pair.restart_server(serving());
     pair.connect();
     pair.run();
-    let events = pair.events(Side::Server);
-    let call = events.iter().find_map(|it| if let Event::Call(call) = it { Some(call.call) } else { None });
-    respond(&mut pair, call.unwrap(), "answer");
-    let events = pair.events(Side::Client);
-    assert!(events.iter().any(|it| matches!(it, Event::Response { call, result: Ok(_) } if *call == unsent)));
+    let mut events = pair.events(Side::Client).into_iter();
+    let ended = events.next();
+    assert!(
+        matches!(ended, Some(Event::Response { call, result: Err(Failure::Disconnected(Delivery::OutcomeUnknown)) }) if call == sent),
+        "{ended:?}"
+    );
+    assert!(events.any(|it| matches!(it, Event::Live { outcome: Outcome::Gap { .. }, .. })));
+    assert_eq!(item(&mut pair, Side::Client, stream), b"item", "what had come is still delivered");
+    let end = read(&mut pair, Side::Client, stream);
+    assert!(matches!(end, Read::Failed(Failure::Disconnected(Delivery::OutcomeUnknown))));
+
+    let calls = pair.events(Side::Server).into_iter();
+    let again: Vec<_> =
+        calls.filter_map(|it| if let Event::Call(call) = it { Some(call) } else { None }).collect();
+    let lengths: Vec<_> = again.iter().map(|call| call.buffer.len()).collect();
+    assert_eq!(lengths, ["unsent".len(), 500 * 1024], "in the order in which they became complete");
+    for call in again {
+        respond(&mut pair, call.call, "answer");
+    }
+    let answers = pair.events(Side::Client).into_iter();
+    let answered: Vec<_> = answers
+        .filter_map(|it| if let Event::Response { call, result: Ok(_) } = it { Some(call) } else { None })
+        .collect();
+    assert_eq!(answered, [unsent, partly]);
     assert_empty(&mut pair);
 }
 
@@ -265,27 +270,32 @@ fn calls_that_survive_a_link_keep_their_order() {
 }
 
 #[test]
-fn calls_of_a_server_end_with_its_link() {
+fn calls_of_a_server_end_with_its_session() {
     let mut pair = pair();
     let now = pair.now;
     let sent = pair.server().call(now, request(UNARY, "x")).unwrap();
     pair.run();
     let unsent = pair.server().call(now, request(UNARY, "x")).unwrap();
     pair.cut();
+    pair.server().end(now);
     let events = pair.events(Side::Server);
     assert!(
         matches!(&events[..], [
+        Event::Disconnected,
         Event::Response { call: a, result: Err(Failure::Disconnected(Delivery::OutcomeUnknown)) },
         Event::Response { call: b, result: Err(Failure::Disconnected(Delivery::NotSent)) },
     ] if *a == sent && *b == unsent),
         "{events:?}"
     );
     let events = pair.events(Side::Client);
-    assert!(matches!(
-        events[..],
-        [Event::Call(_), Event::Stopped { reason: Stop::Disconnected, .. }, Event::Disconnected]
-    ));
-    assert_eq!(pair.client().stats().held, Held::default());
+    assert!(matches!(events[..], [Event::Call(_), Event::Disconnected]));
+    pair.restart_server(serving());
+    pair.connect();
+    pair.run();
+    let events = pair.events(Side::Client);
+    assert!(matches!(events[..], [Event::Stopped { reason: Stop::Disconnected, .. }, Event::Live { .. }]));
+    pair.events(Side::Server);
+    assert_empty(&mut pair);
 }
 
 #[test]

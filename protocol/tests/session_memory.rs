@@ -7,7 +7,7 @@ use bowline_protocol::envelope::{
     Ack, CallOpen, CallRef, Control, Credit, Declaration, Decoder, Encoder, Envelope, Hello, Notify, Opener,
     Payload, Sequenced, WatchValue, WireLimits,
 };
-use bowline_protocol::session::{CallId, Event, Session, SessionIds};
+use bowline_protocol::session::{CallId, Event, Session, Welcoming};
 use bowline_test_support::origin;
 use bytes::Bytes;
 use common::*;
@@ -36,7 +36,7 @@ impl Server {
         let hello =
             Hello { versions: vec![1], instance: 1, attempt: 1, declarations, limits, ..Hello::default() };
         server.hear(&[Envelope::Control(Control::Hello(hello))]);
-        server.session.welcome(origin(), SessionIds { session: 1, token: [0; 32], epoch: 1 });
+        server.session.welcome(origin(), Welcoming::new(1, [0; 32], 1));
         server.written();
         while server.session.poll_event().is_some() {}
         server

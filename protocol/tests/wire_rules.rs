@@ -8,7 +8,7 @@ use bowline_protocol::envelope::{
 };
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
-use bowline_protocol::session::{Config, Event, Session, SessionIds};
+use bowline_protocol::session::{Config, Event, Session, Welcoming};
 use bowline_protocol::status::{CloseCode, Code};
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -80,7 +80,7 @@ impl Server {
     fn live() -> Self {
         let mut server = Self::connected();
         server.read(encoded(&[hello()]));
-        let ids = SessionIds { session: 1, token: [7; 32], epoch: 2 };
+        let ids = Welcoming::new(1, [7; 32], 2);
         server.session.welcome(server.now, ids);
         assert!(!server.written().is_empty());
         assert!(server.session.is_live());
@@ -192,6 +192,7 @@ fn a_second_handshake_is_refused() {
         generation: 1,
         outcome: Outcome::New,
         peer_last_processed: None,
+        peer_unsequenced: 0,
         limits: PEER,
         heartbeat_ms: 0,
         once: None,

@@ -146,6 +146,7 @@ fn tokens_and_lists_of_versions_are_bounded() {
         generation: 1,
         outcome: bowline_protocol::envelope::Outcome::New,
         peer_last_processed: None,
+        peer_unsequenced: 0,
         limits: WireLimits::default(),
         heartbeat_ms: 0,
         once: None,

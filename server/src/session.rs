@@ -3,9 +3,11 @@ use std::future::poll_fn;
 use std::pin::pin;
 
 use bowline_middleware::status_from_error;
+use bowline_protocol::envelope::{GapReason, Hello, Outcome};
+use bowline_protocol::session::Welcoming;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::{BoxError, Call, Dispatcher, Peer, Reply, Router, SessionInfo};
-use bowline_runtime::BoxFuture;
+use bowline_runtime::{BoxFuture, random_bytes, random_u128};
 use bowline_transport::{Link, drive};
 use futures_util::future::{Either, select};
 use tokio::sync::watch;
@@ -51,6 +53,7 @@ pub(crate) async fn run<L: Link>(
     admission: Admission,
     mut stopping: watch::Receiver<bool>,
 ) {
+    let _ending = Ending(&peer);
     let serving = async {
         let extensions = match admission {
             Ok(extensions) => extensions,
@@ -59,8 +62,13 @@ pub(crate) async fn run<L: Link>(
                 return std::future::pending().await;
             }
         };
-        poll_fn(|cx| peer.poll_hello(cx)).await;
-        let info = SessionInfo { id: peer.welcome(), extensions };
+        let hello = poll_fn(|cx| peer.poll_hello(cx)).await;
+        let id = random_u128();
+        peer.welcome(Welcoming {
+            outcome: outcome_of(&hello),
+            ..Welcoming::new(id, random_bytes(), random_u128())
+        });
+        let info = SessionInfo { id, extensions };
         sessions.dispatch(&peer, info).await
     };
     let mut driven = pin!(drive(link, &peer, serving));
@@ -76,4 +84,25 @@ pub(crate) async fn run<L: Link>(
         }
     };
     tracing::debug!(?ended, "session ended");
+}
+
+/// Nobody comes back to a session without a link: its handlers are dropped when the link goes.
+struct Ending<'a>(&'a Peer);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// What a client is told that asks for a session which it had before.
+fn outcome_of(hello: &Hello) -> Outcome {
+    match &hello.resume {
+        None => Outcome::New,
+        Some(resume) => Outcome::Gap {
+            reason: GapReason::Unknown,
+            lost_from: resume.last_processed.saturating_add(1),
+            lost_to: None,
+        },
+    }
 }

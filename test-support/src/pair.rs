@@ -3,8 +3,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::{Decoder, Encoder, Envelope, Refusal};
-use bowline_protocol::session::{Config, Event, Session, SessionIds};
+use bowline_protocol::envelope::{
+    Control, Decoder, Encoder, Envelope, GapReason, Hello, Outcome, Refusal, Resume,
+};
+use bowline_protocol::session::{Config, Event, Session, Welcoming};
+use bowline_protocol::status::CloseCode;
 use bytes::Bytes;
 
 use crate::Random;
@@ -62,8 +65,12 @@ pub struct Pair {
     pub records: bool,
     /// Who closed the link, and why.
     pub closed: Option<(Side, Refusal)>,
+    /// How the server is configured that a gap begins with.
+    pub server: Config,
     random: Random,
+    /// Counts sessions and their attaches: ids and tokens follow from it.
     ids: u128,
+    generation: u64,
 }
 
 /// One end of a pair.
@@ -90,7 +97,7 @@ pub struct End {
 #[derive(Debug)]
 enum Arrival {
     Message(Bytes),
-    Closed,
+    Closed(CloseCode),
 }
 
 impl Pair {
@@ -108,13 +115,15 @@ impl Pair {
             timer: None,
         };
         Self {
-            ends: [end(Session::client(client, 7)), end(Session::server(server))],
+            ends: [end(Session::client(client, 7)), end(Session::server(server.clone()))],
             now: origin(),
             weather: Weather::default(),
             records: true,
             closed: None,
+            server,
             random: Random::new(1),
             ids: 100,
+            generation: 0,
         }
     }
 
@@ -169,15 +178,19 @@ impl Pair {
     /// A link appears.
     pub fn connect(&mut self) {
         let now = self.now;
+        if self.server().is_over() {
+            self.ends[Side::Server as usize].session = Session::server(self.server.clone());
+        }
         for end in &mut self.ends {
             end.session.handle_connected(now);
         }
     }
 
-    /// A new server machine for the next link.
+    /// A new server for the next link: the session is lost.
     pub fn restart_server(&mut self, config: Config) {
-        self.ends[1].session = Session::server(config);
+        self.ends[1].session = Session::server(config.clone());
         self.ends[1].events.clear();
+        self.server = config;
     }
 
     /// The link is lost, with everything under way.
@@ -185,7 +198,7 @@ impl Pair {
         let now = self.now;
         for end in &mut self.ends {
             end.inbox.clear();
-            end.session.handle_disconnect(now);
+            end.session.handle_disconnect(now, None);
         }
     }
 
@@ -253,19 +266,67 @@ impl Pair {
     }
 
     fn take_events(&mut self, side: Side) -> bool {
-        let now = self.now;
         let mut progress = false;
-        let end = &mut self.ends[side as usize];
-        while let Some(event) = end.session.poll_event() {
+        while let Some(event) = self.ends[side as usize].session.poll_event() {
             progress = true;
-            if let Event::Hello(_) = event {
-                self.ids += 1;
-                let ids = SessionIds { session: self.ids, token: [9; 32], epoch: self.ids };
-                end.session.welcome(now, ids);
+            if let Event::Hello(hello) = &event {
+                let hello = hello.clone();
+                self.greet(&hello);
             }
-            end.events.push_back(event);
+            self.ends[side as usize].events.push_back(event);
         }
         progress
+    }
+
+    /// What a server does with a hello: goes on with the session that it asks for, or begins one.
+    fn greet(&mut self, hello: &Hello) {
+        let now = self.now;
+        let resumed = hello.resume.as_ref().map(|resume| self.can_resume(resume));
+        self.ids += 1;
+        let token = [self.ids as u8; 32];
+        let gap = |reason| {
+            let lost_from = hello.resume.as_ref().map_or(1, |resume| resume.last_processed + 1);
+            Outcome::Gap { reason, lost_from, lost_to: None }
+        };
+        let end = &mut self.ends[Side::Server as usize];
+        match resumed {
+            Some(Ok(())) => {
+                self.generation += 1;
+                let session = hello.resume.as_ref().map_or(0, |resume| resume.session);
+                let generation = self.generation;
+                let welcoming = Welcoming { generation, ..Welcoming::new(session, token, session) };
+                end.session.attach(now, hello, welcoming);
+            }
+            gone => {
+                let wanted = hello.resume.as_ref().map(|resume| resume.session);
+                let had = end.session.session_id();
+                let processed = had.filter(|had| Some(*had) == wanted).map(|_| end.session.last_processed());
+                if had.is_some() {
+                    end.session.end(now);
+                    end.events.extend(std::iter::from_fn(|| end.session.poll_event()));
+                    end.session = Session::server(self.server.clone());
+                    end.session.handle_connected(now);
+                    let mut out = Vec::new();
+                    Encoder::new(&mut out).push(&Envelope::Control(Control::Hello(hello.clone())));
+                    end.session.handle_message(now, out.into());
+                    end.session.poll_event();
+                }
+                self.generation = 1;
+                let outcome = gone.and_then(Result::err).map_or(Outcome::New, gap);
+                let peer_last_processed = processed.filter(|_| outcome != Outcome::New);
+                let welcoming =
+                    Welcoming { outcome, peer_last_processed, ..Welcoming::new(self.ids, token, self.ids) };
+                end.session.welcome(now, welcoming);
+            }
+        }
+    }
+
+    fn can_resume(&self, resume: &Resume) -> Result<(), GapReason> {
+        // Any token of this pair's making will do: which are valid is for a registry to know.
+        if resume.token.len() != 32 {
+            return Err(GapReason::Unknown);
+        }
+        self.ends[Side::Server as usize].session.can_resume(resume)
     }
 
     fn transmit(&mut self, side: Side) -> bool {
@@ -286,10 +347,10 @@ impl Pair {
         }
         if let Some(refusal) = self.session(side).poll_close() {
             progress = true;
-            self.session(side).handle_disconnect(now);
+            self.session(side).handle_disconnect(now, Some(refusal.code));
             let at = self.arrival(side.other());
             let other = &mut self.ends[side.other() as usize];
-            other.inbox.push_back((at, Arrival::Closed));
+            other.inbox.push_back((at, Arrival::Closed(refusal.code)));
             self.ends[side as usize].inbox.clear();
             self.closed.get_or_insert((side, refusal));
         }
@@ -330,26 +391,21 @@ impl Pair {
     fn deliver(&mut self, side: Side) -> bool {
         let mut progress = false;
         let now = self.now;
-        let end = &mut self.ends[side as usize];
-        while end.hears && end.inbox.front().is_some_and(|it| it.0 <= now) {
-            let Some((_, arrival)) = end.inbox.pop_front() else { break };
+        loop {
+            let end = &mut self.ends[side as usize];
+            if !end.hears || end.inbox.front().is_none_or(|it| it.0 > now) {
+                return progress;
+            }
+            let Some((_, arrival)) = end.inbox.pop_front() else { return progress };
             progress = true;
             match arrival {
                 Arrival::Message(message) => end.session.handle_message(now, message),
-                Arrival::Closed => {
+                Arrival::Closed(code) => {
                     end.inbox.clear();
-                    end.session.handle_disconnect(now);
+                    end.session.handle_disconnect(now, Some(code));
                 }
             }
-            while let Some(event) = end.session.poll_event() {
-                if let Event::Hello(_) = event {
-                    self.ids += 1;
-                    let ids = SessionIds { session: self.ids, token: [9; 32], epoch: self.ids };
-                    end.session.welcome(now, ids);
-                }
-                end.events.push_back(event);
-            }
+            self.take_events(side);
         }
-        progress
     }
 }

@@ -36,7 +36,7 @@ fn serving() -> Config {
 async fn welcome(peer: &Peer) -> Infallible {
     loop {
         poll_fn(|cx| peer.poll_hello(cx)).await;
-        peer.welcome();
+        peer.welcome(bowline_protocol::session::Welcoming::new(1, [1; 32], 1));
     }
 }
 

@@ -351,6 +351,8 @@ fn resume(r: &mut Reader) -> Result<Resume> {
         epoch: r.u128()?,
         last_processed: r.varint()?,
         declarations: r.u128()?,
+        generation: r.varint()?,
+        unsequenced: r.varint()?,
     })
 }
 
@@ -363,6 +365,7 @@ fn welcome(r: &mut Reader) -> Result<Welcome> {
         generation: r.varint()?,
         outcome: outcome(r)?,
         peer_last_processed: r.optional("last processed number")?,
+        peer_unsequenced: r.varint()?,
         limits: limits(r)?,
         heartbeat_ms: r.varint()?,
         once: if r.is_present("once table")? { Some(once_table(r)?) } else { None },

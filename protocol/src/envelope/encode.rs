@@ -360,6 +360,8 @@ fn push_hello(out: &mut Vec<u8>, hello: &Hello) {
         push_u128(out, resume.epoch);
         varint::write(out, resume.last_processed);
         push_u128(out, resume.declarations);
+        varint::write(out, resume.generation);
+        varint::write(out, resume.unsequenced);
     }
 }
 
@@ -380,6 +382,7 @@ fn push_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
         }
     }
     push_option(out, welcome.peer_last_processed);
+    varint::write(out, welcome.peer_unsequenced);
     push_limits(out, &welcome.limits);
     varint::write(out, welcome.heartbeat_ms);
     out.push(u8::from(welcome.once.is_some()));

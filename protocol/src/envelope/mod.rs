@@ -122,8 +122,12 @@ pub struct Resume {
     pub epoch: u128,
     /// The last sequence number of the server that the client processed.
     pub last_processed: u64,
-    /// One digest over all declarations of the session.
+    /// One digest over the declarations of the hello that began the session.
     pub declarations: u128,
+    /// The generation of the last welcome that the client saw.
+    pub generation: u64,
+    /// How many unsequenced envelopes of the server arrived on the link of that welcome.
+    pub unsequenced: u64,
 }
 
 /// The server's answer to a hello.
@@ -143,6 +147,9 @@ pub struct Welcome {
     pub outcome: Outcome,
     /// The last sequence number of the client that the server processed, where it is known.
     pub peer_last_processed: Option<u64>,
+    /// How many unsequenced envelopes of the client arrived on the link whose generation its hello named; 0 in a new
+    /// session.
+    pub peer_unsequenced: u64,
     /// What the server accepts.
     pub limits: WireLimits,
     /// The longest silence to expect from the server, in milliseconds: it pings at least that often.
@@ -350,6 +357,28 @@ pub enum Sequenced {
     },
     /// Bytes of a payload that was announced as chunked.
     Chunk(Chunk),
+}
+
+impl Sequenced {
+    /// The payload, or its announcement, where there is one.
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Call(open) => Some(&open.payload),
+            Self::Response { payload, .. }
+            | Self::Item { payload, .. }
+            | Self::End { last: Some((_, payload)), .. }
+            | Self::Error { error: WireError::Application { payload, .. }, .. } => Some(payload),
+            Self::Declare { .. }
+            | Self::Declared { .. }
+            | Self::Error { .. }
+            | Self::Accepted { .. }
+            | Self::End { .. }
+            | Self::Cancel { .. }
+            | Self::Void { .. }
+            | Self::Gap { .. }
+            | Self::Chunk(_) => None,
+        }
+    }
 }
 
 /// Bytes of a chunked payload, in order.

@@ -1,32 +1,46 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::Instant;
-use crate::envelope::Ack;
+use crate::envelope::{Ack, Decoder, Encoder, Envelope, Sequenced};
 
 /// Envelopes that wait at most for an acknowledgement of their own.
 const ACK_ENVELOPES: u64 = 32;
 /// Bytes that wait at most for it.
 const ACK_BYTES: u64 = 64 * 1024;
 
-/// The writer's half: numbers given, and what is not yet acknowledged.
+/// The writer's half: numbers given, and the messages that are kept until they are acknowledged.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     /// The last number given.
     head: u64,
     acked: u64,
-    /// One entry per message that carried numbers.
+    /// The last number written on this link, and the last one of a message that was handed over on it.
+    written: u64,
+    handed_over: u64,
+    /// Messages of this link that carried numbers.
     messages: VecDeque<Written>,
     bytes: usize,
-    /// Where in the numbers the message being written began.
-    message_start: u64,
+    /// What is to be written again, in order, before anything new gets a number.
+    replay: VecDeque<Again>,
+    replay_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Written {
     last: u64,
-    bytes: usize,
+    message: Bytes,
     at: Instant,
+}
+
+/// An envelope to be written again, and how long it is.
+#[derive(Debug)]
+struct Again {
+    seq: u64,
+    sequenced: Sequenced,
+    len: usize,
 }
 
 /// An acknowledgement of something that was never sent.
@@ -38,6 +52,12 @@ impl Sent {
     #[inline]
     pub(super) fn next(&mut self) -> u64 {
         self.head += 1;
+        self.written = self.head;
+        self.head
+    }
+
+    /// The last number given.
+    pub(super) fn head(&self) -> u64 {
         self.head
     }
 
@@ -47,27 +67,82 @@ impl Sent {
         self.bytes + pending < max_bytes && ((self.head - self.acked) as usize) < max_envelopes
     }
 
-    /// A message of `bytes` was handed over.
-    pub(super) fn finish_message(&mut self, now: Instant, bytes: usize) {
-        if self.head > self.message_start {
-            self.messages.push_back(Written { last: self.head, bytes, at: now });
-            self.bytes += bytes;
-            self.message_start = self.head;
+    /// A message was handed over.
+    pub(super) fn finish_message(&mut self, now: Instant, message: &Bytes) {
+        if self.written > self.handed_over {
+            self.messages.push_back(Written { last: self.written, message: message.clone(), at: now });
+            self.bytes += message.len();
+            self.handed_over = self.written;
         }
     }
 
-    pub(super) fn handle_ack(&mut self, seq: u64) -> Result<(), NeverSent> {
-        if seq > self.message_start {
+    /// Whether the acknowledgement was news.
+    pub(super) fn handle_ack(&mut self, seq: u64) -> Result<bool, NeverSent> {
+        if seq > self.handed_over {
             return Err(NeverSent);
         }
+        let news = seq > self.acked;
         self.acked = self.acked.max(seq);
         while let Some(first) = self.messages.front()
             && first.last <= self.acked
         {
-            self.bytes -= first.bytes;
+            self.bytes -= first.message.len();
             self.messages.pop_front();
         }
-        Ok(())
+        Ok(news)
+    }
+
+    /// Whether the other end can have processed exactly up to here.
+    pub(super) fn could_be_processed(&self, seq: u64) -> bool {
+        (self.acked..=self.head).contains(&seq)
+    }
+
+    /// A link is gone, and a new one goes on behind number `processed`. What follows it is taken out, in order, to be
+    /// given back with [`replay`](Self::replay).
+    pub(super) fn rewind(&mut self, processed: u64) -> Vec<(u64, Sequenced)> {
+        let mut kept = Vec::new();
+        for written in std::mem::take(&mut self.messages) {
+            // Our own bytes decode.
+            for envelope in Decoder::new(written.message).flatten() {
+                if let Envelope::Sequenced(seq, sequenced) = envelope {
+                    kept.push((seq, sequenced));
+                }
+            }
+        }
+        kept.extend(std::mem::take(&mut self.replay).into_iter().map(|again| (again.seq, again.sequenced)));
+        kept.retain(|(seq, _)| *seq > processed);
+        self.acked = self.acked.max(processed);
+        (self.written, self.handed_over) = (processed, processed);
+        (self.bytes, self.replay_bytes) = (0, 0);
+        kept
+    }
+
+    /// Takes what is to be written again.
+    pub(super) fn replay(&mut self, kept: Vec<(u64, Sequenced)>) {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new(&mut out);
+        for (seq, sequenced) in kept {
+            let start = encoder.len();
+            let envelope = Envelope::Sequenced(seq, sequenced);
+            encoder.push(&envelope);
+            let len = encoder.len() - start;
+            if let Envelope::Sequenced(seq, sequenced) = envelope {
+                self.replay.push_back(Again { seq, sequenced, len });
+                self.replay_bytes += len;
+            }
+        }
+    }
+
+    /// The next envelope to be written again.
+    pub(super) fn next_replayed(&mut self) -> Option<(u64, Sequenced)> {
+        let Again { seq, sequenced, len } = self.replay.pop_front()?;
+        self.replay_bytes -= len;
+        self.written = seq;
+        Some((seq, sequenced))
+    }
+
+    pub(super) fn replays(&self) -> bool {
+        !self.replay.is_empty()
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
@@ -75,49 +150,7 @@ impl Sent {
     }
 
     pub(super) fn unacknowledged(&self) -> (usize, usize) {
-        ((self.head - self.acked) as usize, self.bytes)
-    }
-}
-
-/// The writer's half for what has no numbers.
-#[derive(Debug, Default)]
-pub(super) struct SentUnsequenced {
-    head: u64,
-    acked: u64,
-    sizes: VecDeque<u32>,
-    bytes: usize,
-}
-
-impl SentUnsequenced {
-    /// Whether so many more envelopes and bytes stay within the bounds. One of any size goes alone.
-    pub(super) fn has_room(
-        &self,
-        envelopes: usize,
-        bytes: usize,
-        max_envelopes: usize,
-        max_bytes: usize,
-    ) -> bool {
-        self.sizes.is_empty()
-            || (self.sizes.len() + envelopes <= max_envelopes && self.bytes + bytes <= max_bytes)
-    }
-
-    pub(super) fn write(&mut self, bytes: usize) {
-        self.head += 1;
-        self.sizes.push_back(bytes as u32);
-        self.bytes += bytes;
-    }
-
-    /// Whether the acknowledgement was news.
-    pub(super) fn handle_ack(&mut self, count: u64) -> Result<bool, NeverSent> {
-        if count > self.head {
-            return Err(NeverSent);
-        }
-        let news = count > self.acked;
-        while self.acked < count {
-            self.acked += 1;
-            self.bytes -= self.sizes.pop_front().unwrap_or(0) as usize;
-        }
-        Ok(news)
+        ((self.head - self.acked) as usize, self.bytes + self.replay_bytes)
     }
 }
 
@@ -201,6 +234,18 @@ impl Received {
         Some(self.processed)
     }
 
+    /// How far everything was processed.
+    pub(super) fn processed(&self) -> Ack {
+        self.processed
+    }
+
+    /// Another link begins: what has no numbers is counted anew, and nothing of the last link is due.
+    pub(super) fn begin_link(&mut self) {
+        self.take();
+        self.processed.unsequenced = 0;
+        self.acked.unsequenced = 0;
+    }
+
     /// The acknowledgement at this moment, news or not.
     pub(super) fn restate(&mut self) -> Ack {
         self.take();
@@ -217,6 +262,10 @@ impl Received {
 mod tests {
     use super::super::origin;
     use super::*;
+
+    fn message(len: usize) -> Bytes {
+        Bytes::from(vec![0; len])
+    }
 
     #[test]
     fn only_the_next_number_is_accepted() {
@@ -274,14 +323,14 @@ mod tests {
         let mut sent = Sent::default();
         assert!(sent.has_room(0, 100, 4));
         sent.next();
-        sent.finish_message(start, 99);
+        sent.finish_message(start, &message(99));
         assert!(sent.has_room(0, 100, 4));
         assert!(!sent.has_room(1, 100, 4));
         for _ in 0..3 {
             sent.next();
         }
         assert!(!sent.has_room(0, 1000, 4));
-        sent.finish_message(start, 1);
+        sent.finish_message(start, &message(1));
         assert_eq!(sent.unacknowledged(), (4, 100));
         sent.handle_ack(1).unwrap();
         assert_eq!(sent.unacknowledged(), (3, 1));
@@ -293,22 +342,7 @@ mod tests {
     #[test]
     fn acknowledging_what_was_not_sent_is_out_of_step() {
         let mut sent = Sent::default();
-        assert_eq!(sent.handle_ack(0), Ok(()));
+        assert_eq!(sent.handle_ack(0), Ok(false));
         assert_eq!(sent.handle_ack(1), Err(NeverSent));
-        let mut unsequenced = SentUnsequenced::default();
-        assert_eq!(unsequenced.handle_ack(1), Err(NeverSent));
-        unsequenced.write(5);
-        assert_eq!(unsequenced.handle_ack(1), Ok(true));
-        assert_eq!(unsequenced.handle_ack(1), Ok(false));
-    }
-
-    #[test]
-    fn unsequenced_data_is_bounded_but_one_of_any_size_goes() {
-        let mut unsequenced = SentUnsequenced::default();
-        assert!(unsequenced.has_room(1, 1000, 2, 100));
-        unsequenced.write(60);
-        assert!(unsequenced.has_room(1, 40, 2, 100));
-        assert!(!unsequenced.has_room(1, 41, 2, 100));
-        assert!(!unsequenced.has_room(2, 0, 2, 100));
     }
 }

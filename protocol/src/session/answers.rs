@@ -18,7 +18,7 @@ impl Session {
     fn own_call(&mut self, wire: u32) -> Option<CallId> {
         match self.state.wire.get(wire) {
             WireId::Call(call) => Some(call),
-            WireId::Free | WireId::Cancelling { .. } | WireId::Cancelled | WireId::Ended { .. } => {
+            WireId::Free | WireId::Cancelling { .. } | WireId::Cancelled { .. } | WireId::Ended { .. } => {
                 self.counted.late += 1;
                 None
             }
@@ -252,8 +252,8 @@ impl Session {
     /// The terminal of a call that was cancelled at this end came.
     pub(super) fn end_orphan(&mut self, wire: u32) {
         match self.state.wire.get(wire) {
-            WireId::Cancelled => self.state.wire.set(wire, WireId::Free),
-            WireId::Cancelling { transfer } => self.state.wire.set(wire, WireId::Ended { transfer }),
+            WireId::Cancelled { .. } => self.state.wire.set(wire, WireId::Free),
+            WireId::Cancelling { transfer, .. } => self.state.wire.set(wire, WireId::Ended { transfer }),
             WireId::Free | WireId::Call(_) | WireId::Ended { .. } => {}
         }
     }

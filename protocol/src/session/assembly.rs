@@ -145,6 +145,30 @@ impl Assemblies {
         reserved
     }
 
+    /// The link is gone, and with it what travels without numbers; returns the bytes that were reserved.
+    pub(super) fn drop_unsequenced(&mut self) -> u64 {
+        let mut reserved = 0;
+        for place in &mut self.places {
+            if let Some(assembly) = place
+                && assembly.unsequenced
+            {
+                if matches!(assembly.sink, Sink::Keep(..)) {
+                    reserved += assembly.len as u64;
+                }
+                *place = None;
+                self.len -= 1;
+            }
+        }
+        reserved
+    }
+
+    /// Another link begins: time without one does not count.
+    pub(super) fn restart(&mut self, now: Instant) {
+        for assembly in self.places.iter_mut().flatten() {
+            assembly.progress = now;
+        }
+    }
+
     /// Goes on taking the transfers of a call in, for nobody; returns the bytes that were reserved.
     pub(super) fn discard(&mut self, wire: (Origin, u32)) -> u64 {
         if self.len == 0 {

@@ -29,8 +29,10 @@ pub(super) struct Incoming {
     pub(super) acceptance: Acceptance,
     pub(super) transfer: Writing,
     pub(super) room: Room,
-    /// A watch that waits for room in what is unsequenced.
+    /// A watch that waits until something that has no numbers is acknowledged.
     pub(super) is_parked: bool,
+    /// The caller wants no more of it: the end waits for nothing.
+    pub(super) is_unwanted: bool,
     pub(super) stream: Option<Box<Stream>>,
 }
 
@@ -105,6 +107,7 @@ impl Session {
                 transfer: Writing::Nothing,
                 room: Room::Unneeded,
                 is_parked: false,
+                is_unwanted: false,
                 stream,
             },
         );
@@ -116,6 +119,7 @@ impl Session {
             codec: open.codec,
             deadline: Some(deadline),
             depth: open.depth,
+            once: open.once,
             metadata: open.metadata,
             buffer: Buffer::default(),
         };
@@ -191,6 +195,7 @@ impl Session {
                 transfer: Writing::Nothing,
                 room: Room::Unneeded,
                 is_parked: false,
+                is_unwanted: false,
                 stream: None,
             },
         );
@@ -272,6 +277,7 @@ impl Session {
     /// Takes a call off everything that would write items for it, and throws away what it has not read.
     fn silence(&mut self, call: CallId) {
         let Some(incoming) = self.incoming.get_mut(call) else { return };
+        incoming.is_unwanted = true;
         let room = std::mem::take(&mut incoming.room);
         if let Writing::Chunks(transfer) = incoming.transfer {
             // The number stays with the call: the terminal tells the other end that the rest won't come.
@@ -516,9 +522,19 @@ impl Incoming {
             return true;
         }
         let is_answered = matches!(self.handling, Handling::Answered(_));
+        let has_value = self.stream.as_ref().is_some_and(|stream| stream.latest.is_some());
+        let waits = match &self.handling {
+            // Only behind a value that is under way, and that no newer one replaces.
+            Handling::Answered(Answer::End) => !has_value && !self.is_unwanted,
+            Handling::Answered(_) => false,
+            _ => true,
+        };
+        if self.is_parked && waits {
+            return false;
+        }
         match &self.stream {
             Some(stream) if !stream.outbox.is_empty() => stream.may_write(),
-            Some(stream) if stream.latest.is_some() && !is_answered => !self.is_parked,
+            Some(stream) if stream.latest.is_some() && !is_answered => true,
             _ => is_answered,
         }
     }

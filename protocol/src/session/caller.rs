@@ -8,12 +8,13 @@ use super::payloads::{Room, Writing};
 use super::services::{Agreement, Waiter};
 use super::stream::Stream;
 use super::table::Table;
-use super::types::{CallId, Event, Failure, Origin, Request};
+use super::types::{CallId, Event, Failure, Origin, Queued, Request};
 use crate::Instant;
 use crate::codec::{Arguments, Codec};
+use crate::envelope::OnceTable;
 use crate::envelope::bounds::{MAX_METADATA, MAX_METADATA_ENTRIES};
 use crate::limits::Limits;
-use crate::schema::{MethodKind, ServiceDescriptor};
+use crate::schema::{MethodKind, Retry, ServiceDescriptor};
 use crate::status::{Code, Delivery, Status};
 
 /// A call of this end, until its application has heard the last of it.
@@ -25,6 +26,8 @@ pub(super) struct Own {
     service_number: u16,
     method: u16,
     pub(super) kind: MethodKind,
+    /// The weaker of what both ends say.
+    pub(super) retry: Retry,
     pub(super) depth: u8,
     /// It has a place in the queue of data.
     pub(super) has_turn: bool,
@@ -32,6 +35,8 @@ pub(super) struct Own {
     /// The method's number at the callee and the codec of the call, once they are agreed.
     pub(super) agreed: Option<(u32, Codec)>,
     pub(super) deadline: Option<Instant>,
+    /// Of a call that waits in the outbox: what its deadline becomes when it is written.
+    pub(super) queued: Option<Queued>,
     pub(super) is_accepted: bool,
     /// The value of a watch is from an earlier session.
     pub(super) is_stale: bool,
@@ -47,10 +52,10 @@ pub(super) enum Stage {
     Waiting(Ask),
     /// Admitted: credit is taken, its place in the queue comes.
     Queued(Ask),
-    /// The opening is written, its arguments not to the end. A watch keeps them to ask again.
-    Opening { wire: u32, again: Option<Box<Ask>> },
-    /// Written.
-    Open { wire: u32, again: Option<Box<Ask>> },
+    /// The opening is written, its arguments not to the end. A client keeps what it may have to ask again.
+    Opening { wire: u32, ask: Option<Ask> },
+    /// Written, up to the number `last`.
+    Open { wire: u32, ask: Option<Ask>, last: u64 },
     /// A stream that ended; its application has not read that far.
     Over(Result<(), Failure>),
 }
@@ -62,6 +67,15 @@ pub(super) struct Ask {
     pub(super) metadata: Vec<(String, String)>,
     /// The arguments as they are written, where they had to be made into another codec.
     pub(super) encoded: Option<Bytes>,
+    pub(super) once: Option<Once>,
+}
+
+/// What tells a repeat of a `once` call from another call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Once {
+    pub(super) key: u128,
+    /// The table that was known when the call was first written; the same in every repeat.
+    pub(super) table: Option<OnceTable>,
 }
 
 /// Calls that wait before they are admitted.
@@ -107,9 +121,12 @@ pub(super) enum WireId {
     /// The application wants no more of it; the cancel is not yet written.
     Cancelling {
         transfer: Option<u32>,
+        class: Class,
     },
     /// The cancel is written, the terminal has not come.
-    Cancelled,
+    Cancelled {
+        class: Class,
+    },
     /// The terminal came while a large payload of this end was under way: the cancel that ends that is not yet
     /// written.
     Ended {
@@ -208,6 +225,9 @@ impl Session {
     /// method. `InvalidArgument` when the metadata or the arguments are larger than what may be sent. Later failures
     /// come as [`Event::Response`] or through [`read`](Self::read).
     pub fn call(&mut self, _now: Instant, request: Request) -> Result<CallId, Status> {
+        if self.is_over() {
+            return Err(Status::new(Code::Unavailable, "the session has ended"));
+        }
         let limits = &self.config.limits;
         let Some(method) = request.service.methods.get(request.method) else {
             return Err(Status::new(Code::Unimplemented, "the service has no such method"));
@@ -223,10 +243,12 @@ impl Session {
         let Some(service_number) = self.service_number(request.service) else {
             return Err(Status::new(Code::ResourceExhausted, "a session calls at most 64 services"));
         };
-        let (kind, depth, deadline) = (method.kind, request.depth, request.deadline);
+        let (kind, depth, queued) = (method.kind, request.depth, request.queued);
+        let deadline = queued.map_or(request.deadline, |queued| Some(queued.until));
         let has_stream = kind.is_stream() || kind.has_upload();
         let stream = has_stream.then(|| Stream::new(&self.config, &self.state.peer));
-        let ask = Ask { arguments: request.arguments, metadata: request.metadata, encoded: None };
+        let once = request.once.filter(|_| method.retry == Retry::Once).map(|key| Once { key, table: None });
+        let ask = Ask { arguments: request.arguments, metadata: request.metadata, encoded: None, once };
         self.calls_made += 1;
         let call = self.own.insert(Own {
             order: self.calls_made,
@@ -234,11 +256,13 @@ impl Session {
             service_number,
             method: request.method as u16,
             kind,
+            retry: method.retry,
             depth,
             has_turn: false,
             stage: Stage::Waiting(ask),
             agreed: None,
             deadline,
+            queued,
             is_accepted: false,
             is_stale: false,
             transfer: Writing::Nothing,
@@ -281,7 +305,8 @@ impl Session {
         }
     }
 
-    /// Whether a watch's last value is from a session that was lost.
+    /// Whether what a stream of this end gave last may be out of date: its link is lost, or it was asked for again in
+    /// another session and nothing has come yet.
     pub fn is_stale(&self, call: CallId) -> bool {
         call.origin == Origin::Local && self.own.get(call).is_some_and(|it| it.is_stale)
     }
@@ -301,7 +326,7 @@ impl Session {
         let (service, number, method) = (own.service, own.service_number, own.method());
         if !self.is_live() {
             if depth > 0 {
-                return Err(Status::new(Code::Unavailable, "the session of the handler is over"));
+                return Err(Status::new(Code::Unavailable, "the session of the handler has no link"));
             }
             self.count_waiting(counting, len)?;
             let Self { waiting, own, .. } = self;
@@ -356,6 +381,7 @@ impl Session {
                 arguments: ask.arguments.clone(),
                 metadata: std::mem::take(&mut ask.metadata),
                 encoded: ask.encoded.take(),
+                once: ask.once,
             };
             own.stage = Stage::Queued(ask);
         }
@@ -424,7 +450,7 @@ impl Session {
 
     /// Forgets a call: its application hears nothing more.
     pub(super) fn withdraw(&mut self, call: CallId) {
-        self.detach(call);
+        self.take_off(call);
         if let Some(mut own) = self.own.remove(call)
             && let Some(stream) = &mut own.stream
         {
@@ -440,7 +466,7 @@ impl Session {
         }
         if own.kind.is_stream() {
             // What came before the failure can still be read, so the stream keeps its place.
-            self.detach(call);
+            self.take_off(call);
             if let Some(own) = self.own.get_mut(call) {
                 own.stage = Stage::Over(Err(failure));
             }
@@ -452,7 +478,7 @@ impl Session {
     }
 
     /// Takes a call off everything that would write for it, and cancels it at the other end if that knows of it.
-    fn detach(&mut self, call: CallId) {
+    fn take_off(&mut self, call: CallId) {
         let Some(own) = self.own.get_mut(call) else { return };
         let class = own.class();
         let has_turn = std::mem::take(&mut own.has_turn);
@@ -481,7 +507,7 @@ impl Session {
                 if let Some(transfer) = transfer {
                     self.state.transfers.give_up(transfer);
                 }
-                self.state.wire.set(wire, WireId::Cancelling { transfer });
+                self.state.wire.set(wire, WireId::Cancelling { transfer, class });
                 self.state.queue.push(Turn::Cancel(wire));
                 let reserved = self.state.assemblies.discard((Origin::Local, wire));
                 self.state.assembly_granted.give_back(reserved);

@@ -1,10 +1,7 @@
 //! The end of a link: closed by this end, or lost.
 
-use super::caller::{Ask, Stage, Waiting};
-use super::payloads::{Room, Writing};
-use super::stream::Outbound;
-use super::types::{CallId, Event, Failure, Role, Stop};
-use super::{Link, Session, State};
+use super::Session;
+use super::types::Role;
 use crate::Instant;
 use crate::envelope::{Control, Encoder, Envelope, Hello, Refusal};
 use crate::status::CloseCode;
@@ -27,6 +24,8 @@ pub(super) enum Phase {
     Closing { refusal: Refusal, told: bool },
     /// The link is closed, as far as this end goes.
     Closed,
+    /// Server: the session has ended, and this machine with it.
+    Over,
 }
 
 impl Phase {
@@ -34,7 +33,7 @@ impl Phase {
     pub(super) fn reads(&self) -> bool {
         match self {
             Self::HelloDue | Self::Waiting | Self::Greeted(_) | Self::Live => true,
-            Self::Idle | Self::Closing { .. } | Self::Closed => false,
+            Self::Idle | Self::Closing { .. } | Self::Closed | Self::Over => false,
         }
     }
 }
@@ -42,16 +41,32 @@ impl Phase {
 impl Session {
     /// Closes the link. The other end is told why; then [`poll_close`](Self::poll_close) has the code.
     ///
-    /// Calls end with [`handle_disconnect`](Self::handle_disconnect), as when a link is lost.
+    /// The session goes on without the link, unless the code [stops](CloseCode::stops) the client.
     pub fn close(&mut self, _now: Instant, code: CloseCode, reason: &str) {
         if !self.link.phase.reads() {
             return;
         }
         // A socket that accepts nothing won't take the explanation either.
-        let told = code == CloseCode::SLOW;
+        let told = matches!(code, CloseCode::SLOW | CloseCode::NO_PONG);
+        self.count_strike(code);
         let refusal = Refusal { code, reason: reason.to_owned() };
         self.link.phase = Phase::Closing { refusal, told };
         self.link.hello_due = None;
+    }
+
+    /// Server: tells the client that this end will close soon, and to move to another session at a moment of its choice
+    /// within `spread`. Nothing else changes.
+    pub fn go_away(&mut self, _now: Instant, spread: std::time::Duration) {
+        if self.is_live() && self.role == Role::Server {
+            self.link.go_away = Some(u64::try_from(spread.as_millis()).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// A link that is closed for cause again and again, while nothing moves, takes its session with it.
+    pub(super) fn count_strike(&mut self, code: CloseCode) {
+        if matches!(code, CloseCode::SLOW | CloseCode::STALLED_MESSAGE | CloseCode::OUT_OF_STEP) {
+            self.state.strikes = self.state.strikes.saturating_add(1);
+        }
     }
 
     /// The code and reason to close the link with, once.
@@ -73,96 +88,25 @@ impl Session {
         }
     }
 
-    /// The link is gone.
+    /// The link is gone; `code` is what it was closed with, by either end, if it was.
     ///
-    /// At a server everything ends. A client keeps what was not yet written and its watches; the rest of its calls
-    /// end with what is known about them.
-    pub fn handle_disconnect(&mut self, _now: Instant) {
-        if matches!(self.link.phase, Phase::Idle) {
+    /// The session goes on without it, unless the code says that nobody comes back: then everything ends at a server,
+    /// and at a client all that was written.
+    pub fn handle_disconnect(&mut self, now: Instant, code: Option<CloseCode>) {
+        if matches!(self.link.phase, Phase::Idle | Phase::Over) {
             return;
         }
+        let was_live = self.link.has_lived;
+        let link = std::mem::take(&mut self.link);
         let had_session = self.state.identity.is_some();
-        self.link = Link::default();
-        self.sessions = self.sessions.wrapping_add(1);
-        let incoming: Vec<_> = self.incoming.ids().collect();
-        for call in incoming {
-            if let Some(incoming) = self.incoming.remove(call)
-                && incoming.is_running()
-            {
-                self.events.push_back(Event::Stopped { call, reason: Stop::Disconnected });
-            }
+        if had_session {
+            self.detach(was_live, link.unsequenced);
         }
-        self.incoming_deadline = None;
-        self.counted.notifies_dropped += self.state.notifies.0 as u64;
-        self.state = State::new(&self.config);
-        self.waiting = Waiting::default();
-        let own: Vec<_> = self.own.ids().collect();
-        for call in own {
-            self.disconnect_call(call);
+        let is_over = !had_session || code.is_some_and(CloseCode::stops);
+        match self.role {
+            Role::Server if is_over => self.end(now),
+            Role::Client if is_over && had_session => self.lose(None, true),
+            Role::Client | Role::Server => {}
         }
-        self.requeue();
-        if had_session && self.role == Role::Client {
-            self.events.push_back(Event::Disconnected);
-        }
-        if self.role == Role::Server {
-            self.link.phase = Phase::Closed;
-        }
-    }
-
-    /// What the end of the link means for a call of this end.
-    fn disconnect_call(&mut self, call: CallId) {
-        let Some(own) = self.own.get_mut(call) else { return };
-        own.has_turn = false;
-        own.transfer = Writing::Nothing;
-        own.room = Room::Unneeded;
-        own.agreed = None;
-        let mut has_items = false;
-        if let Some(stream) = &mut own.stream {
-            has_items = stream.outbox.iter().any(|it| !matches!(it, Outbound::End));
-            stream.disconnect(&self.config);
-        }
-        let delivery = own.delivery();
-        let stage = std::mem::replace(&mut own.stage, Stage::Over(Ok(())));
-        own.stage = match stage {
-            Stage::Over(result) => return own.stage = Stage::Over(result),
-            // Items are encoded for the lost session; a call that has some can't wait for another.
-            Stage::Waiting(ask) | Stage::Queued(ask)
-                if self.role == Role::Client && own.depth == 0 && !has_items =>
-            {
-                Stage::Waiting(Ask { encoded: None, ..ask })
-            }
-            Stage::Opening { again: Some(ask), .. } | Stage::Open { again: Some(ask), .. }
-                if self.role == Role::Client =>
-            {
-                own.is_stale = own.is_accepted;
-                Stage::Waiting(Ask { encoded: None, ..*ask })
-            }
-            _ => {
-                let failure = Failure::Disconnected(delivery);
-                if own.kind.is_stream() {
-                    own.stage = Stage::Over(Err(failure));
-                    return self.notify_reader(call);
-                }
-                self.own.remove(call);
-                self.events.push_back(Event::Response { call, result: Err(failure) });
-                return;
-            }
-        };
-    }
-
-    /// Lines the calls up that wait for the next session, in the order in which they were made.
-    fn requeue(&mut self) {
-        let mut calls: Vec<_> = self
-            .own
-            .iter()
-            .filter_map(|(call, own)| match &own.stage {
-                Stage::Waiting(ask) => Some((own.order, call, ask.arguments.rkyv.len())),
-                _ => None,
-            })
-            .collect();
-        calls.sort_unstable();
-        self.waiting.calls = calls.len();
-        self.waiting.bytes = calls.iter().map(|(_, _, len)| len).sum();
-        self.waiting.offline = calls.into_iter().map(|(_, call, _)| call).collect();
     }
 }

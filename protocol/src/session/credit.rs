@@ -32,6 +32,8 @@ pub(super) struct Grant {
     returned: u64,
     limit: u64,
     announced: u64,
+    /// To be said again, news or not.
+    restates: bool,
 }
 
 /// The other end used more than it was allowed.
@@ -40,7 +42,7 @@ pub(super) struct Overrun;
 
 impl Grant {
     pub(super) fn new(limit: u64) -> Self {
-        Self { used: 0, returned: 0, limit, announced: limit }
+        Self { used: 0, returned: 0, limit, announced: limit, restates: false }
     }
 
     pub(super) fn take(&mut self, amount: u64) -> Result<(), Overrun> {
@@ -60,11 +62,17 @@ impl Grant {
     /// The total to announce, if it is news.
     pub(super) fn news(&self) -> Option<u64> {
         let total = self.returned + self.limit;
-        (total > self.announced).then_some(total)
+        (total > self.announced || self.restates).then_some(total)
+    }
+
+    /// Another link begins: what was announced on the last one may not have arrived.
+    pub(super) fn restate(&mut self) {
+        self.restates = self.announced > self.limit;
     }
 
     pub(super) fn announce(&mut self) -> Option<u64> {
         let total = self.news()?;
+        self.restates = false;
         self.announced = total;
         Some(total)
     }
@@ -97,6 +105,10 @@ impl SendWindow {
         self.written += cost;
     }
 
+    pub(super) fn has_written(&self) -> bool {
+        self.written > 0
+    }
+
     pub(super) fn raise(&mut self, taken: u64, total: u64) -> Result<(), Overrun> {
         if taken > self.written {
             return Err(Overrun);
@@ -118,6 +130,8 @@ pub(super) struct ReceiveWindow {
     /// Whether the writer came near the end of the window since it last grew.
     pressed: bool,
     grown_at: u64,
+    /// To be said again, news or not.
+    restates: bool,
 }
 
 impl ReceiveWindow {
@@ -131,6 +145,7 @@ impl ReceiveWindow {
             announced_total: window,
             pressed: false,
             grown_at: 0,
+            restates: false,
         }
     }
 
@@ -182,11 +197,19 @@ impl ReceiveWindow {
 
     /// Whether there is anything to tell.
     pub(super) fn has_news(&self) -> bool {
-        self.taken > self.announced_taken
+        self.taken > self.announced_taken || self.restates
+    }
+
+    /// Another link begins: what was announced on the last one may not have arrived. Returns whether there is anything
+    /// to say again.
+    pub(super) fn restate(&mut self) -> bool {
+        self.restates = self.taken > 0;
+        self.restates
     }
 
     /// Taken bytes and total, to be announced.
     pub(super) fn announce(&mut self) -> (u64, u64) {
+        self.restates = false;
         self.announced_taken = self.taken;
         self.announced_total = self.announced_total.max(self.taken + self.window);
         (self.announced_taken, self.announced_total)

@@ -2,11 +2,15 @@
 
 use super::closing::Phase;
 use super::credit::Allowance;
+use super::heartbeat::Heartbeat;
 use super::services::{Agreement, declaration};
-use super::types::{Event, Role, SessionIds};
+use super::types::{Event, Role, Welcoming};
 use super::{Identity, Link, Session, State};
 use crate::Instant;
-use crate::envelope::{Control, Encoder, Envelope, GapReason, Hello, Outcome, VERSION, Welcome, WireLimits};
+use crate::envelope::{
+    Control, Declaration, Encoder, Envelope, GapReason, Hello, Outcome, Resume, VERSION, Welcome, WireLimits,
+};
+use crate::schema::Hasher;
 use crate::status::CloseCode;
 
 /// The smallest bound on messages that an end may state: the largest envelope, and room for control beside it.
@@ -26,22 +30,37 @@ impl Session {
         self.attempt += 1;
     }
 
-    pub(super) fn write_hello(&mut self, encoder: &mut Encoder<'_>) {
-        let declarations = self.services.iter().map(|service| declaration(service)).collect();
-        for _ in &self.services {
-            self.state.agreements.push(Agreement::Pending(Vec::new()));
-        }
+    pub(super) fn write_hello(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        let resume = self.resume();
+        self.link.asked = resume.is_some();
+        self.link.declared = self.services.len();
         let hello = Hello {
             versions: vec![VERSION],
             instance: self.instance,
             attempt: self.attempt,
-            credentials: Default::default(),
-            declarations,
+            credentials: self.credentials.clone(),
+            declarations: self.services.iter().map(|service| declaration(service)).collect(),
             limits: self.wire_limits(),
-            resume: None,
+            resume,
         };
         encoder.push(&Envelope::Control(Control::Hello(hello)));
         self.link.phase = Phase::Waiting;
+        self.link.heartbeat.handle_hello(now);
+    }
+
+    /// The session to ask for, unless it is to be given up.
+    fn resume(&self) -> Option<Resume> {
+        let identity = self.state.identity.as_ref().filter(|_| !self.is_stuck())?;
+        let processed = self.state.received.processed();
+        Some(Resume {
+            session: identity.session,
+            token: identity.token.clone(),
+            epoch: identity.epoch,
+            last_processed: processed.seq,
+            declarations: identity.declarations,
+            generation: identity.generation,
+            unsequenced: processed.unsequenced,
+        })
     }
 
     /// What this end states about itself.
@@ -74,39 +93,48 @@ impl Session {
         self.events.push_back(Event::Hello(Box::new(hello)));
     }
 
-    /// Server: takes the client in. The session is live.
+    /// Server: begins a new session with the client that said hello. It is live.
     ///
     /// Does nothing unless a hello waits for it.
-    pub fn welcome(&mut self, _now: Instant, ids: SessionIds) {
+    pub fn welcome(&mut self, now: Instant, welcoming: Welcoming) {
         if !matches!(self.link.phase, Phase::Greeted(_)) {
             return;
         }
         let Phase::Greeted(hello) = std::mem::replace(&mut self.link.phase, Phase::Live) else { return };
-        let lost_from = hello.resume.as_ref().map(|resume| resume.last_processed.saturating_add(1));
-        let outcome = match lost_from {
-            // Sessions end with their links as yet, so there is none to continue.
-            Some(lost_from) => Outcome::Gap { reason: GapReason::Unknown, lost_from, lost_to: None },
-            None => Outcome::New,
-        };
-        let welcome = Welcome {
-            version: VERSION,
-            session: ids.session,
-            token: bytes::Bytes::copy_from_slice(&ids.token).into(),
-            epoch: ids.epoch,
-            generation: 1,
-            outcome,
-            peer_last_processed: None,
-            limits: self.wire_limits(),
-            heartbeat_ms: 0,
-            once: None,
-        };
-        self.begin(hello.limits, &welcome);
+        self.link.has_lived = true;
+        let Welcoming { session, outcome, .. } = welcoming;
+        let welcome = self.make_welcome(welcoming, outcome, welcoming.peer_last_processed, 0);
+        self.begin(hello.limits, &welcome, digest(&hello.declarations));
+        self.link.heartbeat = Heartbeat::server(now, &self.config.timing, session);
         self.link.welcome = Some(Box::new(welcome));
         for declaration in &hello.declarations {
             self.accept_declaration(declaration);
         }
-        self.events.push_back(Event::Live { outcome, session: ids.session });
+        self.events.push_back(Event::Live { outcome, session });
         self.route_offline();
+    }
+
+    pub(super) fn make_welcome(
+        &self,
+        welcoming: Welcoming,
+        outcome: Outcome,
+        peer_last_processed: Option<u64>,
+        peer_unsequenced: u64,
+    ) -> Welcome {
+        let heartbeat_ms = u64::try_from(self.config.timing.ping.as_millis()).unwrap_or(u64::MAX);
+        Welcome {
+            version: VERSION,
+            session: welcoming.session,
+            token: bytes::Bytes::copy_from_slice(&welcoming.token).into(),
+            epoch: welcoming.epoch,
+            generation: welcoming.generation,
+            outcome,
+            peer_last_processed,
+            peer_unsequenced,
+            limits: self.wire_limits(),
+            heartbeat_ms,
+            once: welcoming.once,
+        }
     }
 
     pub(super) fn write_welcome(&mut self, encoder: &mut Encoder<'_>) {
@@ -125,20 +153,53 @@ impl Session {
         if welcome.limits.message < MIN_MESSAGE as u64 {
             return self.close(now, CloseCode::MALFORMED, "the limit of messages is below 96 KiB");
         }
-        if welcome.outcome == Outcome::Resumed {
+        if welcome.outcome == Outcome::Resumed && !self.link.asked {
             return self.close(now, CloseCode::MALFORMED, "a session goes on that nobody asked for");
+        }
+        if welcome.outcome == Outcome::Resumed && !self.accepts_resume(&welcome) {
+            // Whatever it is that the server goes on with, it is not this session.
+            self.state.strikes = u8::MAX;
+            return self.close(now, CloseCode::OUT_OF_STEP, "the session that goes on is another one");
         }
         self.link.hello_due = None;
         self.link.phase = Phase::Live;
-        self.begin(welcome.limits, &welcome);
-        self.events.push_back(Event::Live { outcome: welcome.outcome, session: welcome.session });
+        self.link.has_lived = true;
+        self.link.ack_due = true;
+        self.link.heartbeat.handle_welcome(now, &self.config.timing, welcome.heartbeat_ms);
+        let outcome = match welcome.outcome {
+            Outcome::Resumed => {
+                self.go_on(now, &welcome);
+                Outcome::Resumed
+            }
+            outcome => self.begin_anew(&welcome, outcome),
+        };
+        self.events.push_back(Event::Live { outcome, session: welcome.session });
         self.route_offline();
     }
 
-    /// Makes the state of a new session; what hello or welcome already declared stays.
-    fn begin(&mut self, peer: WireLimits, welcome: &Welcome) {
-        let agreements = std::mem::take(&mut self.state.agreements);
-        let received = super::acks::Received::new(peer.replay);
+    /// The welcome tells of a new session; returns what became of the old one.
+    fn begin_anew(&mut self, welcome: &Welcome, outcome: Outcome) -> Outcome {
+        let lost_from = self.last_processed().saturating_add(1);
+        let outcome = match (&self.state.identity, outcome) {
+            // This end gave its session up, and did not ask for it.
+            (Some(_), Outcome::New) => {
+                Outcome::Gap { reason: GapReason::NoProgress, lost_from, lost_to: None }
+            }
+            (_, outcome) => outcome,
+        };
+        if self.state.identity.is_some() {
+            let asks_again = !matches!(outcome, Outcome::Gap { reason: GapReason::IdentityChanged, .. });
+            self.lose(welcome.peer_last_processed, asks_again);
+        }
+        let declarations: Vec<_> =
+            self.services[..self.link.declared].iter().map(|service| declaration(service)).collect();
+        self.begin(welcome.limits, welcome, digest(&declarations));
+        self.state.agreements = declarations.iter().map(|_| Agreement::Pending(Vec::new())).collect();
+        outcome
+    }
+
+    /// Makes the state of a new session.
+    fn begin(&mut self, peer: WireLimits, welcome: &Welcome, declarations: u128) {
         self.state = State {
             peer,
             identity: Some(Identity {
@@ -146,12 +207,19 @@ impl Session {
                 token: welcome.token.clone(),
                 epoch: welcome.epoch,
                 generation: welcome.generation,
+                declarations,
             }),
-            received,
-            agreements,
+            once: welcome.once,
+            received: super::acks::Received::new(peer.replay),
             opening: [Allowance::new(u64::from(peer.calls)), Allowance::new(u64::from(peer.streams))],
             assembly_opening: Allowance::new(peer.assembly),
             ..State::new(&self.config)
         };
     }
+}
+
+/// One digest over the declarations of a hello.
+pub(super) fn digest(declarations: &[Declaration]) -> u128 {
+    let empty = Hasher::new("declarations");
+    declarations.iter().fold(empty, |digest, it| digest.field(&it.name, it.digest)).finish()
 }

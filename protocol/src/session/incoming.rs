@@ -1,6 +1,7 @@
 //! Messages in: what each envelope does, and what breaks the rules.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use super::acks::Arrival;
 use super::assembly::{Assembly, Purpose, Sink};
 use super::caller::Class;
 use super::handshake::MIN_MESSAGE;
-use super::types::{Failure, Origin};
+use super::types::{Event, Failure, Origin, Role};
 use crate::Instant;
 use crate::codec::Buffer;
 use crate::envelope::{Ack, Chunk, Control, Credit, Decoder, Envelope, Opener, Sequenced};
@@ -28,6 +29,7 @@ impl Session {
             return self.close(now, CloseCode::TOO_BIG, &reason);
         }
         self.link.message = len;
+        self.link.heartbeat.handle_message(now);
         for envelope in Decoder::new(message) {
             match envelope {
                 Ok(envelope) => self.handle_envelope(now, envelope),
@@ -138,11 +140,24 @@ impl Session {
         match control {
             Control::Ack(ack) => self.handle_ack(now, ack),
             Control::Credit(credit) => self.handle_credit(now, credit),
-            Control::Ping { nonce } => self.link.pong = Some(nonce),
-            Control::Pong { ack, .. } => self.handle_ack(now, ack),
+            Control::Ping { nonce } => {
+                self.link.pong = Some(nonce);
+                self.link.heartbeat.handle_ping(now, &self.config.timing);
+            }
+            Control::Pong { nonce, ack, once_tick } => {
+                self.link.heartbeat.handle_pong(now, nonce);
+                if let Some(table) = self.state.once.as_mut().filter(|_| self.role == Role::Client) {
+                    table.tick = table.tick.max(once_tick);
+                }
+                self.handle_ack(now, ack);
+            }
             Control::Auth { .. } => self.link.auth_answer_due = true,
-            // Nothing was asked. A go-away is a hint that may be ignored, the close that follows may not.
-            Control::AuthAnswer { .. } | Control::GoAway { .. } | Control::Closing { .. } => {}
+            Control::GoAway { spread_ms } if self.role == Role::Client => {
+                self.events.push_back(Event::GoAway { spread: Duration::from_millis(spread_ms) });
+            }
+            Control::Closing { code, .. } => self.count_strike(code),
+            // Nothing was asked; a server does not move.
+            Control::AuthAnswer { .. } | Control::GoAway { .. } => {}
             Control::Hello(_) | Control::Welcome(_) => {
                 self.close(now, CloseCode::MALFORMED, "a handshake in a live session");
             }
@@ -150,8 +165,15 @@ impl Session {
     }
 
     fn handle_ack(&mut self, now: Instant, ack: Ack) {
-        if self.state.sent.handle_ack(ack.seq).is_err() {
-            return self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent");
+        match self.state.sent.handle_ack(ack.seq) {
+            Ok(true) => self.state.strikes = 0,
+            Ok(false) => {}
+            Err(_) => {
+                return self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent");
+            }
+        }
+        if self.role == Role::Server && !std::mem::replace(&mut self.link.proved, true) {
+            self.events.push_back(Event::Proved);
         }
         match self.link.unsequenced.handle_ack(ack.unsequenced) {
             Ok(true) => self.unpark(),

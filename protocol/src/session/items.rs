@@ -125,16 +125,13 @@ impl Session {
 
     /// Takes the next thing that came in a stream. Taking an item returns its credit.
     pub fn read(&mut self, now: Instant, call: CallId) -> Read {
-        let is_live = self.is_live();
         let Some(stream) = self.stream_mut(call) else { return Read::Failed(Failure::Closed) };
         match stream.inbox.pop_front() {
             Some(Inbound::Gap(missed)) => Read::Gap(missed),
             Some(Inbound::Item { codec, buffer, reserved }) => {
                 let taken = cost(buffer.len());
                 self.state.assembly_granted.give_back(reserved);
-                if is_live {
-                    self.take_item(now, call, taken);
-                }
+                self.take_item(now, call, taken);
                 Read::Item(codec, buffer)
             }
             None => self.read_end(call),

@@ -16,9 +16,16 @@
 //!
 //! # Life
 //!
-//! A link begins with [`Session::handle_connected`] and ends with [`Session::handle_disconnect`]. The machine of a
-//! server is over with its link. That of a client goes on: what was not yet written stays queued, watches are
-//! subscribed again, everything else that was written ends, and the next link carries a new session.
+//! A link begins with [`Session::handle_connected`] and ends with [`Session::handle_disconnect`]. The session outlives
+//! it: what is under way stays under way, what was written and not acknowledged is kept, and deadlines run on.
+//!
+//! - A client says hello on the next link and asks for its session. It goes on, or the welcome tells of a gap: then
+//!   what is known never to have run is asked again in the new session, and so is what may be asked twice; the rest
+//!   ends with what is known about it.
+//! - A server makes a machine for each link. Whoever drives it looks at the [`Hello`](Event::Hello) and either begins a
+//!   session with [`Session::welcome`], or gives the link to the machine of an older session with
+//!   [`Session::attach`] and forgets the new machine. A session that nobody comes back for is ended with
+//!   [`Session::end`].
 
 mod acks;
 mod answers;
@@ -27,39 +34,45 @@ mod callee;
 mod caller;
 mod closing;
 mod credit;
+mod gap;
 mod handshake;
+mod heartbeat;
 mod incoming;
 mod items;
 mod notify;
 mod outgoing;
 mod payloads;
+mod resume;
 mod services;
 mod stream;
 mod table;
 mod timers;
 mod transfers;
 mod types;
+mod unsequenced;
 
 use std::collections::VecDeque;
 
 use crate::Instant;
-use crate::envelope::{Welcome, WireLimits};
+use crate::envelope::{OnceTable, Secret, Welcome, WireLimits};
 use crate::schema::ServiceDescriptor;
 
-use acks::{Received, Sent, SentUnsequenced};
+use acks::{Received, Sent};
 use assembly::Assemblies;
 use callee::Incoming;
 use caller::{Own, Waiting, WireIds};
 use closing::Phase;
 use credit::{Allowance, Grant};
+use heartbeat::Heartbeat;
 use outgoing::Queue;
 use services::Agreement;
 use table::Table;
 use transfers::Transfers;
+use unsequenced::SentUnsequenced;
 
 pub use types::{
-    CallId, Config, Counted, Event, Failure, Held, IncomingCall, IncomingNotify, NotifyTicket, Origin, Read,
-    Request, Role, SessionIds, Stats, Stop, WireFailure,
+    CallId, Config, Counted, Event, Failure, Held, IncomingCall, IncomingNotify, NotifyTicket, Origin,
+    Queued, Read, Request, Role, Stats, Stop, Welcoming, WireFailure,
 };
 
 /// One end of a session. See the [module](self) for the order in which it is driven.
@@ -71,6 +84,8 @@ pub struct Session {
     instance: u128,
     /// Links so far.
     attempt: u64,
+    /// What a client shows in its hello.
+    credentials: Secret,
     link: Link,
     state: State,
     /// Counts the sessions of this machine, so that late commands for an earlier one are told apart.
@@ -98,6 +113,18 @@ pub struct Session {
 #[derive(Debug, Default)]
 struct Link {
     phase: Phase,
+    /// Client: how many services the hello declared, and whether it asked for the session.
+    declared: usize,
+    asked: bool,
+    /// Whether the session was live on it.
+    has_lived: bool,
+    /// Server: whether the client showed that it has the newest token.
+    proved: bool,
+    /// An acknowledgement is to be written, news or not.
+    ack_due: bool,
+    heartbeat: Heartbeat,
+    /// The go-away to write, in milliseconds.
+    go_away: Option<u64>,
     /// When hello or welcome must have come.
     hello_due: Option<Instant>,
     /// Since when the socket accepts nothing.
@@ -121,6 +148,14 @@ struct State {
     peer: WireLimits,
     /// What the welcome said, or will say.
     identity: Option<Identity>,
+    /// The server's table of `once` calls.
+    once: Option<OnceTable>,
+    /// What was written without numbers on the link of that generation, before the other end said what arrived.
+    unresolved: Option<(u64, SentUnsequenced)>,
+    /// How much without numbers arrived on the link of that generation.
+    counted: (u64, u64),
+    /// Links that were closed for cause since the last acknowledgement that was news.
+    strikes: u8,
     sent: Sent,
     received: Received,
     /// About our services, by number.
@@ -159,13 +194,13 @@ struct State {
 #[derive(Debug)]
 struct Identity {
     session: u128,
-    /// For the resume that a later link would ask for.
-    #[expect(dead_code, reason = "read when sessions outlive their links")]
-    token: crate::envelope::Secret,
-    #[expect(dead_code, reason = "read when sessions outlive their links")]
+    /// Client: what proves the right to continue the session.
+    token: Secret,
     epoch: u128,
-    #[expect(dead_code, reason = "read when sessions outlive their links")]
+    /// Of the last welcome; raised by each attach.
     generation: u64,
+    /// Over the declarations of the hello that began the session.
+    declarations: u128,
 }
 
 impl Session {
@@ -174,7 +209,7 @@ impl Session {
         Self::new(Role::Client, config, instance)
     }
 
-    /// The machine of one link of a server.
+    /// The machine of a server, for one link and the session that may come of it.
     pub fn server(config: Config) -> Self {
         Self::new(Role::Server, config, 0)
     }
@@ -184,6 +219,7 @@ impl Session {
             role,
             instance,
             attempt: 0,
+            credentials: Secret::default(),
             link: Link::default(),
             state: State::new(&config),
             sessions: 0,
@@ -211,7 +247,46 @@ impl Session {
         matches!(self.link.phase, Phase::Live)
     }
 
-    /// The id of the live session; may be logged.
+    /// Whether there is a session without a link: it can be continued.
+    pub fn is_detached(&self) -> bool {
+        matches!(self.link.phase, Phase::Idle) && self.state.identity.is_some()
+    }
+
+    /// Whether nothing comes of this machine any more: the session of a server has ended.
+    pub fn is_over(&self) -> bool {
+        matches!(self.link.phase, Phase::Over)
+    }
+
+    /// The last sequence number of the other end that was processed.
+    pub fn last_processed(&self) -> u64 {
+        self.state.received.processed().seq
+    }
+
+    /// The last sequence number that this end gave.
+    pub fn head(&self) -> u64 {
+        self.state.sent.head()
+    }
+
+    /// Bytes that the session holds: what is kept for a replay, what is being assembled, and items nobody read yet.
+    pub fn held_bytes(&self) -> usize {
+        let unread = |stream: &Option<Box<stream::Stream>>| stream.as_ref().map_or(0, |it| it.unread_bytes());
+        let (_, kept) = self.state.sent.unacknowledged();
+        let own: usize = self.own.iter().map(|(_, own)| unread(&own.stream)).sum();
+        let incoming: usize = self.incoming.iter().map(|(_, incoming)| unread(&incoming.stream)).sum();
+        kept + self.state.assemblies.bytes() + own + incoming
+    }
+
+    /// Client: what the next hello shows to say who is calling; opaque here, at most 8 KiB.
+    pub fn set_credentials(&mut self, credentials: Secret) {
+        self.credentials = credentials;
+    }
+
+    /// Server: which table of `once` calls there is and how old it is, for welcomes and pongs.
+    pub fn set_once_table(&mut self, table: OnceTable) {
+        self.state.once = Some(table);
+    }
+
+    /// The id of the session; may be logged.
     pub fn session_id(&self) -> Option<u128> {
         self.state.identity.as_ref().map(|identity| identity.session)
     }
@@ -250,6 +325,10 @@ impl State {
         Self {
             peer: WireLimits::default(),
             identity: None,
+            once: None,
+            unresolved: None,
+            counted: (0, 0),
+            strikes: 0,
             sent: Sent::default(),
             received: Received::new(limits.replay_bytes as u64),
             agreements: Vec::new(),

@@ -8,6 +8,7 @@ use super::outgoing::Turn;
 use super::payloads::PINNED_BY_CALL;
 use super::services::{Agreement, Waiter};
 use super::types::{Event, IncomingNotify, NotifyTicket, Request};
+use super::unsequenced::What;
 use crate::Instant;
 use crate::codec::{Arguments, Codec};
 use crate::envelope::{Encoder, Envelope, Notify};
@@ -96,6 +97,18 @@ impl Session {
         self.state.queue.push(Turn::Notify(Box::new(notify)));
     }
 
+    /// The link is gone: what was not written of this kind is dropped.
+    pub(super) fn drop_notifies(&mut self) {
+        self.counted.notifies_dropped += self.state.notifies.0 as u64;
+        self.state.notifies = (0, 0);
+        self.state.queue.drop_notifies();
+        for agreement in &mut self.state.agreements {
+            if let Agreement::Pending(waiters) = agreement {
+                waiters.retain(|waiter| !matches!(waiter, Waiter::Notify(_)));
+            }
+        }
+    }
+
     /// The answer to a declaration came for which a notify waited.
     pub(super) fn send_notify(&mut self, notify: Outgoing) {
         self.state.notifies.0 -= 1;
@@ -113,7 +126,7 @@ impl Session {
         self.state.notifies.1 -= notify.arguments.rkyv.len();
         match self.encode_notify(notify) {
             Some(notify) => {
-                self.link.unsequenced.write(notify.payload.len());
+                self.link.unsequenced.write(notify.payload.len(), What::Notify);
                 self.counted.envelopes_out += 1;
                 encoder.push(&Envelope::Notify(notify));
             }

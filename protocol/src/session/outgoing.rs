@@ -6,20 +6,21 @@ use bytes::Bytes;
 
 use super::Session;
 use super::callee::{Acceptance, Answer, Handling};
-use super::caller::{Class, Stage, WireId, too_large};
+use super::caller::{Ask, Class, Stage, WireId, earlier, too_large};
 use super::closing::Phase;
 use super::notify::Outgoing;
 use super::payloads::{WHOLE, Writing};
 use super::services::declaration;
 use super::stream::{Outbound, cost};
-use super::types::{CallId, Failure, Origin, WireFailure};
+use super::types::{CallId, Failure, Origin, Role, WireFailure};
+use super::unsequenced::What;
 use crate::Instant;
 use crate::codec::Codec;
 use crate::envelope::{
-    CallOpen, CallRef, Chunk, Control, Credit, Encoder, Envelope, Opener, Payload, Refusal, Sequenced,
-    WatchValue, WireError,
+    CallOpen, CallRef, Chunk, Control, Credit, Encoder, Envelope, OnceKey, Opener, Payload, Refusal,
+    Sequenced, WatchValue, WireError,
 };
-use crate::schema::MethodKind;
+use crate::schema::Retry;
 use crate::status::{CloseCode, Code, Delivery, Status};
 
 /// A piece of a large payload beside other traffic.
@@ -62,6 +63,11 @@ impl Queue {
         self.forgotten += 1;
     }
 
+    /// One-way calls don't wait for another link.
+    pub(super) fn drop_notifies(&mut self) {
+        self.turns.retain(|turn| !matches!(turn, Turn::Notify(_)));
+    }
+
     fn is_mostly_forgotten(&self) -> bool {
         self.forgotten > 1024 && self.forgotten > self.turns.len() / 2
     }
@@ -79,16 +85,17 @@ impl Session {
                 self.write_data(now, &mut encoder);
                 self.write_late_control(now, &mut encoder);
             }
-            Phase::HelloDue => self.write_hello(&mut encoder),
+            Phase::HelloDue => self.write_hello(now, &mut encoder),
             Phase::Closing { .. } => self.write_closing(&mut encoder),
-            Phase::Idle | Phase::Waiting | Phase::Greeted(_) | Phase::Closed => {}
+            Phase::Idle | Phase::Waiting | Phase::Greeted(_) | Phase::Closed | Phase::Over => {}
         }
         if out.is_empty() {
             return None;
         }
-        self.state.sent.finish_message(now, out.len());
+        let message = Bytes::from(out);
+        self.state.sent.finish_message(now, &message);
         self.counted.messages_out += 1;
-        Some(Bytes::from(out))
+        Some(message)
     }
 
     /// Control that does not depend on the data of this message.
@@ -96,7 +103,15 @@ impl Session {
         self.write_welcome(encoder);
         if let Some(nonce) = self.link.pong.take() {
             let ack = self.state.received.restate();
-            encoder.push(&Envelope::Control(Control::Pong { nonce, ack, once_tick: 0 }));
+            let once_tick =
+                self.state.once.filter(|_| self.role == Role::Server).map_or(0, |table| table.tick);
+            encoder.push(&Envelope::Control(Control::Pong { nonce, ack, once_tick }));
+        }
+        if let Some(nonce) = self.link.heartbeat.take_ping(now) {
+            encoder.push(&Envelope::Control(Control::Ping { nonce }));
+        }
+        if let Some(spread_ms) = self.link.go_away.take() {
+            encoder.push(&Envelope::Control(Control::GoAway { spread_ms }));
         }
         if std::mem::take(&mut self.link.auth_answer_due) {
             let reason = "credentials can't be renewed on a living link".to_owned();
@@ -123,6 +138,10 @@ impl Session {
         }
         if let Some(total) = self.state.assembly_granted.announce() {
             encoder.push(&Envelope::Control(Control::Credit(Credit::Assembly { total })));
+        }
+        if std::mem::take(&mut self.link.ack_due) {
+            let ack = self.state.received.restate();
+            return encoder.push(&Envelope::Control(Control::Ack(ack)));
         }
         let is_due = self.state.received.due().is_some_and(|due| due <= now);
         if (is_due || !encoder.is_empty())
@@ -158,6 +177,15 @@ impl Session {
         let peer_message = usize::try_from(self.state.peer.message).unwrap_or(usize::MAX);
         let budget = limits.message_out.min(peer_message.saturating_sub(ONE_MORE));
         let start = encoder.len();
+        // What was written before comes again first, and nothing new before all of it.
+        while encoder.len() < budget
+            && let Some((seq, sequenced)) = self.state.sent.next_replayed()
+        {
+            self.write_again(now, seq, sequenced, encoder);
+        }
+        if self.state.sent.replays() {
+            return;
+        }
         // A large payload gets its chunk in every message, however much else there is.
         let small = if self.state.transfers.len() > 0 { budget / 2 } else { budget };
         while encoder.len() < small && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes) {
@@ -182,7 +210,8 @@ impl Session {
         let len = piece.bytes.len();
         let chunk = Chunk { transfer: piece.transfer, bytes: piece.bytes };
         if piece.unsequenced {
-            self.write_unsequenced(encoder, len, &Envelope::WatchChunk(chunk));
+            let what = self.chunk_of_value(piece.done);
+            self.write_unsequenced(encoder, len, what, &Envelope::WatchChunk(chunk));
         } else {
             self.write_sequenced(encoder, Sequenced::Chunk(chunk));
         }
@@ -191,14 +220,42 @@ impl Session {
         }
     }
 
+    /// Of a watch's value; its last chunk, where `done` names the watch.
+    fn chunk_of_value(&mut self, done: Option<CallId>) -> What {
+        let Some(call) = done else { return What::Chunk };
+        let Some(incoming) = self.incoming.get_mut(call) else { return What::Chunk };
+        let codec = incoming.codec;
+        match incoming.stream.as_mut().and_then(|stream| stream.sending.take()) {
+            Some(value) => What::Value { call, codec, value },
+            None => What::Chunk,
+        }
+    }
+
+    /// Writes an envelope under the number that it was given on an earlier link.
+    fn write_again(&mut self, now: Instant, seq: u64, mut sequenced: Sequenced, encoder: &mut Encoder<'_>) {
+        if let Sequenced::Call(open) = &mut sequenced
+            && open.time_left_ms.is_some()
+        {
+            // Time went on. Of a call that is not wanted any more, none is left.
+            let deadline = match self.state.wire.get(open.id) {
+                WireId::Call(call) => self.own.get(call).and_then(|own| own.deadline),
+                _ => None,
+            };
+            open.time_left_ms = Some(deadline.map_or(0, |deadline| time_left(now, deadline)));
+        }
+        self.counted.envelopes_out += 1;
+        encoder.push(&Envelope::Sequenced(seq, sequenced));
+    }
+
     /// The last chunk of a call's payload is written.
     fn finish_payload(&mut self, call: CallId) {
+        let last = self.state.sent.head();
         match call.origin {
             Origin::Local => {
                 if let Some(own) = self.own.get_mut(call) {
                     own.transfer = Writing::Nothing;
-                    if let Stage::Opening { wire, again } = &mut own.stage {
-                        own.stage = Stage::Open { wire: *wire, again: again.take() };
+                    if let Stage::Opening { wire, ask } = &mut own.stage {
+                        own.stage = Stage::Open { wire: *wire, ask: ask.take(), last };
                     }
                 }
                 self.give_turn(call);
@@ -223,8 +280,8 @@ impl Session {
         encoder.push(&Envelope::Sequenced(seq, sequenced));
     }
 
-    fn write_unsequenced(&mut self, encoder: &mut Encoder<'_>, len: usize, envelope: &Envelope) {
-        self.link.unsequenced.write(len);
+    fn write_unsequenced(&mut self, encoder: &mut Encoder<'_>, len: usize, what: What, envelope: &Envelope) {
+        self.link.unsequenced.write(len, what);
         self.counted.envelopes_out += 1;
         encoder.push(envelope);
     }
@@ -265,12 +322,12 @@ impl Session {
 
     fn write_cancel(&mut self, wire: u32, encoder: &mut Encoder<'_>) {
         let (transfer, next) = match self.state.wire.get(wire) {
-            WireId::Cancelling { transfer } => (transfer, WireId::Cancelled),
+            WireId::Cancelling { transfer, class } => (transfer, WireId::Cancelled { class }),
             WireId::Ended { transfer } => (transfer, WireId::Free),
-            WireId::Free | WireId::Call(_) | WireId::Cancelled => return,
+            WireId::Free | WireId::Call(_) | WireId::Cancelled { .. } => return,
         };
         self.state.wire.set(wire, next);
-        if transfer.is_some() || matches!(next, WireId::Cancelled) {
+        if transfer.is_some() || matches!(next, WireId::Cancelled { .. }) {
             let call = CallRef { id: wire, opener: Opener::Writer };
             self.write_sequenced(encoder, Sequenced::Cancel { call });
         }
@@ -317,8 +374,7 @@ impl Session {
             let status = too_large("the arguments", bytes.len(), max);
             return self.fail(call, Failure::Status(status));
         }
-        let left = own.deadline.map(|deadline| deadline.saturating_duration_since(now));
-        if left.is_some_and(|left| left.is_zero()) {
+        if own.deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(call, Failure::DeadlineExceeded(Delivery::NotSent));
         }
         if !self.has_room(call, bytes.len()) {
@@ -333,16 +389,21 @@ impl Session {
         let is_whole = matches!(payload, Payload::Whole(_));
         let Some(own) = self.own.get_mut(call) else { return };
         let Stage::Queued(ask) = std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) else { return };
-        // A watch is subscribed again after a lost link.
-        let (metadata, again) = if own.kind == MethodKind::Watch {
-            (ask.metadata.clone(), Some(Box::new(ask)))
-        } else {
-            (ask.metadata, None)
-        };
-        own.stage = if is_whole { Stage::Open { wire, again } } else { Stage::Opening { wire, again } };
-        // Rounded up: a call is never shorter at the callee than its caller meant.
-        let time_left_ms =
-            left.map(|left| u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+        let metadata = ask.metadata.clone();
+        let mut ask = Ask { encoded: None, ..ask };
+        let once = self.state.once.and_then(|table| {
+            let once = ask.once.as_mut().filter(|_| own.retry == Retry::Once)?;
+            Some(OnceKey { key: once.key, table: *once.table.get_or_insert(table) })
+        });
+        // Calls from inside a handler are never asked again, and a server asks nothing again.
+        let ask = (self.role == Role::Client && own.depth == 0).then_some(ask);
+        let last = self.state.sent.head() + 1;
+        own.stage = if is_whole { Stage::Open { wire, ask, last } } else { Stage::Opening { wire, ask } };
+        if let Some(queued) = own.queued.take() {
+            own.deadline = queued.timeout.and_then(|timeout| now.checked_add(timeout));
+            self.own_deadline = earlier(self.own_deadline, own.deadline);
+        }
+        let time_left_ms = own.deadline.map(|deadline| time_left(now, deadline));
         let open = CallOpen {
             id: wire,
             service: own.service_number(),
@@ -350,7 +411,7 @@ impl Session {
             codec,
             time_left_ms,
             depth: own.depth,
-            once: None,
+            once,
             metadata,
             payload,
         };
@@ -429,21 +490,35 @@ impl Session {
         // Of a value that travels in chunks, each chunk asks for itself.
         let whole = if len <= WHOLE { len } else { 0 };
         if !self.link.unsequenced.has_room(1, whole, max_envelopes, max_bytes) {
-            incoming.is_parked = true;
-            let Self { state, incoming: table, .. } = self;
-            if state.parked.len() > 64 && state.parked.len() > 2 * table.len() {
-                state.parked.retain(|&it| table.get(it).is_some());
-            }
-            state.parked.push_back(call);
-            return;
+            return self.park(call);
         }
         if !self.has_room(call, len) {
             return;
         }
         let Some(value) = self.stream_mut(call).and_then(|stream| stream.latest.take()) else { return };
+        let what = if len <= WHOLE {
+            What::Value { call, codec, value: value.clone() }
+        } else {
+            if let Some(stream) = self.stream_mut(call) {
+                stream.sending = Some(value.clone());
+            }
+            What::Announcement(len as u64)
+        };
         let payload = self.begin_payload(call, value, true);
         let value = WatchValue { call: reference, codec, payload };
-        self.write_unsequenced(encoder, whole, &Envelope::Watch(value));
+        self.write_unsequenced(encoder, whole, what, &Envelope::Watch(value));
+    }
+
+    /// A watch waits until something that has no numbers is acknowledged.
+    fn park(&mut self, call: CallId) {
+        let Self { state, incoming, .. } = self;
+        if let Some(incoming) = incoming.get_mut(call) {
+            incoming.is_parked = true;
+        }
+        if state.parked.len() > 64 && state.parked.len() > 2 * incoming.len() {
+            state.parked.retain(|&it| incoming.get(it).is_some());
+        }
+        state.parked.push_back(call);
     }
 
     /// There is room again in what is unsequenced.
@@ -463,6 +538,12 @@ impl Session {
             (Some(stream), Answer::End) => stream.latest.clone(),
             _ => None,
         };
+        let waits = matches!(answer, Answer::End) && last.is_none() && !incoming.is_unwanted;
+        if waits && self.link.unsequenced.holds_large_of(call) {
+            // What travels without numbers is not replayed: the end waits until the value before it has arrived, and
+            // takes its place if the link is lost before.
+            return self.park(call);
+        }
         let len = match answer {
             Answer::Response(bytes) | Answer::Failed(WireFailure::Application(bytes)) => bytes.len(),
             Answer::Failed(WireFailure::Status(_)) => 0,
@@ -530,4 +611,11 @@ impl Session {
         });
         state.queue.forgotten = 0;
     }
+}
+
+/// What is left until a deadline, in milliseconds. Rounded up: a call is never shorter at the callee than its caller
+/// meant.
+fn time_left(now: Instant, deadline: Instant) -> u64 {
+    let left = deadline.saturating_duration_since(now);
+    u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

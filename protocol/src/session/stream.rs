@@ -31,6 +31,8 @@ pub(super) struct Stream {
     pub(super) writable: bool,
     /// A watch's value that waits for its place.
     pub(super) latest: Option<Bytes>,
+    /// A large value of a watch, while its chunks are written: the whole of it.
+    pub(super) sending: Option<Bytes>,
 }
 
 /// Something that came.
@@ -67,6 +69,7 @@ impl Stream {
             sent_end: false,
             writable: false,
             latest: None,
+            sending: None,
         })
     }
 
@@ -77,10 +80,25 @@ impl Stream {
         reserved
     }
 
+    /// Whether items of this end were written.
+    pub(super) fn has_sent(&self) -> bool {
+        self.send.has_written()
+    }
+
+    /// Bytes that came and were not read.
+    pub(super) fn unread_bytes(&self) -> usize {
+        let len = |inbound: &Inbound| match inbound {
+            Inbound::Item { buffer, .. } => buffer.len() + ITEM_COST as usize,
+            Inbound::Gap(_) => ITEM_COST as usize,
+        };
+        self.inbox.iter().map(len).sum()
+    }
+
     pub(super) fn clear_outbox(&mut self) {
         self.outbox.clear();
         self.queued = 0;
         self.latest = None;
+        self.sending = None;
     }
 
     /// Puts a gap behind what came; neighbours become one, so that gaps can't pile up.

@@ -13,9 +13,10 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mut due = earlier(self.link.hello_due, self.own_deadline);
         due = earlier(due, self.incoming_deadline);
-        if !matches!(self.link.phase, Phase::Idle | Phase::Closed) {
+        if !matches!(self.link.phase, Phase::Idle | Phase::Closed | Phase::Over) {
             due = earlier(due, self.link.blocked_since.map(|since| since + self.config.timing.write_stall));
         }
+        due = earlier(due, self.heartbeat_timeout());
         if self.is_live() {
             // What only waits for the socket to take a message needs no second call.
             let waits = |due: &Instant| self.timed_out_at.is_none_or(|at| *due > at);
@@ -48,24 +49,25 @@ impl Session {
         let is_blocked = self.link.blocked_since.is_some_and(|since| since + timing.write_stall <= now);
         if is_blocked && !matches!(self.link.phase, Phase::Closed) {
             self.link.blocked_since = None;
-            return self.give_up_link(now, "the socket accepts nothing");
+            return self.give_up_link(now, CloseCode::SLOW, "the socket accepts nothing");
         }
         if !self.is_live() {
             return;
         }
         if self.state.sent.oldest().is_some_and(|at| at + timing.ack_stall <= now) {
-            return self.give_up_link(now, "what was sent is not acknowledged");
+            return self.give_up_link(now, CloseCode::SLOW, "what was sent is not acknowledged");
         }
         self.expire_assemblies(now);
+        self.beat(now);
     }
 
     /// The link is closed without waiting for the socket, also where it is being closed already.
-    fn give_up_link(&mut self, now: Instant, reason: &str) {
+    pub(super) fn give_up_link(&mut self, now: Instant, code: CloseCode, reason: &str) {
         if let Phase::Closing { told, .. } = &mut self.link.phase {
             *told = true;
             return;
         }
-        self.close(now, CloseCode::SLOW, reason);
+        self.close(now, code, reason);
     }
 
     /// The socket does not accept what there is to write.

@@ -103,6 +103,25 @@ impl Transfers {
         self.turns.retain(|&it| it != transfer);
     }
 
+    /// The link is gone, and with it what travels without numbers. Returns whose values these were.
+    pub(super) fn drop_unsequenced(&mut self) -> Vec<CallId> {
+        let mut calls = Vec::new();
+        let Self { places, free, turns, len, .. } = self;
+        turns.retain(|&transfer| {
+            let place = &mut places[transfer as usize];
+            let Place::Active(active) = place else { return true };
+            if !active.unsequenced {
+                return true;
+            }
+            calls.push(active.call);
+            *place = Place::Free;
+            free.push(transfer);
+            *len -= 1;
+            false
+        });
+        calls
+    }
+
     /// What tells the other end that the transfer was given up is written.
     pub(super) fn release(&mut self, transfer: u32) {
         if matches!(self.places[transfer as usize], Place::Given) {

@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::Instant;
 use crate::codec::{Arguments, Buffer, Codec};
-use crate::envelope::{Hello, Outcome};
+use crate::envelope::{Hello, OnceKey, OnceTable, Outcome};
 use crate::limits::{Limits, Timing};
 use crate::schema::ServiceDescriptor;
 use crate::status::{Delivery, Status};
@@ -21,9 +23,9 @@ pub struct Config {
 /// Which end of the handshake this is. After it both ends are the same machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Says hello; the machine lives across links.
+    /// Says hello; the machine lives across links and sessions.
     Client,
-    /// Says welcome; the machine ends with its link.
+    /// Says welcome; the machine lives across the links of one session.
     Server,
 }
 
@@ -66,22 +68,63 @@ pub struct Request {
     pub metadata: Vec<(String, String)>,
     /// 0, or one more than the depth of the handler of this session that the call is made in.
     pub depth: u8,
+    /// 128 random bits, for a method declared `once`: what tells a repeat from another call.
+    pub once: Option<u128>,
+    /// Lets a unary call wait in the outbox for longer than its deadline, which then starts when it is written;
+    /// `deadline` says nothing then.
+    pub queued: Option<Queued>,
 }
 
-/// What a server gives a session at its welcome; random, from whoever drives the session.
+/// A call that waits in the outbox for longer than it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queued {
+    /// Until when it waits to be written; then it ends with `DeadlineExceeded(NotSent)`.
+    pub until: Instant,
+    /// Its deadline, which starts when it is written; `None` for never.
+    pub timeout: Option<Duration>,
+}
+
+/// What a server says in a welcome. The random parts come from whoever drives the session.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SessionIds {
+pub struct Welcoming {
     /// Names the session; may be logged.
     pub session: u128,
-    /// Proves the right to continue the session; never logged.
+    /// Proves the right to continue the session on the next link; never logged.
     pub token: [u8; 32],
     /// Names the making of the session's state.
     pub epoch: u128,
+    /// 1 for a new session, raised by each attach.
+    pub generation: u64,
+    /// What became of the session that the hello asked for, where this is a new one.
+    pub outcome: Outcome,
+    /// The client's last number that was processed in a session that could not go on, where it is known.
+    pub peer_last_processed: Option<u64>,
+    /// The server's table of `once` calls, if it has one.
+    pub once: Option<OnceTable>,
 }
 
-impl std::fmt::Debug for SessionIds {
+impl Welcoming {
+    /// A new session that nothing came before.
+    pub fn new(session: u128, token: [u8; 32], epoch: u128) -> Self {
+        Self {
+            session,
+            token,
+            epoch,
+            generation: 1,
+            outcome: Outcome::New,
+            peer_last_processed: None,
+            once: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Welcoming {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionIds").field("session", &self.session).finish_non_exhaustive()
+        f.debug_struct("Welcoming")
+            .field("session", &self.session)
+            .field("generation", &self.generation)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +132,7 @@ impl std::fmt::Debug for SessionIds {
 #[derive(Debug)]
 pub enum Event {
     /// Server: a client says hello. Answer with [`Session::welcome`](super::Session::welcome) or
-    /// [`Session::close`](super::Session::close).
+    /// [`Session::close`](super::Session::close), or go on with the machine of the session that the hello asks for.
     Hello(Box<Hello>),
     /// The session is live: calls travel.
     Live {
@@ -132,8 +175,15 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
-    /// Client: the session ended with its link.
+    /// The link of a session is gone. Whether the session goes on shows with the next [`Live`](Self::Live).
     Disconnected,
+    /// Server: the client showed that it has the token of the last welcome.
+    Proved,
+    /// Client: the other end will close soon. Move to another session within this time.
+    GoAway {
+        /// Pick a moment in it by chance, so that not everybody moves at once.
+        spread: Duration,
+    },
 }
 
 /// A call that came in.
@@ -151,6 +201,8 @@ pub struct IncomingCall {
     pub deadline: Option<Instant>,
     /// How many handlers of this session deep the call was made.
     pub depth: u8,
+    /// The key of a `once` call, and the table that its caller knew when it first wrote the call.
+    pub once: Option<OnceKey>,
     /// Names and values beside the arguments.
     pub metadata: Vec<(String, String)>,
     /// The encoded arguments.
@@ -187,7 +239,7 @@ pub enum Stop {
     Cancelled,
     /// The time is up.
     DeadlineExceeded,
-    /// The session ended with its link; nothing is to be answered.
+    /// The session ended; nothing is to be answered.
     Disconnected,
 }
 
@@ -200,7 +252,7 @@ pub enum Failure {
     Application(Codec, Buffer),
     /// The deadline passed at this end.
     DeadlineExceeded(Delivery),
-    /// The session ended with its link.
+    /// The session ended.
     Disconnected(Delivery),
     /// The client was closed, or gave up.
     Closed,

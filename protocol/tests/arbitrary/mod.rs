@@ -117,14 +117,18 @@ fn call() -> impl Strategy<Value = CallOpen> {
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
-    let resume = (any::<u128>(), secret(bounds::MAX_TOKEN), any::<u128>(), any_u64(), any::<u128>())
-        .prop_map(|(session, token, epoch, last_processed, declarations)| Resume {
+    let numbers = (any_u64(), any_u64(), any_u64());
+    let resume = (any::<u128>(), secret(bounds::MAX_TOKEN), any::<u128>(), numbers, any::<u128>()).prop_map(
+        |(session, token, epoch, (last_processed, generation, unsequenced), declarations)| Resume {
             session,
             token,
             epoch,
             last_processed,
             declarations,
-        });
+            generation,
+            unsequenced,
+        },
+    );
     (
         vec(any::<u32>(), 0..4),
         any::<u128>(),
@@ -149,12 +153,17 @@ fn welcome() -> impl Strategy<Value = Welcome> {
             .prop_map(|(reason, lost_from, lost_to)| Outcome::Gap { reason, lost_from, lost_to }),
     ];
     let ids = (any::<u32>(), any::<u128>(), secret(bounds::MAX_TOKEN), any::<u128>(), any_u64());
-    let facts =
-        (outcome, proptest::option::of(any_u64()), limits(), any_u64(), proptest::option::of(once_table()));
+    let facts = (
+        outcome,
+        (proptest::option::of(any_u64()), any_u64()),
+        limits(),
+        any_u64(),
+        proptest::option::of(once_table()),
+    );
     (ids, facts).prop_map(
         |(
             (version, session, token, epoch, generation),
-            (outcome, peer_last_processed, limits, heartbeat_ms, once),
+            (outcome, (peer_last_processed, peer_unsequenced), limits, heartbeat_ms, once),
         )| {
             Welcome {
                 version,
@@ -164,6 +173,7 @@ fn welcome() -> impl Strategy<Value = Welcome> {
                 generation,
                 outcome,
                 peer_last_processed,
+                peer_unsequenced,
                 limits,
                 heartbeat_ms,
                 once,

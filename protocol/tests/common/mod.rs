@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bowline_protocol::Instant;
 use bowline_protocol::codec::{Arguments, Codec};
+use bowline_protocol::limits::Timing;
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{
     CallId, Config, Event, Failure, Held, IncomingCall, Read, Request, Session, WireFailure,
@@ -38,7 +39,13 @@ pub(crate) static CHAT: ServiceDescriptor = ServiceDescriptor {
 };
 
 pub(crate) fn serving() -> Config {
-    Config { services: vec![&CHAT], ..Config::default() }
+    Config { services: vec![&CHAT], timing: quiet(), ..Config::default() }
+}
+
+/// Without pings, which ride between the messages that a test looks at.
+pub(crate) fn quiet() -> Timing {
+    let never = Duration::from_secs(1_000_000);
+    Timing { ping: never, silence: never, unanswered: never, ..Timing::default() }
 }
 
 pub(crate) fn pair() -> Pair {
@@ -69,6 +76,8 @@ pub(crate) fn request(method: usize, bytes: impl Into<Bytes>) -> Request {
         deadline: None,
         metadata: Vec::new(),
         depth: 0,
+        once: None,
+        queued: None,
     }
 }
 

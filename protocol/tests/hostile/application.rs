@@ -5,7 +5,7 @@ use bowline_protocol::codec::{Arguments, Buffer};
 use bowline_protocol::envelope::Outcome;
 use bowline_protocol::schema::MethodKind;
 use bowline_protocol::session::{
-    CallId, Event, NotifyTicket, Read, Request, Session, SessionIds, Stop, WireFailure,
+    CallId, Event, NotifyTicket, Read, Request, Session, Stop, Welcoming, WireFailure,
 };
 use bowline_protocol::status::{CloseCode, Code, Status};
 use bytes::Bytes;
@@ -33,7 +33,7 @@ impl Application {
             let Some(event) = session.poll_event() else { break };
             match event {
                 Event::Hello(_) => {
-                    let ids = SessionIds { session: 1, token: [7; 32], epoch: 2 };
+                    let ids = Welcoming::new(1, [7; 32], 2);
                     session.welcome(now, ids);
                 }
                 Event::Live { outcome, .. } => {
@@ -63,7 +63,7 @@ impl Application {
                 Event::Accepted { call } | Event::Writable { call } | Event::Readable { call } => {
                     assert!(self.own.contains(&call) || self.incoming.contains(&call), "news of nothing");
                 }
-                Event::Stopped { .. } | Event::Disconnected => {}
+                Event::Stopped { .. } | Event::Disconnected | Event::Proved | Event::GoAway { .. } => {}
             }
         }
     }
@@ -217,6 +217,8 @@ fn request(method: usize, now: Instant, script: &mut Script<'_>) -> Request {
         deadline: (!script.once_in(3)).then(|| now + Duration::from_millis(script.number() % 30_000)),
         metadata: Vec::new(),
         depth: if script.once_in(8) { script.below(6) } else { 0 },
+        once: None,
+        queued: None,
     }
 }
 

@@ -15,6 +15,7 @@ use bowline_protocol::envelope::{MAX_HEADER, Refusal};
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Config, Failure, Held, Role, Session};
+use bowline_protocol::status::CloseCode;
 
 use application::Application;
 use peer::Peer;
@@ -231,7 +232,7 @@ impl World {
             return;
         }
         self.connected = false;
-        self.session.handle_disconnect(self.now);
+        self.session.handle_disconnect(self.now, Some(CloseCode::NORMAL));
         self.application.take_events(&mut self.session, self.now, &mut self.report);
         let held = self.session.stats().held;
         let of_the_link = Held { calls: 0, waiting_calls: 0, waiting_bytes: 0, queued: 0, ..held };

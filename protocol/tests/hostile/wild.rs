@@ -90,6 +90,8 @@ pub(crate) fn hello(script: &mut Script<'_>) -> Hello {
             epoch: 2,
             last_processed: script.number(),
             declarations: 3,
+            generation: script.number(),
+            unsequenced: script.number(),
         }),
     }
 }
@@ -106,6 +108,7 @@ pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
             _ => Outcome::New,
         },
         peer_last_processed: script.once_in(4).then(|| script.number()),
+        peer_unsequenced: script.number(),
         limits: limits(script),
         heartbeat_ms: script.number(),
         once: None,

@@ -143,6 +143,8 @@ impl App {
             deadline,
             metadata: Vec::new(),
             depth,
+            once: None,
+            queued: None,
         };
         note!(
             cx,
@@ -264,6 +266,8 @@ impl App {
             deadline: None,
             metadata: Vec::new(),
             depth: 0,
+            once: None,
+            queued: None,
         };
         // A refusal is counted by the machine.
         let _ = machine.notify(cx.now, request);
@@ -379,7 +383,11 @@ impl App {
                 self.finish(cx, call, result.map(|(_, buffer)| buffer.to_vec()))
             }
             Event::Accepted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
-            Event::Hello(_) | Event::Live { .. } | Event::Disconnected => {}
+            Event::Hello(_)
+            | Event::Live { .. }
+            | Event::Disconnected
+            | Event::Proved
+            | Event::GoAway { .. } => {}
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bowline_protocol::Instant;
 use bowline_protocol::session::Session;
+use bowline_protocol::status::CloseCode;
 
 use crate::net::{End, LinkId, Net, Weather};
 use crate::note;
@@ -138,7 +139,7 @@ impl Client {
         if self.peer.machine.session_id().is_some() {
             cx.oracle.session_lost(self.index, Party::Client);
         }
-        self.peer.machine.handle_disconnect(cx.now);
+        self.peer.machine.handle_disconnect(cx.now, Some(CloseCode::NORMAL));
         self.peer.app.forget_stopped(cx);
         let lived = self.live_since.take().is_some_and(|since| cx.now - since > Duration::from_secs(60));
         let after = if lived { Duration::from_millis(cx.random.below(1000)) } else { self.backoff(cx) };

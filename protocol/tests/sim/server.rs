@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bowline_protocol::session::{Session, SessionIds};
+use bowline_protocol::session::{Session, Welcoming};
+use bowline_protocol::status::CloseCode;
 
 use crate::net::{End, LinkId, Net};
 use crate::note;
@@ -55,7 +56,7 @@ impl Node {
                 Pumped::Idle => return,
                 Pumped::Hello => {
                     let session = u128::from(cx.random.number());
-                    peer.machine.welcome(cx.now, SessionIds { session, token: [9; 32], epoch: session });
+                    peer.machine.welcome(cx.now, Welcoming::new(session, [9; 32], session));
                 }
                 Pumped::Close(refusal) => {
                     note!(cx, "{} closes: {} {}", peer.place, refusal.code, refusal.reason);
@@ -85,7 +86,7 @@ impl Node {
     fn finish(&mut self, cx: &mut Ctx, slot: u32) {
         if let Some(mut peer) = self.peers.remove(&slot) {
             cx.oracle.session_lost(peer.place.client(), Party::Server);
-            peer.machine.handle_disconnect(cx.now);
+            peer.machine.handle_disconnect(cx.now, Some(CloseCode::NORMAL));
             peer.check_over(cx);
             cx.account(&peer.machine);
         }

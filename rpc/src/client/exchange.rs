@@ -1,10 +1,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bowline_protocol::schema::{MethodDescriptor, MethodKind, ServiceDescriptor};
+use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::Request;
 use bowline_protocol::status::{Code, Status};
-use bowline_runtime::Task;
+use bowline_runtime::{Task, random_u128};
 
 use super::prepared::Prepared;
 use crate::call::Content;
@@ -118,6 +118,8 @@ impl Sent {
             deadline,
             metadata: call.metadata.into_wire(),
             depth,
+            once: (method.retry == Retry::Once).then(random_u128),
+            queued: None,
         };
         if method.kind == MethodKind::Notify {
             let sent = peer.notify(request);

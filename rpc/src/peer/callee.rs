@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Buffer, Codec};
+use bowline_protocol::envelope::OnceKey;
 use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{CallId, IncomingCall, IncomingNotify, NotifyTicket, Stop, WireFailure};
 use bowline_protocol::status::Status;
@@ -21,6 +22,9 @@ pub(crate) struct Arrival {
     pub(crate) metadata: Metadata,
     pub(crate) deadline: Option<Instant>,
     pub(crate) depth: u8,
+    /// The key of a `once` call.
+    #[expect(dead_code, reason = "read by the table of such calls")]
+    pub(crate) once: Option<OnceKey>,
 }
 
 /// What the session wants back when the handler has stopped.
@@ -41,9 +45,9 @@ pub(crate) enum StopReason {
 
 impl From<IncomingCall> for Arrival {
     fn from(incoming: IncomingCall) -> Self {
-        let IncomingCall { call, service, method, codec, deadline, depth, metadata, buffer } = incoming;
+        let IncomingCall { call, service, method, codec, deadline, depth, once, metadata, buffer } = incoming;
         let metadata = Metadata::from_wire(metadata);
-        Self { ticket: Ticket::Call(call), service, method, codec, buffer, metadata, deadline, depth }
+        Self { ticket: Ticket::Call(call), service, method, codec, buffer, metadata, deadline, depth, once }
     }
 }
 
@@ -51,7 +55,7 @@ impl From<IncomingNotify> for Arrival {
     fn from(incoming: IncomingNotify) -> Self {
         let IncomingNotify { ticket, service, method, codec, metadata, buffer } = incoming;
         let (ticket, metadata) = (Ticket::Notify(ticket), Metadata::from_wire(metadata));
-        Self { ticket, service, method, codec, buffer, metadata, deadline: None, depth: 0 }
+        Self { ticket, service, method, codec, buffer, metadata, deadline: None, depth: 0, once: None }
     }
 }
 

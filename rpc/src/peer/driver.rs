@@ -1,9 +1,11 @@
 use std::task::{Context, Poll};
 
-use bowline_protocol::envelope::{Hello, Outcome, Refusal};
-use bowline_protocol::session::{Failure, SessionIds};
+use std::time::Duration;
+
+use bowline_protocol::envelope::{GapReason, Hello, OnceTable, Outcome, Refusal, Resume, Secret};
+use bowline_protocol::session::{Failure, Welcoming};
 use bowline_protocol::status::CloseCode;
-use bowline_runtime::{Instant, random_bytes, random_u128};
+use bowline_runtime::Instant;
 use bytes::Bytes;
 
 use super::Peer;
@@ -29,9 +31,16 @@ impl Peer {
         self.act(|state, now, _| state.session.handle_text(now));
     }
 
-    /// The link is gone, however it ended.
-    pub fn handle_disconnect(&self) {
-        self.act(|state, now, _| state.session.handle_disconnect(now));
+    /// The link is gone; `code` is what it was closed with, by either end, if it was. The session goes on without it,
+    /// unless the code [stops](CloseCode::stops).
+    pub fn handle_disconnect(&self, code: Option<CloseCode>) {
+        self.act(|state, now, _| state.session.handle_disconnect(now, code));
+    }
+
+    /// Client: the machine slept, or the network came back. Deadlines that have passed are found, then the other end
+    /// is asked whether it is still there.
+    pub fn handle_wake(&self) {
+        self.command(|state, now, _| state.session.handle_wake(now));
     }
 
     /// The instant that [`poll_timeout`](Self::poll_timeout) named has come.
@@ -81,12 +90,70 @@ impl Peer {
         self.poll_mailbox(cx, |state| &mut state.hello).map(|hello| *hello)
     }
 
-    /// Server: makes the session live, under random ids. Returns the one that logs may show.
-    pub fn welcome(&self) -> u128 {
-        let ids = SessionIds { session: random_u128(), token: random_bytes(), epoch: random_u128() };
-        let session = ids.session;
-        self.command(|state, now, _| state.session.welcome(now, ids));
-        session
+    /// Server: begins a new session with the client that said hello. It is live.
+    pub fn welcome(&self, welcoming: Welcoming) {
+        self.command(|state, now, _| state.session.welcome(now, welcoming));
+    }
+
+    /// Server: whether this session can go on for a client that asks for it so.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the gap that the client is to be told of.
+    pub fn can_resume(&self, resume: &Resume) -> Result<(), GapReason> {
+        self.lock().session.can_resume(resume)
+    }
+
+    /// Server: goes on with this session on the link that `hello` came on. What still comes on an older link must not
+    /// be given to this peer any more.
+    pub fn attach(&self, hello: &Hello, welcoming: Welcoming) {
+        self.command(|state, now, _| state.session.attach(now, hello, welcoming));
+    }
+
+    /// Server: nobody continues the session. Its handlers are dropped, its calls fail, nothing is left of it.
+    pub fn end(&self) {
+        self.command(|state, now, _| state.session.end(now));
+    }
+
+    /// Server: tells the client to move to another session within `spread`.
+    pub fn go_away(&self, spread: Duration) {
+        self.command(|state, now, _| state.session.go_away(now, spread));
+    }
+
+    /// Server: which table of `once` calls there is, and how old it is.
+    pub fn set_once_table(&self, table: OnceTable) {
+        self.lock().session.set_once_table(table);
+    }
+
+    /// Client: what the next hello shows to say who is calling.
+    pub fn set_credentials(&self, credentials: Secret) {
+        self.lock().session.set_credentials(credentials);
+    }
+
+    /// How long the last ping took to be answered; `None` without a link.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.lock().session.round_trip()
+    }
+
+    /// Bytes that the session holds, for whoever bounds the sum of all.
+    pub fn held_bytes(&self) -> usize {
+        self.lock().session.held_bytes()
+    }
+
+    /// The last sequence number of the other end that was processed, and the last one that this end gave.
+    pub fn progress(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.session.last_processed(), state.session.head())
+    }
+
+    /// Server: the client showed that it has the token of the last welcome, since this was last asked.
+    pub fn poll_proved(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_mailbox(cx, |state| &mut state.proved)
+    }
+
+    /// Client: the server asked it to move to another session within that time, since this was last asked.
+    pub fn poll_go_away(&self, cx: &mut Context<'_>) -> Poll<Duration> {
+        self.poll_mailbox(cx, |state| &mut state.go_away)
     }
 
     /// Closes the link: what is left of control is written, then [`poll_close`](Self::poll_close) says so.

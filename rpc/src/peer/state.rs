@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use bowline_protocol::envelope::{Hello, Outcome};
 use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
@@ -16,6 +17,8 @@ pub(crate) struct State {
     pub(super) driver: Option<Waker>,
     pub(super) hello: Mailbox<Box<Hello>>,
     pub(super) live: Mailbox<Outcome>,
+    pub(super) proved: Mailbox<()>,
+    pub(super) go_away: Mailbox<Duration>,
     pub(super) session_id: Option<u128>,
     /// What came in and waits for the dispatcher.
     pub(super) arrivals: VecDeque<Arrival>,
@@ -46,6 +49,8 @@ impl State {
             driver: None,
             hello: Mailbox::default(),
             live: Mailbox::default(),
+            proved: Mailbox::default(),
+            go_away: Mailbox::default(),
             session_id: None,
             arrivals: VecDeque::new(),
             dispatcher: None,
@@ -108,6 +113,14 @@ impl State {
                 }
             }
             Event::Disconnected => self.wake_readers(wakes),
+            Event::Proved => {
+                self.proved.value = Some(());
+                wakes.push(self.proved.waker.take());
+            }
+            Event::GoAway { spread } => {
+                self.go_away.value = Some(spread);
+                wakes.push(self.go_away.waker.take());
+            }
         }
     }
 

@@ -100,7 +100,7 @@ where
     }
 
     fn receive(&self, arrival: Arrival) -> Waiting {
-        let Arrival { ticket, service, method, codec, buffer, metadata, deadline, depth } = arrival;
+        let Arrival { ticket, service, method, codec, buffer, metadata, deadline, depth, once: _ } = arrival;
         let cancellation = Cancellation::default();
         let guard = Guard::new(self.peer.clone(), ticket, cancellation.clone(), service, method);
         let incoming = Incoming {

@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use bowline_protocol::envelope::Refusal;
+use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
 use bowline_runtime::Instant;
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 /// What the loop needs of one end of a session. A trait, so that the loop is tested against scripted ends.
 pub(super) trait Core {
     fn handle_connected(&self);
-    fn handle_disconnect(&self);
+    fn handle_disconnect(&self, code: Option<CloseCode>);
     fn handle_message(&self, message: Bytes);
     fn handle_text(&self);
     fn handle_timeout(&self);
@@ -26,8 +27,8 @@ impl Core for Peer {
         Self::handle_connected(self);
     }
 
-    fn handle_disconnect(&self) {
-        Self::handle_disconnect(self);
+    fn handle_disconnect(&self, code: Option<CloseCode>) {
+        Self::handle_disconnect(self, code);
     }
 
     fn handle_message(&self, message: Bytes) {

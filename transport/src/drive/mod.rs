@@ -72,8 +72,10 @@ async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C
     let mut background = pin!(background);
     let mut joint = Joint { link, core, timer: None, unflushed: false, blocked_at: None };
     let ended = {
-        let _attached = Attached::new(core);
-        poll_fn(|cx| joint.poll(cx, background.as_mut())).await
+        let mut attached = Attached::new(core);
+        let ended = poll_fn(|cx| joint.poll(cx, background.as_mut())).await;
+        attached.code = ended.frame.as_ref().map(|frame| frame.code);
+        ended
     };
     if let Some(frame) = &ended.frame {
         let mut link = joint.link;
@@ -90,18 +92,22 @@ async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C
 }
 
 /// Tells the session when its link is gone, also when the loop is dropped.
-struct Attached<'a, C: Core>(&'a C);
+struct Attached<'a, C: Core> {
+    core: &'a C,
+    /// What the link was closed with.
+    code: Option<CloseCode>,
+}
 
 impl<'a, C: Core> Attached<'a, C> {
     fn new(core: &'a C) -> Self {
         core.handle_connected();
-        Self(core)
+        Self { core, code: None }
     }
 }
 
 impl<C: Core> Drop for Attached<'_, C> {
     fn drop(&mut self) {
-        self.0.handle_disconnect();
+        self.core.handle_disconnect(self.code);
     }
 }
 

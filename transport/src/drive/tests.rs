@@ -60,7 +60,7 @@ impl Core for Script {
         self.note("connected");
     }
 
-    fn handle_disconnect(&self) {
+    fn handle_disconnect(&self, _code: Option<CloseCode>) {
         self.note("disconnect");
     }
 

@@ -119,6 +119,8 @@ fn hello(session: u128, token: [u8; 32], attempt: u64) -> Hello {
         epoch: EPOCH,
         last_processed: 0,
         declarations: 0,
+        generation: 1,
+        unsequenced: 0,
     };
     Hello { instance: 1, attempt, resume: Some(resume), ..Hello::default() }
 }

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_protocol::session::Config;
+use bowline_protocol::session::{Config, Welcoming};
+use bowline_protocol::status::CloseCode;
 use bowline_rpc::{BoxError, Call, Channel, Dispatcher, Peer, Reply, Router, SessionInfo, status_of};
-use bowline_runtime::{Sleep, sleep_until};
+use bowline_runtime::{Sleep, random_bytes, random_u128, sleep_until};
 use tokio::task::JoinHandle;
 use tower::Service;
 
@@ -90,12 +91,12 @@ impl Ends {
         self.client.channel()
     }
 
-    /// Loses the link, with everything on it.
+    /// Loses the link, and the session with it.
     pub async fn cut(&mut self) {
         self.link.abort();
         let _ = (&mut self.link).await;
-        self.client.handle_disconnect();
-        self.server.handle_disconnect();
+        self.client.handle_disconnect(Some(CloseCode::NORMAL));
+        self.server.handle_disconnect(Some(CloseCode::NORMAL));
     }
 
     /// Connects the client to a new server with the same handlers.
@@ -145,7 +146,7 @@ impl Wire {
             }
         }
         if self.peers[1].poll_hello(cx).is_ready() {
-            self.peers[1].welcome();
+            self.peers[1].welcome(Welcoming::new(random_u128(), random_bytes(), random_u128()));
             carried = true;
         }
         carried
