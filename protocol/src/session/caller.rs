@@ -372,10 +372,13 @@ impl Session {
 
     /// Takes credit for a call and queues it.
     fn admit(&mut self, call: CallId, agreed: (u32, Codec)) {
+        let Some(own) = self.own.get(call) else { return };
+        let retry = self.retry_class(own.service, own.method());
         let Some(own) = self.own.get_mut(call) else { return };
         let class = own.class();
         self.state.opening[class as usize].used += 1;
         own.agreed = Some(agreed);
+        own.retry = retry;
         if let Stage::Waiting(ask) = &mut own.stage {
             let ask = Ask {
                 arguments: ask.arguments.clone(),
