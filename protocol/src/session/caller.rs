@@ -38,6 +38,8 @@ pub(super) struct Own {
     /// Of a call that waits in the outbox: what its deadline becomes when it is written.
     pub(super) queued: Option<Queued>,
     pub(super) is_accepted: bool,
+    /// It was asked in an earlier session, and nobody knows what became of that.
+    pub(super) may_have_run: bool,
     /// The value of a watch is from an earlier session.
     pub(super) is_stale: bool,
     pub(super) transfer: Writing,
@@ -206,6 +208,7 @@ impl Own {
     /// What is known when the call ends now without an answer.
     pub(super) fn delivery(&self) -> Delivery {
         match self.stage {
+            _ if self.may_have_run => Delivery::OutcomeUnknown,
             Stage::Waiting(_) | Stage::Queued(_) => Delivery::NotSent,
             Stage::Opening { .. } => Delivery::NotExecuted,
             Stage::Open { .. } | Stage::Over(_) => Delivery::OutcomeUnknown,
@@ -264,6 +267,7 @@ impl Session {
             deadline,
             queued,
             is_accepted: false,
+            may_have_run: false,
             is_stale: false,
             transfer: Writing::Nothing,
             room: Room::Unneeded,

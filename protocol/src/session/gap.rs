@@ -50,7 +50,9 @@ impl Session {
         let role = self.role;
         let Some(own) = self.own.get_mut(call) else { return };
         let delivery = match (&own.stage, processed) {
-            (Stage::Open { last, .. }, Some(processed)) if *last > processed => Delivery::NotExecuted,
+            (Stage::Open { last, .. }, Some(processed)) if *last > processed && !own.may_have_run => {
+                Delivery::NotExecuted
+            }
             _ => own.delivery(),
         };
         own.has_turn = false;
@@ -76,6 +78,7 @@ impl Session {
         };
         if let Some(ask) = ask.filter(|_| repeats && !(own.is_accepted && own.kind.has_items())) {
             own.is_stale = own.is_accepted;
+            own.may_have_run |= delivery == Delivery::OutcomeUnknown;
             own.stage = Stage::Waiting(Ask { encoded: None, ..ask });
             return;
         }

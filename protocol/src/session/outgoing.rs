@@ -375,7 +375,8 @@ impl Session {
             return self.fail(call, Failure::Status(status));
         }
         if own.deadline.is_some_and(|deadline| deadline <= now) {
-            return self.fail(call, Failure::DeadlineExceeded(Delivery::NotSent));
+            let delivery = own.delivery();
+            return self.fail(call, Failure::DeadlineExceeded(delivery));
         }
         if !self.has_room(call, bytes.len()) {
             return;
