@@ -1,7 +1,7 @@
 //! The tables of `WIRE.md`, held against the code: whoever reads the page alone must know what we know.
 
 use bowline_protocol::envelope::{SUBPROTOCOL, VERSION, bounds};
-use bowline_protocol::schema::MethodKind;
+use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::status::{CloseCode, Code};
 
 const PAGE: &str = include_str!("../WIRE.md");
@@ -65,6 +65,14 @@ fn the_page_numbers_the_kinds_of_methods_as_we_do() {
         MethodKind::Watch,
     ];
     assert_eq!(ours.map(MethodKind::to_wire), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn the_page_numbers_the_retry_classes_as_we_do() {
+    let classes = "Retry classes: 0 never, 1 idempotent, 2 once;";
+    let page: Vec<_> = PAGE.split_whitespace().collect();
+    assert!(page.join(" ").contains(classes));
+    assert_eq!([Retry::Never, Retry::Idempotent, Retry::Once].map(Retry::to_wire), [0, 1, 2]);
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub enum CallError<E> {
     /// The answer's bytes are not a value of the method's type.
     #[error("the answer could not be decoded: {0}")]
     InvalidResponse(String),
-    /// The session was lost before the answer arrived.
+    /// The session was lost before the answer arrived; or the other end lost what it knew of an earlier try.
     #[error("the session was lost: {0}")]
     Disconnected(Delivery),
     /// This end was closed, or gave up connecting.
@@ -131,6 +131,7 @@ impl<E> From<Status> for CallError<E> {
             Code::Unimplemented => Self::Unimplemented(message),
             Code::Unavailable => Self::Unavailable { message, retry_after },
             Code::SchemaMismatch => Self::SchemaMismatch(message),
+            Code::OutcomeUnknown => Self::Disconnected(Delivery::OutcomeUnknown),
             _ => Self::Internal { id: detail },
         }
     }
@@ -247,5 +248,11 @@ mod tests {
         {
             assert!(!retryable(Status::new(code, "said by somebody").into()), "{code}");
         }
+    }
+
+    #[test]
+    fn a_callee_that_cannot_know_what_became_of_a_call_reads_as_a_lost_session() {
+        let error: CallError<Infallible> = Status::new(Code::OutcomeUnknown, "restarted").into();
+        assert_eq!(error, CallError::Disconnected(Delivery::OutcomeUnknown));
     }
 }

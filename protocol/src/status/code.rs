@@ -26,11 +26,13 @@ pub enum Code {
     SchemaMismatch,
     /// The reader was too slow for a source that can't wait.
     Lagged,
+    /// The other end can't know whether an earlier try of this `once` call ran, and ran nothing now.
+    OutcomeUnknown,
 }
 
 impl Code {
     /// Every code with its number on the wire and its name in logs and metrics.
-    const TABLE: [(Self, u8, &'static str); 11] = [
+    const TABLE: [(Self, u8, &'static str); 12] = [
         (Self::Cancelled, 1, "cancelled"),
         (Self::InvalidArgument, 3, "invalid_argument"),
         (Self::DeadlineExceeded, 4, "deadline_exceeded"),
@@ -42,6 +44,7 @@ impl Code {
         (Self::Unauthenticated, 16, "unauthenticated"),
         (Self::SchemaMismatch, 32, "schema_mismatch"),
         (Self::Lagged, 33, "lagged"),
+        (Self::OutcomeUnknown, 34, "outcome_unknown"),
     ];
 
     /// The number on the wire; gRPC's where gRPC has the code, ours from 32 on.
@@ -150,9 +153,10 @@ mod tests {
             Code::Unauthenticated => 8,
             Code::SchemaMismatch => 9,
             Code::Lagged => 10,
+            Code::OutcomeUnknown => 11,
         };
         let places: Vec<_> = Code::TABLE.iter().map(|row| place(row.0)).collect();
-        assert_eq!(places, (0..=10).collect::<Vec<_>>());
+        assert_eq!(places, (0..=11).collect::<Vec<_>>());
         let numbers = Code::TABLE.map(|row| row.1);
         assert!(numbers.is_sorted_by(|one, next| one < next), "numbers are unique and in order");
     }
