@@ -47,8 +47,6 @@ impl Line {
 struct Model {
     lines: Vec<Line>,
     tick: u64,
-    /// Whose line left a hole, and with which tick.
-    holes: Vec<(u128, u64)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -75,20 +73,13 @@ impl Model {
                 Some((_, None)) => Verdict::Unknown,
             };
         }
-        // Who has no line left shares one list of holes with all others like it.
-        let has_lines = |identity| self.of(identity).next().is_some();
-        let counts =
-            |hole: &&(u128, u64)| hole.0 == scope.identity || !has_lines(hole.0) || hole.1 <= self.floor();
-        let last = self.holes.iter().filter(counts).map(|hole| hole.1).max().unwrap_or(0);
-        if key.table.id != TABLE || last > key.table.tick {
+        let same = |line: &Line| {
+            (line.key, line.scope.service, line.scope.method) == (key.key, scope.service, scope.method)
+        };
+        if key.table.id != TABLE || self.tick > key.table.tick || self.lines.iter().any(same) {
             return Verdict::Unknown;
         }
         if self.make_room(now, scope.identity, 1, ENTRY) { Verdict::Start } else { Verdict::Full }
-    }
-
-    /// Holes of identities that were gone once count for ever.
-    fn floor(&self) -> u64 {
-        self.holes.iter().filter(|hole| hole.0 == u128::MAX).map(|hole| hole.1).max().unwrap_or(0)
     }
 
     fn make_room(&mut self, now: Instant, identity: u128, entries: usize, bytes: usize) -> bool {
@@ -117,19 +108,7 @@ impl Model {
             };
             let place = self.lines.iter().position(|line| line.ticket == first).unwrap();
             let gone = self.lines.remove(place);
-            let whose = gone.scope.identity;
-            if !gone.is_acknowledged {
-                self.tick += 1;
-                self.holes.push((whose, self.tick));
-            }
-            self.fold(whose);
-        }
-    }
-
-    fn fold(&mut self, identity: u128) {
-        if self.of(identity).next().is_none() {
-            let tick = self.holes.iter().filter(|hole| hole.0 == identity).map(|hole| hole.1).max();
-            self.holes.extend(tick.map(|tick| (u128::MAX, tick)));
+            self.tick += u64::from(!gone.is_acknowledged);
         }
     }
 
@@ -201,8 +180,11 @@ fn play(seed: u64) {
                 }
                 let other = random.below(15) == 0;
                 let arguments = caller.arguments + u128::from(other) * 7;
-                let verdict = table.begin(now, &caller.key, caller.scope, arguments);
-                let expected = model.begin(now, &caller.key, caller.scope, arguments);
+                // It has logged in meanwhile, or has another address.
+                let identity = caller.scope.identity + u128::from(random.below(12) == 0);
+                let scope = Scope { identity, ..caller.scope };
+                let verdict = table.begin(now, &caller.key, scope, arguments);
+                let expected = model.begin(now, &caller.key, scope, arguments);
                 assert_eq!(digest(&verdict), expected, "{caller:?}");
                 match verdict {
                     Begin::Start(ticket) => {
@@ -210,13 +192,13 @@ fn play(seed: u64) {
                         running.insert(ticket, place);
                         model.lines.push(Line {
                             key: caller.key.key,
-                            scope: caller.scope,
+                            scope,
                             arguments,
                             ticket,
                             ended: None,
                             is_acknowledged: false,
                         });
-                        caller.arguments = arguments;
+                        (caller.arguments, caller.scope) = (arguments, scope);
                     }
                     Begin::Done(ticket, _) => answered.push((ticket, place)),
                     _ => {}
@@ -229,9 +211,7 @@ fn play(seed: u64) {
                 running.remove(&ticket);
                 if random.below(4) == 0 {
                     table.abandon(ticket);
-                    let identity = callers[caller].scope.identity;
                     model.lines.retain(|line| line.ticket != ticket);
-                    model.fold(identity);
                 } else {
                     let len = random.below(3 * ENTRY as u64) as usize;
                     let record: Record = Ok(vec![0; len].into());
@@ -267,7 +247,7 @@ fn play(seed: u64) {
         assert_eq!(stats.running, running.len());
         assert_eq!(stats.bytes, model.lines.iter().map(Line::bytes).sum::<usize>());
         assert!(stats.bytes <= limits().bytes);
-        for identity in 0..4 {
+        for identity in 0..8 {
             let own: Vec<_> = model.of(identity).collect();
             assert!(own.len() <= limits().identity_entries);
             assert!(own.iter().map(|line| line.bytes()).sum::<usize>() <= limits().identity_bytes);

@@ -14,7 +14,7 @@ const ENTRY: usize = 512;
 /// What a `once` call ended with: its encoded value, or why there is none.
 pub type Record = Result<Bytes, WireFailure>;
 
-/// Whose key it is: keys of two scopes never meet.
+/// Whose key it is, and for what. The answer to a key is given to its own identity alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     /// A digest of who calls; of the network address where nobody knows who that is.
@@ -38,7 +38,8 @@ pub enum Begin {
     Wait(Ticket),
     /// It has ended, with this.
     Done(Ticket, Record),
-    /// It may have run, and what it ended with is not known here: run nothing, answer `OutcomeUnknown`.
+    /// It may have run, and what it ended with is not known here, or is not this caller's to know: run nothing, answer
+    /// `OutcomeUnknown`.
     Unknown,
     /// The key came with other arguments before: run nothing, answer `InvalidArgument`.
     Mismatch,
@@ -56,13 +57,11 @@ pub enum Begin {
 /// acknowledged, the oldest first; then those that ended longer ago than [`OnceLimits::keep`]. A caller whose answer was
 /// acknowledged has no reason to ask again, so only the others leave a hole in what the table knows: each raises the
 /// tick. A caller states the tick that it had seen when it first wrote its call. An unknown key with an older tick than
-/// the last hole of its own identity may be one that was forgotten; with a newer one it can't be.
+/// the table's may be one that was forgotten; with the same it can't be.
 #[derive(Debug)]
 pub struct Table {
     table: OnceTable,
     limits: OnceLimits,
-    /// The tick of the last hole of identities that have no entry any more.
-    floor: u64,
     next: u64,
     keys: BTreeMap<Key, u64>,
     entries: BTreeMap<u64, Entry>,
@@ -72,11 +71,13 @@ pub struct Table {
     running: usize,
 }
 
+/// Ordered so that all identities of a key stand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    /// First, because it settles most comparisons.
     key: u128,
-    scope: Scope,
+    service: &'static str,
+    method: &'static str,
+    identity: u128,
 }
 
 #[derive(Debug)]
@@ -107,8 +108,6 @@ struct Share {
     entries: usize,
     bytes: usize,
     order: Order,
-    /// The tick of its last hole.
-    hole: u64,
 }
 
 /// What a [`Table`] holds at a moment.
@@ -132,7 +131,6 @@ impl Table {
         Self {
             table: OnceTable { id, tick: 1 },
             limits,
-            floor: 0,
             next: 0,
             keys: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -161,7 +159,8 @@ impl Table {
     /// A call came in. `arguments` is a digest of them and of their codec, which the answer will have too.
     pub fn begin(&mut self, now: Instant, key: &OnceKey, scope: Scope, arguments: u128) -> Begin {
         let OnceKey { key, table } = *key;
-        let key = Key { key, scope };
+        let Scope { identity, service, method } = scope;
+        let key = Key { key, service, method, identity };
         if let Some(&ticket) = self.keys.get(&key) {
             let entry = self.entries.get(&ticket).expect("a key leads to an entry");
             return match &entry.state {
@@ -171,10 +170,10 @@ impl Table {
                 State::Ended { record: None, .. } => Begin::Unknown,
             };
         }
-        if table.id != self.table.id || self.hole(scope.identity) > table.tick {
+        if table.id != self.table.id || self.table.tick > table.tick || self.is_of_another(&key) {
             return Begin::Unknown;
         }
-        if !self.make_room(now, scope.identity, 1, ENTRY) {
+        if !self.make_room(now, identity, 1, ENTRY) {
             return Begin::Full;
         }
         let ticket = self.next;
@@ -184,7 +183,7 @@ impl Table {
             ticket,
             Entry { key, arguments, bytes: ENTRY, state: State::Running { is_acknowledged: false } },
         );
-        let share = self.identities.entry(scope.identity).or_default();
+        let share = self.identities.entry(identity).or_default();
         share.entries += 1;
         share.bytes += ENTRY;
         self.bytes += ENTRY;
@@ -196,7 +195,7 @@ impl Table {
     pub fn finish(&mut self, now: Instant, ticket: Ticket, record: Record) {
         let Some(entry) = self.entries.get(&ticket.0) else { return };
         let State::Running { is_acknowledged } = entry.state else { return };
-        let (identity, bytes) = (entry.key.scope.identity, size(&record));
+        let (identity, bytes) = (entry.key.identity, size(&record));
         let kept = self.make_room(now, identity, 0, bytes);
         let bytes = if kept { bytes } else { 0 };
         let share = self.identities.get_mut(&identity).expect("an identity with an entry has a share");
@@ -231,13 +230,15 @@ impl Table {
             }
         };
         self.order.acknowledge(*at, ticket.0);
-        let share = self.identities.get_mut(&entry.key.scope.identity);
+        let share = self.identities.get_mut(&entry.key.identity);
         share.expect("an identity with an entry has a share").order.acknowledge(*at, ticket.0);
     }
 
-    /// The tick of the last hole that a key of `identity` may have fallen into.
-    fn hole(&self, identity: u128) -> u64 {
-        self.identities.get(&identity).map_or(0, |share| share.hole).max(self.floor)
+    /// Whether the key came from another identity before. Nobody draws a number of 128 bits twice: its caller has logged
+    /// in since, or its address has changed.
+    fn is_of_another(&self, key: &Key) -> bool {
+        let (first, last) = (Key { identity: 0, ..*key }, Key { identity: u128::MAX, ..*key });
+        self.keys.range(first..=last).next().is_some()
     }
 
     /// Forgets what may be forgotten until so much more fits.
@@ -265,8 +266,6 @@ impl Table {
         let Some(entry) = self.entries.get(&ticket) else { return };
         if let State::Ended { is_acknowledged: false, .. } = entry.state {
             self.table.tick += 1;
-            let share = self.identities.get_mut(&entry.key.scope.identity);
-            share.expect("an identity with an entry has a share").hole = self.table.tick;
         }
         self.remove(ticket);
     }
@@ -275,7 +274,7 @@ impl Table {
         let Some(Entry { key, bytes, state, .. }) = self.entries.remove(&ticket) else { return };
         self.keys.remove(&key);
         self.bytes -= bytes;
-        let identity = key.scope.identity;
+        let identity = key.identity;
         let share = self.identities.get_mut(&identity).expect("an identity with an entry has a share");
         share.bytes -= bytes;
         share.entries -= 1;
@@ -287,8 +286,6 @@ impl Table {
             }
         }
         if share.entries == 0 {
-            // Who has no entry takes no room: what was forgotten of it counts for everybody then.
-            self.floor = self.floor.max(share.hole);
             self.identities.remove(&identity);
         }
     }
