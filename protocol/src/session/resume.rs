@@ -43,14 +43,15 @@ impl Session {
 
     /// Server: goes on with this session on the link that `hello` came on.
     ///
-    /// From here on this machine belongs to that link; what still comes on an older one must not be given to it. The
-    /// outcome and the last processed number of `welcoming` say nothing: they are this session's. Does nothing unless
+    /// From here on this machine belongs to that link; what still comes on an older one must not be given to it. Of
+    /// `welcoming`, the token, the generation and the table count; the rest is this session's. Does nothing unless
     /// [`can_resume`](Self::can_resume) is true of what the hello asks for.
     pub fn attach(&mut self, now: Instant, hello: &Hello, welcoming: Welcoming) {
-        let Some(resume) = &hello.resume else { return };
+        let (Some(resume), Some(identity)) = (&hello.resume, &self.state.identity) else { return };
         if self.can_resume(resume).is_err() {
             return;
         }
+        let welcoming = Welcoming { session: identity.session, epoch: identity.epoch, ..welcoming };
         if !matches!(self.link.phase, Phase::Idle) {
             self.handle_disconnect(now, None);
         }
