@@ -76,7 +76,7 @@ impl Exchange {
             Err(status) => return Self::Answered(Box::new(status.into())),
         };
         let Some(stack) = channel.stack() else {
-            return match Sent::start(channel.peer(), call, channel.lease()) {
+            return match Sent::start(&channel.peer(), call, channel.lease()) {
                 Ok(sent) => Self::Sent(sent),
                 Err(reply) => Self::Answered(reply),
             };
