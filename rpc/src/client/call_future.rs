@@ -18,7 +18,13 @@ use crate::{CallError, Channel, Reply, error};
 /// A unary call or client stream; `R` is what the trait's method returns.
 ///
 /// Nothing is sent before the first poll; the deadline counts from there. Dropping it withdraws the call, and the
-/// handler is dropped at the other end. It is `'static`, `Send` and `Unpin`: spawn it, join it, select on it by `&mut`.
+/// handler is dropped at the other end (that of a `once` method runs to its end). It is `'static`, `Send` and `Unpin`:
+/// spawn it, join it, select on it by `&mut`.
+///
+/// A call of an `idempotent` method that the other end answers with [`CallError::Unavailable`] is made again, below the
+/// caller's layers, which see one call: at most 3 times, after pauses of 0 to 0.1 s, 0.2 s and 0.4 s by chance, or as
+/// long as the answer asks for. All of that is within the deadline; a retry that would come too late is not waited for.
+/// A session has 10 retries, and gets one back for every 10 calls of such methods that succeed.
 ///
 /// # Errors
 ///

@@ -4,9 +4,10 @@ use std::task::{Context, Poll};
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::Request;
 use bowline_protocol::status::{Code, Status};
-use bowline_runtime::{Task, random_u128};
+use bowline_runtime::{Sleep, Task, random_u128};
 
 use super::prepared::Prepared;
+use super::retry::Again;
 use crate::call::Content;
 use crate::channel::Lease;
 use crate::peer::{Handle, Peer};
@@ -76,7 +77,7 @@ impl Exchange {
             Err(status) => return Self::Answered(Box::new(status.into())),
         };
         let Some(stack) = channel.stack() else {
-            return match Sent::start(&channel.peer(), call, channel.lease()) {
+            return match Sent::start(channel.peer(), call, channel.lease()) {
                 Ok(sent) => Self::Sent(sent),
                 Err(reply) => Self::Answered(reply),
             };
@@ -94,16 +95,63 @@ impl Exchange {
     }
 }
 
-/// A call on the session.
+/// A call on the session, asked again there where that may be done.
 pub(crate) struct Sent {
+    stage: Stage,
+    /// `None` for a call that is made only once.
+    again: Option<Box<Again>>,
+}
+
+enum Stage {
+    Asked(Attempt),
+    /// Before the next try.
+    Pausing(Sleep),
+}
+
+impl Sent {
+    /// Makes the call. One-way calls, and those that can't be made, have their reply at once.
+    pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
+        let again = Again::of(peer, &call, lease.as_ref());
+        Ok(Self { stage: Stage::Asked(Attempt::start(peer, call, lease)?), again })
+    }
+
+    /// Gives the reply, or itself back.
+    pub(crate) fn poll(mut self, cx: &mut Context<'_>) -> Result<Reply, Self> {
+        loop {
+            self.stage = match self.stage {
+                Stage::Asked(attempt) => match attempt.poll(cx) {
+                    Err(attempt) => return Err(Self { stage: Stage::Asked(attempt), ..self }),
+                    Ok(reply) => match self.again.as_mut().and_then(|again| again.after(&reply)) {
+                        None => return Ok(reply),
+                        Some(pause) => Stage::Pausing(pause),
+                    },
+                },
+                Stage::Pausing(mut pause) => {
+                    if Pin::new(&mut pause).poll(cx).is_pending() {
+                        return Err(Self { stage: Stage::Pausing(pause), ..self });
+                    }
+                    let parts = self.again.as_ref().and_then(|again| again.parts());
+                    let (peer, call, lease) = parts.expect("only a call that can be made again pauses");
+                    match Attempt::start(peer, call, lease) {
+                        Ok(attempt) => Stage::Asked(attempt),
+                        Err(reply) => return Ok(*reply),
+                    }
+                }
+            };
+        }
+    }
+}
+
+/// One try of a call.
+struct Attempt {
     handle: Handle,
     upload: Option<Task>,
     method: &'static MethodDescriptor,
 }
 
-impl Sent {
-    /// Opens the call, and starts what streams with it. One-way calls have their reply at once.
-    pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
+impl Attempt {
+    /// Opens the call, and starts what streams with it.
+    fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, depth, deadline) = (call.service, call.depth, call.deadline);
         let Content::Outgoing { arguments, upload, patience } = call.content else {
@@ -132,7 +180,7 @@ impl Sent {
     }
 
     /// Gives the reply, or itself back.
-    pub(crate) fn poll(self, cx: &Context<'_>) -> Result<Reply, Self> {
+    fn poll(self, cx: &Context<'_>) -> Result<Reply, Self> {
         match self.method.kind {
             MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => {
                 match self.handle.poll_response(cx) {

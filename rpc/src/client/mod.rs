@@ -4,6 +4,7 @@ mod exchange;
 mod key;
 mod notify_future;
 mod prepared;
+mod retry;
 mod setters;
 mod stream_future;
 

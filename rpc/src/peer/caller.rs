@@ -2,11 +2,13 @@ use std::fmt;
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Buffer, Codec};
+use bowline_protocol::schema::Retry;
 use bowline_protocol::session::{CallId, Failure, Read, Request};
 use bowline_protocol::status::{Delivery, Status};
 
 use super::Peer;
 use super::slot::Slot;
+use crate::Call;
 use crate::call::Patience;
 use crate::channel::Lease;
 
@@ -103,6 +105,13 @@ impl fmt::Debug for Handle {
 }
 
 impl Peer {
+    /// Whether a call that was answered may be made again: both ends call it idempotent, and this end has not given up.
+    pub(crate) fn may_repeat(&self, call: &Call) -> bool {
+        let state = self.lock();
+        let class = state.session.retry_class(call.service, call.method);
+        state.failed.is_none() && class == Retry::Idempotent
+    }
+
     /// Withdraws a call of this end whose own part failed; whoever waits for it gets `status`.
     pub(crate) fn fail(&self, call: CallId, status: Status) {
         self.command(|state, now, wakes| {
