@@ -8,8 +8,6 @@
 
 mod builder;
 mod client;
-mod credentials;
-mod desk;
 mod driver;
 mod error;
 mod state;
@@ -17,4 +15,4 @@ mod state;
 pub use builder::Builder;
 pub use client::{Client, Connect};
 pub use error::ConnectFailed;
-pub use state::{Arrival, State};
+pub use state::State;

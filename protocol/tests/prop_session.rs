@@ -378,6 +378,7 @@ impl World {
             }
             Event::Hello(_)
             | Event::Live { .. }
+            | Event::Acknowledged { .. }
             | Event::Disconnected
             | Event::Proved
             | Event::GoAway { .. } => {}

@@ -6,6 +6,7 @@ use bowline_runtime::Instant;
 
 use crate::Metadata;
 use crate::context::Incoming;
+use crate::once::Claim;
 use crate::stream::Upload;
 
 /// One call on its way to its handler: what tower layers see, at the caller and at the callee alike.
@@ -28,7 +29,13 @@ pub(crate) enum Content {
     /// At the caller: arguments that can still become either codec, and the stream that goes with them.
     Outgoing { arguments: Arguments, upload: Option<Upload>, patience: Patience },
     /// At the callee: the received payload.
-    Incoming { codec: Codec, buffer: Buffer, incoming: Incoming },
+    Incoming {
+        codec: Codec,
+        buffer: Buffer,
+        incoming: Incoming,
+        /// For a `once` call: the right to run it.
+        once: Option<Claim>,
+    },
 }
 
 /// How long a call of this end waits for a live session.
@@ -138,6 +145,14 @@ impl Call {
         match &self.content {
             Content::Outgoing { .. } => None,
             Content::Incoming { incoming, .. } => Some(incoming.session_id()),
+        }
+    }
+
+    /// Takes the right to run a `once` call out.
+    pub(crate) fn take_claim(&mut self) -> Option<Claim> {
+        match &mut self.content {
+            Content::Outgoing { .. } => None,
+            Content::Incoming { once, .. } => once.take(),
         }
     }
 

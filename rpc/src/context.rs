@@ -19,6 +19,8 @@ pub struct SessionInfo {
     pub id: u128,
     /// Values of any type, such as the identity of the caller.
     pub extensions: http::Extensions,
+    /// A digest of who calls, or of the network address where nobody knows: whose keys of `once` calls are compared.
+    pub scope: u128,
 }
 
 impl fmt::Debug for SessionInfo {

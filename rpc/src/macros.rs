@@ -235,7 +235,7 @@ fn open<A>(
     decode: impl FnOnce(Codec, Buffer) -> Result<A, DecodePayloadError>,
 ) -> Result<(Context, A), Status> {
     let Call { service, method, content, metadata, extensions, deadline, depth } = call;
-    let Content::Incoming { codec, buffer, incoming } = content else {
+    let Content::Incoming { codec, buffer, incoming, once: _ } = content else {
         return Err(Status::new(Code::Internal, "a call that was not received can't be dispatched"));
     };
     let arguments = decode(codec, buffer).map_err(|cause| {

@@ -7,6 +7,7 @@ use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::status::{Code, Status};
 use bowline_runtime::{BoxFuture, MaybeSend, MaybeSync};
 
+use crate::once::OnceFuture;
 use crate::{Call, Reply};
 
 /// The future of a handler.
@@ -71,16 +72,18 @@ impl tower_service::Service<Call> for Router {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call) -> RouterFuture {
-        RouterFuture(match self.find(call.service()) {
-            Some(service) => service.dispatch(call),
-            None => {
-                let reply = Reply::from(Status::new(
-                    Code::Unimplemented,
-                    format!("there is no service `{}` here", call.service_name()),
-                ));
-                Box::pin(std::future::ready(reply))
-            }
+    fn call(&mut self, mut call: Call) -> RouterFuture {
+        let Some(service) = self.find(call.service()) else {
+            let reply = Reply::from(Status::new(
+                Code::Unimplemented,
+                format!("there is no service `{}` here", call.service_name()),
+            ));
+            return RouterFuture(Handling::Handler(Box::pin(std::future::ready(reply))));
+        };
+        let (descriptor, method) = (call.service(), call.method_index());
+        RouterFuture(match call.take_claim() {
+            None => Handling::Handler(service.dispatch(call)),
+            Some(claim) => Handling::Once(OnceFuture::new(claim, service.dispatch(call), descriptor, method)),
         })
     }
 }
@@ -94,13 +97,22 @@ impl fmt::Debug for Router {
 
 /// The future of a [`Router`]: the handler's, which has no error of tower's kind.
 #[must_use = "futures do nothing unless polled"]
-pub struct RouterFuture(ReplyFuture);
+pub struct RouterFuture(Handling);
+
+enum Handling {
+    Handler(ReplyFuture),
+    /// The handler goes on when this is dropped.
+    Once(OnceFuture),
+}
 
 impl Future for RouterFuture {
     type Output = Result<Reply, Infallible>;
 
     fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        match &mut self.0 {
+            Handling::Handler(handler) => handler.as_mut().poll(cx).map(Ok),
+            Handling::Once(once) => once.poll(cx).map(Ok),
+        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(crate) async fn run<L: Link>(
             outcome: outcome_of(&hello),
             ..Welcoming::new(id, random_bytes(), random_u128())
         });
-        let info = SessionInfo { id, extensions };
+        let info = SessionInfo { id, extensions, ..SessionInfo::default() };
         sessions.dispatch(&peer, info).await
     };
     let mut driven = pin!(drive(link, &peer, serving));

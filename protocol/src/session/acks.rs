@@ -92,6 +92,11 @@ impl Sent {
         Ok(news)
     }
 
+    /// The last number that the other end acknowledged.
+    pub(super) fn acked(&self) -> u64 {
+        self.acked
+    }
+
     /// Whether the other end can have processed exactly up to here.
     pub(super) fn could_be_processed(&self, seq: u64) -> bool {
         (self.acked..=self.head).contains(&seq)

@@ -33,6 +33,8 @@ pub(super) struct Incoming {
     pub(super) is_parked: bool,
     /// The caller wants no more of it: the end waits for nothing.
     pub(super) is_unwanted: bool,
+    /// It is a `once` call: the application wants to know that its terminal arrived.
+    is_once: bool,
     pub(super) stream: Option<Box<Stream>>,
 }
 
@@ -108,6 +110,7 @@ impl Session {
                 room: Room::Unneeded,
                 is_parked: false,
                 is_unwanted: false,
+                is_once: open.once.is_some(),
                 stream,
             },
         );
@@ -196,6 +199,7 @@ impl Session {
                 room: Room::Unneeded,
                 is_parked: false,
                 is_unwanted: false,
+                is_once: false,
                 stream: None,
             },
         );
@@ -415,9 +419,22 @@ impl Session {
         self.give_turn(call);
     }
 
+    /// Tells of the terminals of `once` calls that arrived.
+    pub(super) fn tell_acknowledged(&mut self) {
+        while let Some(&(last, call)) = self.state.answered.front()
+            && last <= self.state.sent.acked()
+        {
+            self.state.answered.pop_front();
+            self.events.push_back(Event::Acknowledged { call });
+        }
+    }
+
     /// The terminal of a call is written: its id and its credit are free.
     pub(super) fn finish_incoming(&mut self, call: CallId) {
         let Some(mut incoming) = self.incoming.remove(call) else { return };
+        if incoming.is_once {
+            self.state.answered.push_back((self.state.sent.head(), call));
+        }
         if incoming.has_turn {
             self.state.queue.forget_one();
         }

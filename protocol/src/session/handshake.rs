@@ -133,7 +133,7 @@ impl Session {
             peer_unsequenced,
             limits: self.wire_limits(),
             heartbeat_ms,
-            once: welcoming.once,
+            once: welcoming.once.or(self.state.once),
         }
     }
 

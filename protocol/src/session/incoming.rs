@@ -166,7 +166,10 @@ impl Session {
 
     fn handle_ack(&mut self, now: Instant, ack: Ack) {
         match self.state.sent.handle_ack(ack.seq) {
-            Ok(true) => self.state.strikes = 0,
+            Ok(true) => {
+                self.state.strikes = 0;
+                self.tell_acknowledged();
+            }
             Ok(false) => {}
             Err(_) => {
                 return self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent");

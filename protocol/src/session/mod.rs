@@ -150,6 +150,8 @@ struct State {
     identity: Option<Identity>,
     /// The server's table of `once` calls.
     once: Option<OnceTable>,
+    /// Answered `once` calls, by the last number of their terminals.
+    answered: VecDeque<(u64, CallId)>,
     /// What was written without numbers on the link of that generation, before the other end said what arrived.
     unresolved: Option<(u64, SentUnsequenced)>,
     /// How much without numbers arrived on the link of that generation.
@@ -326,6 +328,7 @@ impl State {
             peer: WireLimits::default(),
             identity: None,
             once: None,
+            answered: VecDeque::new(),
             unresolved: None,
             counted: (0, 0),
             strikes: 0,

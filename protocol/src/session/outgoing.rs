@@ -21,7 +21,7 @@ use crate::envelope::{
     Sequenced, WatchValue, WireError,
 };
 use crate::schema::Retry;
-use crate::status::{CloseCode, Code, Delivery, Status};
+use crate::status::{CloseCode, Code, Status};
 
 /// A piece of a large payload beside other traffic.
 const CHUNK: usize = 32 * 1024;

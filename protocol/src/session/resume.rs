@@ -158,6 +158,7 @@ impl Session {
     fn take_up(&mut self, now: Instant, seq: u64, (generation, count): (u64, u64)) {
         let lost = self.resolve(generation, count);
         let kept = self.state.sent.rewind(seq);
+        self.tell_acknowledged();
         let mut kept = self.withdraw_unprocessed(kept);
         for (call, codec, value) in lost {
             self.restore_value(call, codec, value, &mut kept);

@@ -175,6 +175,11 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
+    /// Callee: the caller of a `once` call has its terminal, and won't ask again.
+    Acknowledged {
+        /// The call.
+        call: CallId,
+    },
     /// The link of a session is gone. Whether the session goes on shows with the next [`Live`](Self::Live).
     Disconnected,
     /// Server: the client showed that it has the token of the last welcome.

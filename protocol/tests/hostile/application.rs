@@ -63,7 +63,11 @@ impl Application {
                 Event::Accepted { call } | Event::Writable { call } | Event::Readable { call } => {
                     assert!(self.own.contains(&call) || self.incoming.contains(&call), "news of nothing");
                 }
-                Event::Stopped { .. } | Event::Disconnected | Event::Proved | Event::GoAway { .. } => {}
+                Event::Stopped { .. }
+                | Event::Acknowledged { .. }
+                | Event::Disconnected
+                | Event::Proved
+                | Event::GoAway { .. } => {}
             }
         }
     }

@@ -385,6 +385,7 @@ impl App {
             Event::Accepted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
             Event::Hello(_)
             | Event::Live { .. }
+            | Event::Acknowledged { .. }
             | Event::Disconnected
             | Event::Proved
             | Event::GoAway { .. } => {}

@@ -1,4 +1,3 @@
-mod line;
 mod stack;
 
 use std::any::Any;
@@ -12,8 +11,6 @@ use tower_service::Service;
 use crate::peer::Peer;
 use crate::{BoxError, Call, Reply, status_of};
 
-pub use line::Line;
-pub(crate) use line::{Extensions, Target};
 pub(crate) use stack::Stack;
 
 /// Keeps something alive for as long as a channel, or a call made on it, is.
@@ -22,15 +19,15 @@ pub(crate) type Lease = Arc<dyn Any + Send + Sync>;
 /// What a stub talks to: one session, seen from either end, with the layers of its caller. Cheap to clone.
 #[derive(Clone)]
 pub struct Channel {
-    target: Target,
+    peer: Peer,
     stack: Option<Arc<Stack>>,
     depth: u8,
     lease: Option<Lease>,
 }
 
 impl Channel {
-    pub(crate) fn new(target: Target, depth: u8) -> Self {
-        Self { target, stack: None, depth, lease: None }
+    pub(crate) fn new(peer: Peer, depth: u8) -> Self {
+        Self { peer, stack: None, depth, lease: None }
     }
 
     /// Makes a channel whose calls go through `stack`, whose innermost service is [`Peer::endpoint`].
@@ -44,20 +41,8 @@ impl Channel {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        peer.channel().with_layers(stack)
-    }
-
-    /// As [`with_stack`](Self::with_stack), where the innermost service is that of what the channel was made of: of a
-    /// [`Peer`] or of a [`Line`].
-    #[must_use]
-    pub fn with_layers<S>(mut self, stack: S) -> Self
-    where
-        S: Service<Call, Response = Reply> + Send + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send + 'static,
-    {
-        self.stack = Some(Arc::new(Stack::new(stack, status_of)));
-        self
+        let stack = Arc::new(Stack::new(stack, status_of));
+        Self { stack: Some(stack), ..Self::new(peer.clone(), 0) }
     }
 
     /// Sets what makes a status of a layer's error; [`status_of`] at first.
@@ -74,11 +59,11 @@ impl Channel {
         self
     }
 
-    /// Returns the value of type `T` that lives beside the session (or beside the [`Line`], for all its sessions), made by `Default` when first asked for.
+    /// Returns the value of type `T` that lives beside the session, made by `Default` when first asked for.
     ///
     /// All channels of one session share it.
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        self.target.extensions().get()
+        self.peer.extension()
     }
 
     /// A stub for a service on this channel.
@@ -88,11 +73,11 @@ impl Channel {
 
     /// Whether both are channels of one session.
     pub fn is_same_session(&self, other: &Self) -> bool {
-        self.target.is_same(&other.target)
+        self.peer.is_same(&other.peer)
     }
 
-    pub(crate) fn peer(&self) -> Peer {
-        self.target.peer()
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     pub(crate) fn stack(&self) -> Option<&Arc<Stack>> {

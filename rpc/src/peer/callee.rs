@@ -23,7 +23,6 @@ pub(crate) struct Arrival {
     pub(crate) deadline: Option<Instant>,
     pub(crate) depth: u8,
     /// The key of a `once` call.
-    #[expect(dead_code, reason = "read by the table of such calls")]
     pub(crate) once: Option<OnceKey>,
 }
 
@@ -75,6 +74,11 @@ impl Peer {
     /// Whether calls without a handler were stopped since this was last asked.
     pub(crate) fn take_stopped_waiting(&self) -> bool {
         std::mem::take(&mut self.lock().stopped_waiting)
+    }
+
+    /// `once` calls whose callers have the end, since this was last asked.
+    pub(crate) fn take_acknowledged(&self) -> Vec<CallId> {
+        std::mem::take(&mut self.lock().acknowledged)
     }
 
     /// Whether `call` was stopped.

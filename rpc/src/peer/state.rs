@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(super) session_id: Option<u128>,
     /// What came in and waits for the dispatcher.
     pub(super) arrivals: VecDeque<Arrival>,
+    /// `once` calls whose callers have the end, for the dispatcher.
+    pub(super) acknowledged: Vec<CallId>,
     pub(super) dispatcher: Option<Waker>,
     /// Whether a call was stopped that has no handler yet, so that the dispatcher looks through its queue.
     pub(super) stopped_waiting: bool,
@@ -53,6 +55,7 @@ impl State {
             go_away: Mailbox::default(),
             session_id: None,
             arrivals: VecDeque::new(),
+            acknowledged: Vec::new(),
             dispatcher: None,
             stopped_waiting: false,
         }
@@ -84,6 +87,10 @@ impl State {
             }
             Event::Notify(notify) => {
                 self.arrivals.push_back(Arrival::from(notify));
+                wakes.push(self.dispatcher.take());
+            }
+            Event::Acknowledged { call } => {
+                self.acknowledged.push(call);
                 wakes.push(self.dispatcher.take());
             }
             Event::Stopped { call, reason } => self.stop(call, StopReason::Session(reason), wakes),

@@ -6,16 +6,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bowline_protocol::once::Scope;
+use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::session::WireFailure;
 use bowline_protocol::status::Status;
 use bowline_runtime::{Instant, MaybeSend, Task, now, spawn};
 use tower_service::Service;
 
 use super::guard::Guard;
+use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
 use super::running::Running;
+use super::tasks::Tasks;
 use crate::call::Content;
 use crate::context::{Incoming, SessionInfo};
+use crate::once::{Asked, OnceStore, Run};
 use crate::peer::{Arrival, Peer, Terminal, Ticket};
 use crate::topic::Notices;
 use crate::{BoxError, Call, Cancellation, Reply};
@@ -38,16 +43,32 @@ pub struct Dispatcher<S> {
     stack: S,
     session: Arc<SessionInfo>,
     queue: VecDeque<Waiting>,
-    tasks: Vec<Task>,
-    /// How many tasks there are when those that have ended are looked for.
-    sweep_at: usize,
+    tasks: Tasks,
+    once: Option<OnceSide>,
     status_of: fn(&BoxError) -> Status,
 }
 
 /// A call that has not started.
-struct Waiting {
-    call: Call,
-    guard: Guard,
+pub(super) struct Waiting {
+    pub(super) call: Call,
+    pub(super) guard: Guard,
+    /// For a `once` call that may start.
+    pub(super) run: Option<Arc<Run>>,
+}
+
+impl Waiting {
+    /// Answers it if it was stopped, or gives it back.
+    pub(super) fn unless_stopped(self) -> Option<Self> {
+        match self.guard.stopped() {
+            Some(reason) => {
+                // What it claimed is given up before the caller hears of it.
+                drop(self.call);
+                self.guard.finish_stopped(reason);
+                None
+            }
+            None => Some(self),
+        }
+    }
 }
 
 impl<S> Dispatcher<S>
@@ -66,17 +87,35 @@ where
             stack,
             session: Arc::new(session),
             queue: VecDeque::new(),
-            tasks: Vec::new(),
-            sweep_at: INLINE,
+            tasks: Tasks::default(),
+            once: None,
             status_of,
         }
     }
 
+    /// Remembers `once` calls in `store`, which all sessions of a node share: each runs once and to its end, also when it
+    /// is asked for again on another session. Callers are told apart by [`SessionInfo::scope`]. Without a store such
+    /// calls run as others do.
+    #[must_use]
+    pub fn once(mut self, store: OnceStore) -> Self {
+        self.once = Some(OnceSide::new(store));
+        self
+    }
+
     /// Starts what came in. Never ends; the task is woken when there is more to do.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
+        let acknowledged = self.peer.take_acknowledged();
+        if let Some(once) = &mut self.once {
+            // First: what came in by the same message may need their room.
+            once.forget(acknowledged);
+            self.queue.extend(once.poll(cx));
+        }
         while let Poll::Ready(arrival) = self.peer.poll_arrival(cx) {
             let waiting = self.receive(arrival);
-            self.queue.push_back(waiting);
+            self.queue.extend(waiting);
+        }
+        if let Some(once) = &mut self.once {
+            once.tell(&self.peer);
         }
         if self.peer.take_stopped_waiting() {
             self.drop_stopped();
@@ -90,17 +129,25 @@ where
                 Ok(Poll::Ready(Err(error))) => Some((self.status_of)(&error.into())),
                 Err(panicked) => Some(panicked),
             };
-            let Some(Waiting { call, guard }) = self.queue.pop_front() else { break };
+            let Some(waiting) = self.queue.pop_front() else { break };
             match refusal {
-                None => self.start(call, guard, &mut turn),
-                Some(status) => guard.finish(Terminal::Failed(WireFailure::Status(status))),
+                None => self.start(waiting, &mut turn),
+                Some(status) => waiting.guard.finish(Terminal::Failed(WireFailure::Status(status))),
             }
         }
         Poll::Pending
     }
 
-    fn receive(&self, arrival: Arrival) -> Waiting {
-        let Arrival { ticket, service, method, codec, buffer, metadata, deadline, depth, once: _ } = arrival;
+    /// Makes a call of what came in, unless it can be answered without one.
+    fn receive(&mut self, arrival: Arrival) -> Option<Waiting> {
+        let Arrival { ticket, service, method, codec, buffer, metadata, deadline, depth, once } = arrival;
+        let described = &service.methods[method];
+        // A key for anything else says nothing here: this end never promised to remember it.
+        let once = once.filter(|_| described.retry == Retry::Once && described.kind == MethodKind::Unary);
+        let asked = self.once.as_ref().zip(once).map(|(side, key)| {
+            let scope = Scope { identity: self.session.scope, service: service.name, method: described.name };
+            Asked { key, scope, arguments: side.store().digest(codec, &buffer) }
+        });
         let cancellation = Cancellation::default();
         let guard = Guard::new(self.peer.clone(), ticket, cancellation.clone(), service, method);
         let incoming = Incoming {
@@ -110,47 +157,49 @@ where
                 Ticket::Notify(_) => None,
             },
             session: self.session.clone(),
-            cancellation,
+            // A `once` call that has started is never told to stop.
+            cancellation: if asked.is_some() { Cancellation::default() } else { cancellation },
             notices: Arc::new(Notices::default()),
         };
-        let content = Content::Incoming { codec, buffer, incoming };
+        let content = Content::Incoming { codec, buffer, incoming, once: None };
         let extensions = http::Extensions::new();
-        Waiting { call: Call { service, method, content, metadata, extensions, deadline, depth }, guard }
+        let call = Call { service, method, content, metadata, extensions, deadline, depth };
+        let waiting = Waiting { call, guard, run: None };
+        match (&mut self.once, asked) {
+            (Some(once), Some(asked)) => once.admit(asked, waiting),
+            _ => Some(waiting),
+        }
     }
 
     /// Answers calls that were stopped before they started.
     fn drop_stopped(&mut self) {
-        for waiting in std::mem::take(&mut self.queue) {
-            match waiting.guard.stopped() {
-                Some(reason) => waiting.guard.finish_stopped(reason),
-                None => self.queue.push_back(waiting),
-            }
+        let waiting = std::mem::take(&mut self.queue);
+        self.queue.extend(waiting.into_iter().filter_map(Waiting::unless_stopped));
+        if let Some(once) = &mut self.once {
+            once.drop_stopped();
         }
     }
 
-    fn start(&mut self, call: Call, guard: Guard, turn: &mut Turn) {
+    fn start(&mut self, waiting: Waiting, turn: &mut Turn) {
+        let Waiting { call, guard, run } = waiting;
         let future = match guarded(&|| guard.name(), || self.stack.call(call)) {
             Ok(future) => future,
             Err(panicked) => return guard.finish(Terminal::Failed(WireFailure::Status(panicked))),
         };
-        let mut running = Running::new(guard, future, self.status_of);
-        if turn.take() {
-            // Whatever wakes it between here and the first poll of its task is seen by that poll.
-            let mut cx = Context::from_waker(Waker::noop());
-            if Pin::new(&mut running).poll(&mut cx).is_ready() {
-                return;
+        match (&mut self.once, run) {
+            (Some(once), Some(run)) => {
+                once.started(&run);
+                let running = OnceRunning::new(guard, future, run, self.status_of);
+                if let Some(task) = turn.run(running) {
+                    once.store().own(task);
+                }
+            }
+            _ => {
+                if let Some(task) = turn.run(Running::new(guard, future, self.status_of)) {
+                    self.tasks.own(task);
+                }
             }
         }
-        self.own(spawn(running));
-    }
-
-    fn own(&mut self, task: Task) {
-        if self.tasks.len() >= self.sweep_at {
-            self.tasks.retain(|task| !task.is_finished());
-            // Doubling keeps the cost of looking constant per task.
-            self.sweep_at = (self.tasks.len() * 2).max(INLINE);
-        }
-        self.tasks.push(task);
     }
 }
 
@@ -170,6 +219,18 @@ struct Turn {
 }
 
 impl Turn {
+    /// Polls `running` once, and makes a task of it if it has not ended.
+    fn run(&mut self, mut running: impl Future<Output = ()> + MaybeSend + Unpin + 'static) -> Option<Task> {
+        if self.take() {
+            // Whatever wakes it between here and the first poll of its task is seen by that poll.
+            let mut cx = Context::from_waker(Waker::noop());
+            if Pin::new(&mut running).poll(&mut cx).is_ready() {
+                return None;
+            }
+        }
+        Some(spawn(running))
+    }
+
     fn take(&mut self) -> bool {
         self.polled += 1;
         self.polled <= INLINE && now().saturating_duration_since(self.started) < INLINE_TIME

@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 
 use bowline_protocol::schema::ServiceDescriptor;
-use bowline_protocol::session::{Stop, WireFailure};
+use bowline_protocol::session::{CallId, Stop, WireFailure};
 use bowline_protocol::status::{Code, Status};
 
 use crate::Cancellation;
@@ -33,6 +33,14 @@ impl Guard {
     /// For logs and messages.
     pub(super) fn name(&self) -> String {
         error::name(self.service, &self.service.methods[self.method])
+    }
+
+    /// The call; `None` for a one-way call.
+    pub(super) fn call(&self) -> Option<CallId> {
+        match self.ticket {
+            Some(Ticket::Call(call)) => Some(call),
+            _ => None,
+        }
     }
 
     /// Waits for the call to be stopped; one-way calls never are.

@@ -1,6 +1,11 @@
 mod dispatcher;
 mod guard;
+mod once;
 mod panic;
 mod running;
+mod tasks;
 
 pub use dispatcher::Dispatcher;
+
+pub(crate) use panic::guarded;
+pub(crate) use tasks::Tasks;

@@ -8,7 +8,7 @@ use crate::boxed::{internal_status, random_id};
 /// Runs code of a handler or layer; a panic becomes a status that carries nothing but the id of its log entry.
 ///
 /// Where panics abort (wasm), it just runs.
-pub(super) fn guarded<T>(method: &dyn Fn() -> String, run: impl FnOnce() -> T) -> Result<T, Status> {
+pub(crate) fn guarded<T>(method: &dyn Fn() -> String, run: impl FnOnce() -> T) -> Result<T, Status> {
     // What a panic left half done is dropped and never looked at again.
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
         let id = random_id();

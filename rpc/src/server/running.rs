@@ -111,17 +111,25 @@ enum Step {
 
 impl From<Reply> for Step {
     fn from(reply: Reply) -> Self {
-        Self::End(match reply.0 {
-            Outcome::Value(_, buffer) => Terminal::Value(bytes(buffer)),
-            Outcome::Application(_, buffer) => Terminal::Failed(WireFailure::Application(bytes(buffer))),
-            Outcome::Failed(failed, _) => status(failed),
-            Outcome::Body(body) => return Self::Accept(body),
-            // One-way calls have no terminal envelope.
-            Outcome::Done => Terminal::Nothing,
-            Outcome::Opened(_) => {
-                status(Status::new(Code::Internal, "a stream of another session can't be passed on"))
-            }
-        })
+        match reply.0 {
+            Outcome::Body(body) => Self::Accept(body),
+            other => Self::End(terminal(Reply(other))),
+        }
+    }
+}
+
+/// The terminal envelope of a call that has ended.
+pub(super) fn terminal(reply: Reply) -> Terminal {
+    match reply.0 {
+        Outcome::Value(_, buffer) => Terminal::Value(bytes(buffer)),
+        Outcome::Application(_, buffer) => Terminal::Failed(WireFailure::Application(bytes(buffer))),
+        Outcome::Failed(failed, _) => status(failed),
+        // One-way calls have no terminal envelope.
+        Outcome::Done => Terminal::Nothing,
+        Outcome::Body(_) => status(Status::new(Code::Internal, "a stream can't answer a call of one value")),
+        Outcome::Opened(_) => {
+            status(Status::new(Code::Internal, "a stream of another session can't be passed on"))
+        }
     }
 }
 

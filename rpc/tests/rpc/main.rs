@@ -6,6 +6,8 @@ mod calls;
 mod cancel;
 mod fallback;
 mod layers;
+mod once;
+mod retry;
 mod streams;
 mod support;
 mod topic;

@@ -6,9 +6,7 @@ mod endpoint;
 mod socket;
 mod tls;
 mod upgrade;
-mod wake;
 
 pub use connector::NativeConnector;
 pub use socket::{Role, SocketLink, tune};
 pub use tls::InvalidCertificate;
-pub use wake::NativeWakeSignals;
