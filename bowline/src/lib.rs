@@ -91,6 +91,7 @@ pub mod __private;
 pub use bowline_macros::{message, rpc};
 pub use bowline_protocol::{
     codec::with::With,
+    envelope::GapReason,
     limits::{Limits, Timing},
     status::{CloseCode, Code, Delivery, Status},
 };
@@ -101,7 +102,7 @@ pub use bowline_rpc::{
 };
 
 #[cfg(feature = "client")]
-pub use bowline_client::{Builder as ClientBuilder, Client, ConnectFailed, State};
+pub use bowline_client::{Arrival, Builder as ClientBuilder, Client, ConnectFailed, State};
 #[cfg(all(feature = "server", not(target_arch = "wasm32")))]
 pub use bowline_server::{
     Answer, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade, UpgradeLayer,

@@ -1,26 +1,30 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use bowline_middleware::status_from_error;
 use bowline_protocol::{
     limits::{Limits, Timing},
     session::{Config, Failure},
 };
-use bowline_rpc::{BoxError, Call, Channel, Endpoint, Peer, Reply, Router, Service};
-use bowline_runtime::spawn;
-use bowline_transport::{Backoff, Connect, PlatformConnector};
+use bowline_rpc::{BoxError, Call, Endpoint, Line, Peer, Reply, Router, Service};
+use bowline_runtime::{MaybeSend, spawn};
+use bowline_transport::{Backoff, Connect, Endpoints, PlatformConnector};
+use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tower_layer::{Identity, Layer, Stack};
 
 use crate::{
     Client, ConnectFailed, State,
-    driver::{Driver, Lease, Parts},
+    credentials::{Asked, Provider},
+    desk::Lease,
+    driver::{Driver, Means, Parts},
     state::{Machine, Patience},
 };
 
 /// Describes a connection, then makes it. From [`Client::builder`].
 #[must_use = "nothing is connected before `connect` or `connect_lazy`"]
 pub struct Builder<L = Identity> {
-    endpoint: String,
+    endpoints: Endpoints,
+    credentials: Option<Box<dyn Provider>>,
     limits: Limits,
     timing: Timing,
     connector: Option<Arc<dyn Connect>>,
@@ -34,7 +38,8 @@ pub struct Builder<L = Identity> {
 impl Builder {
     pub(crate) fn new(endpoint: String) -> Self {
         Self {
-            endpoint,
+            endpoints: Endpoints::new(endpoint),
+            credentials: None,
             limits: Limits::default(),
             timing: Timing::default(),
             connector: None,
@@ -47,6 +52,39 @@ impl Builder {
 }
 
 impl<L> Builder<L> {
+    /// Adds another endpoint of the same service, for when those named before fail. May be called several times.
+    ///
+    /// A session is made at the first one that has not failed, in the order in which they were named, and stays there:
+    /// after a lost link it is looked for where it was, since only there can it go on, and elsewhere when that fails. See
+    /// [`Endpoints`] for the rules. [`connect`](Self::connect) tries each of them once.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints = self.endpoints.with(endpoint);
+        self
+    }
+
+    /// Asks `provider` for credentials before each attempt to connect; the server's `identify` gets them with the hello.
+    ///
+    /// They are bytes whose meaning is up to the application, at most 8 KiB: a token, a cookie's value. Asked each time, the
+    /// provider can refresh what has expired. It has 10 s; taking longer, or an error, is a failed attempt like that of a
+    /// link that can't be made: the next one comes after a pause. Who knows that there will be no more credentials closes
+    /// the client. Without a provider the hello carries none.
+    ///
+    /// ```
+    /// # use bowline_client::Client;
+    /// # async fn fresh_token() -> Result<String, std::io::Error> { Ok("secret".into()) }
+    /// let builder = Client::builder("wss://example.org/ws").credentials(|| async { fresh_token().await });
+    /// ```
+    pub fn credentials<F, Fut, C, E>(mut self, provider: F) -> Self
+    where
+        F: FnMut() -> Fut + MaybeSend + 'static,
+        Fut: Future<Output = Result<C, E>> + MaybeSend + 'static,
+        C: Into<Bytes>,
+        E: Into<BoxError>,
+    {
+        self.credentials = Some(Box::new(Asked(provider)));
+        self
+    }
+
     /// What this end accepts and holds.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -67,8 +105,10 @@ impl<L> Builder<L> {
 
     /// How long to wait between tries.
     ///
-    /// The two shortest delays are left out unless the session had been live for a minute: a server that stops loses
-    /// everybody at one moment. Ten seconds of being live start the delays anew.
+    /// The two shortest spans are left out, and the delay after a first failure is of the upper half of its span (one to
+    /// two seconds by default), unless the session had been live for over a minute and the server had not said that it
+    /// would end: a server that stops loses everybody at one moment. Ten seconds of being live start the delays anew. A
+    /// server that refuses with a wait ("retry after 30 s" in the reason) gets that wait before the delay.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
@@ -85,9 +125,10 @@ impl<L> Builder<L> {
     ///
     /// The stack is built once and lives as long as the client, whatever happens to its links.
     pub fn layer<M>(self, layer: M) -> Builder<Stack<M, L>> {
-        let Self { endpoint, limits, timing, connector, backoff, served, layer: outer, .. } = self;
+        let Self { endpoints, credentials, limits, timing, connector, backoff, served, layer: outer, .. } =
+            self;
         let layer = Stack::new(layer, outer);
-        Builder { endpoint, limits, timing, connector, backoff, served, layer, layered: true }
+        Builder { endpoints, credentials, limits, timing, connector, backoff, served, layer, layered: true }
     }
 
     /// A client that never connects, for places where there is nothing to connect from: its state is
@@ -97,7 +138,8 @@ impl<L> Builder<L> {
         peer.fail_all(Failure::Closed);
         let (_, states) = watch::channel(State::Idle);
         let lease = Arc::new(Lease::default());
-        Client { channel: peer.channel(), states, lease }
+        let line = Line::new(peer);
+        Client { channel: line.channel(), line, states, lease }
     }
 }
 
@@ -142,36 +184,37 @@ where
 
     fn start(self, first: Option<oneshot::Sender<Result<(), ConnectFailed>>>) -> Client {
         let services = self.served.as_ref().map(Router::descriptors).unwrap_or_default();
-        let peer = Peer::client(Config { limits: self.limits, timing: self.timing, services });
-        let channel = if self.layered {
-            Channel::with_stack(&peer, self.layer.layer(peer.endpoint())).with_status_of(status_from_error)
-        } else {
-            peer.channel()
-        };
+        let config = Config { limits: self.limits, timing: self.timing, services };
+        let peer = Peer::client(config.clone());
+        let line = Line::new(peer.clone());
+        let mut channel = line.channel();
+        if self.layered {
+            let layers = self.layer.layer(line.endpoint());
+            channel = channel.with_layers(layers).with_status_of(status_from_error);
+        }
         let lease = Arc::new(Lease::default());
         let (shown, states) = watch::channel(State::Idle);
         let connector = self.connector.unwrap_or_else(|| Arc::new(PlatformConnector::default()));
-        let machine = Machine::new(Patience::default(), self.backoff);
+        let machine = Machine::new(self.endpoints, Patience::default(), self.backoff);
         let driver = Driver::new(Parts {
-            peer,
+            line: line.clone(),
+            config,
             machine: if first.is_some() { machine.fail_fast() } else { machine },
-            connector,
-            endpoint: self.endpoint,
-            served: self.served,
+            means: Means { connector, credentials: self.credentials, served: self.served },
             desk: lease.desk(),
             states: shown,
             first,
         });
         // Its owner is the lease: the task ends by itself when the last one is gone.
         spawn(driver).detach();
-        Client { channel: channel.with_lease(lease.clone()), states, lease }
+        Client { channel: channel.with_lease(lease.clone()), line, states, lease }
     }
 }
 
 impl<L> fmt::Debug for Builder<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
-            .field("endpoint", &self.endpoint)
+            .field("endpoints", &self.endpoints)
             .field("limits", &self.limits)
             .field("timing", &self.timing)
             .field("backoff", &self.backoff)

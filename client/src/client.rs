@@ -1,11 +1,11 @@
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use bowline_rpc::{Channel, ServiceClient};
+use bowline_rpc::{Channel, Line, ServiceClient};
 use bowline_runtime::MaybeSend;
 use futures_core::Stream;
 use tokio::sync::watch;
 
-use crate::{Builder, ConnectFailed, State, driver::Lease};
+use crate::{Builder, ConnectFailed, State, desk::Lease};
 
 /// A connection to one server that outlives its sockets.
 ///
@@ -22,6 +22,7 @@ use crate::{Builder, ConnectFailed, State, driver::Lease};
 #[derive(Clone)]
 pub struct Client {
     pub(crate) channel: Channel,
+    pub(crate) line: Line,
     pub(crate) states: watch::Receiver<State>,
     pub(crate) lease: Arc<Lease>,
 }
@@ -63,6 +64,14 @@ impl Client {
         }))
     }
 
+    /// How long the server took to answer the last ping; `None` without a link, and until the first was answered.
+    ///
+    /// The client pings when it has heard nothing for a while, so this is the age of that pause at the worst: a figure for
+    /// people, not for measuring.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.line.peer().round_trip()
+    }
+
     /// Whether both are handles of one connection.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.lease, &other.lease)
@@ -73,6 +82,15 @@ impl Client {
     /// Nothing once the client is closed.
     pub fn reconnect(&self) {
         self.lease.reconnect();
+    }
+
+    /// Says that the network may be back or that the device slept: ends a wait between two tries, unless the server asked
+    /// for it, and on a link that is there asks the server for a sign of life, which has 5 s to come.
+    ///
+    /// In a browser the client listens for such events itself, and it notices everywhere when its clock jumps. This is
+    /// for programs that hear more of their system.
+    pub fn wake(&self) {
+        self.lease.wake();
     }
 
     /// Closes the connection for good, for every handle, and waits until nothing of it is left.

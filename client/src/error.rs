@@ -1,10 +1,14 @@
 use bowline_protocol::status::CloseCode;
+use bowline_rpc::BoxError;
 use bowline_transport::ConnectError;
 
 /// Why [`Builder::connect`](crate::Builder::connect) gave no client.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectFailed {
+    /// Whoever was asked for credentials had none.
+    #[error("no credentials")]
+    NoCredentials(#[source] BoxError),
     /// No link could be made: nobody listens there, the name is not known, no WebSocket was spoken.
     #[error("no link could be made")]
     NoLink(#[source] ConnectError),
@@ -19,7 +23,7 @@ pub enum ConnectFailed {
     /// The link was lost before the other end said welcome.
     #[error("the link was lost before the session was live")]
     Lost,
-    /// The link, or the welcome on it, took too long.
+    /// The credentials, the link, or the welcome on it took too long: each has 10 s.
     #[error("no live session in time")]
     TimedOut,
     /// The client was closed in the meantime.

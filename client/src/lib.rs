@@ -8,6 +8,8 @@
 
 mod builder;
 mod client;
+mod credentials;
+mod desk;
 mod driver;
 mod error;
 mod state;
@@ -15,4 +17,4 @@ mod state;
 pub use builder::Builder;
 pub use client::{Client, Connect};
 pub use error::ConnectFailed;
-pub use state::State;
+pub use state::{Arrival, State};

@@ -289,9 +289,9 @@ async fn a_stream_that_was_lost_starts_again_keeps_its_items_and_says_that_some_
     page.place.world.news.publish(1);
     settle().await;
     page.place.faults.unplug();
-    tokio::time::sleep(Duration::from_secs(100)).await;
+    // Longer than a server keeps a session for somebody who is away.
+    tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(news.interrupted.get_untracked(), 0, "told when it runs again");
-    assert!(news.error.get_untracked().is_some());
     page.place.world.news.publish(2);
     page.place.faults.plug();
     tokio::time::sleep(Duration::from_secs(62)).await;
@@ -315,14 +315,14 @@ async fn a_refused_stream_shows_the_methods_own_error_and_is_left_alone() {
 async fn the_state_of_the_connection_is_a_signal() {
     let page = Page::open().await;
     let socket = use_client(page.client.clone());
-    assert_eq!(socket.state.get_untracked(), State::Live);
+    assert!(socket.state.get_untracked().is_live());
     page.place.faults.unplug();
     settle().await;
     assert!(matches!(socket.state.get_untracked(), State::Reconnecting { .. }));
     page.place.faults.plug();
     socket.reconnect();
     settle().await;
-    assert_eq!(socket.state.get_untracked(), State::Live);
+    assert!(socket.state.get_untracked().is_live());
     assert_eq!(socket.client::<OfficeClient>().echo("hi".into()).await.unwrap(), "hi");
     socket.close();
     settle().await;

@@ -26,7 +26,7 @@ pub use bowline_protocol::codec::{Argument, Output, Payload, View, ViewPayload};
 pub use boxed::{BoxError, status_of};
 pub use call::Call;
 pub use cancellation::Cancellation;
-pub use channel::{Channel, ServiceClient};
+pub use channel::{Channel, Line, ServiceClient};
 pub use client::{CallFuture, CallKey, Endpoint, EndpointFuture, NotifyFuture, StreamFuture, ViewFuture};
 pub use context::{Context, SessionInfo};
 pub use error::{CallError, StreamError};

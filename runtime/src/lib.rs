@@ -14,7 +14,7 @@ mod send;
 mod task;
 mod timer;
 
-pub use clock::{Instant, now};
+pub use clock::{Instant, now, wall_clock};
 pub use confined::Confined;
 pub use random::{random_bytes, random_u128};
 pub use send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};

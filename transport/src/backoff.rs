@@ -35,7 +35,22 @@ impl Backoff {
 
     /// The next delay. The upper end of the one after it is twice as long.
     pub fn next_delay(&mut self) -> Duration {
-        let longest = self.ceilings.next().unwrap_or(self.ceiling).min(self.ceiling);
+        let longest = self.next_ceiling();
+        self.draw(longest)
+    }
+
+    /// As [`next_delay`](Self::next_delay), drawn from the upper half of the span: for those who must not come back
+    /// at once.
+    pub fn next_long_delay(&mut self) -> Duration {
+        let half = self.next_ceiling() / 2;
+        half + self.draw(half)
+    }
+
+    fn next_ceiling(&mut self) -> Duration {
+        self.ceilings.next().unwrap_or(self.ceiling).min(self.ceiling)
+    }
+
+    fn draw(&self, longest: Duration) -> Duration {
         // The upper 32 bits are random enough for a delay, and the product fits.
         let fraction = (self.jitter)() >> 32;
         let nanos = longest.as_nanos() * u128::from(fraction) / u128::from(u32::MAX);
@@ -95,6 +110,15 @@ mod tests {
         let mut backoff = Backoff { jitter: || u64::MAX / 2, ..Backoff::default() };
         let delay = backoff.next_delay();
         assert!(delay > Duration::from_millis(249) && delay < Duration::from_millis(251), "{delay:?}");
+    }
+
+    #[test]
+    fn a_long_delay_is_of_the_upper_half_and_counts_as_one() {
+        for (jitter, expected) in [((|| 0) as fn() -> u64, [0.25, 0.5]), (|| u64::MAX, [0.5, 1.0])] {
+            let mut backoff = Backoff { jitter, ..Backoff::default() };
+            let drawn = [backoff.next_long_delay(), backoff.next_long_delay()];
+            assert_eq!(drawn.map(|delay| delay.as_secs_f64()), expected);
+        }
     }
 
     #[test]

@@ -9,8 +9,9 @@
 //! | `web` | `WebLink`, the page's WebSocket | `WebConnector` | wasm in a browser |
 //! | [`memory`] | [`memory::MemoryLink`] | [`memory::MemoryConnector`] | everywhere, with faults on demand |
 //!
-//! [`drive`] is the loop that joins a link to one end of a session, the same for servers and clients, and
-//! [`Backoff`] says how long to wait before the next attempt to connect.
+//! [`drive`] is the loop that joins a link to one end of a session, the same for servers and clients.
+//! [`Backoff`] says how long to wait before the next attempt to connect, [`Endpoints`] where to make it, and
+//! [`SleepWatch`] and [`PlatformWakeSignals`] when not to wait for it.
 //!
 //! What this crate never knows: methods and services. Applications use the `bowline` crate, which re-exports what
 //! they need.
@@ -18,8 +19,10 @@
 mod backoff;
 mod connect;
 mod drive;
+mod endpoints;
 mod link;
 pub mod memory;
+mod wake;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
@@ -29,4 +32,6 @@ pub mod web;
 pub use backoff::Backoff;
 pub use connect::{Connect, ConnectError, PlatformConnector};
 pub use drive::{Ended, EndedBy, drive};
+pub use endpoints::{EndpointId, Endpoints};
 pub use link::{BoxLink, CloseFrame, Link, LinkError, Received};
+pub use wake::{PlatformWakeSignals, SleepWatch};

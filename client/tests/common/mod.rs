@@ -18,8 +18,12 @@ use std::{
 use bowline::{
     Client, ClientBuilder, Server, State,
     prelude::*,
-    transport::memory::{Faults, MemoryConnector, network},
+    transport::{
+        BoxLink, Connect, ConnectError,
+        memory::{Faults, MemoryConnector, network},
+    },
 };
+use bowline_runtime::BoxFuture;
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -193,6 +197,31 @@ impl Place {
 
     pub fn calls(&self) -> u64 {
         self.world.calls.load(Ordering::SeqCst)
+    }
+}
+
+/// Several places, each under its name as an endpoint.
+#[derive(Clone, Default)]
+pub struct Map(pub Arc<Mutex<Vec<(String, MemoryConnector)>>>, pub Arc<Mutex<Vec<String>>>);
+
+impl Map {
+    pub fn new(places: &[(&str, &Place)]) -> Self {
+        let known = places.iter().map(|(name, place)| ((*name).to_owned(), place.connector.clone()));
+        Self(Arc::new(Mutex::new(known.collect())), Arc::default())
+    }
+
+    /// Where links were asked for, in order.
+    pub fn tried(&self) -> String {
+        self.1.lock().unwrap().concat()
+    }
+}
+
+impl Connect for Map {
+    fn connect(&self, endpoint: &str) -> BoxFuture<'static, Result<BoxLink, ConnectError>> {
+        self.1.lock().unwrap().push(endpoint.to_owned());
+        let known = self.0.lock().unwrap();
+        let (_, connector) = known.iter().find(|(name, _)| name == endpoint).unwrap();
+        connector.connect(endpoint)
     }
 }
 

@@ -93,7 +93,7 @@ fn RoomButton(entry: String, room: RwSignal<String>) -> impl IntoView {
 #[component]
 fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
     let class = move || match socket.state.get() {
-        bowline::State::Live => "state live",
+        bowline::State::Live(_) => "state live",
         bowline::State::Refused { .. } | bowline::State::Closed => "state refused",
         _ => "state waiting",
     };

@@ -1,3 +1,4 @@
+mod line;
 mod stack;
 
 use std::any::Any;
@@ -11,6 +12,8 @@ use tower_service::Service;
 use crate::peer::Peer;
 use crate::{BoxError, Call, Reply, status_of};
 
+pub use line::Line;
+pub(crate) use line::{Extensions, Target};
 pub(crate) use stack::Stack;
 
 /// Keeps something alive for as long as a channel, or a call made on it, is.
@@ -19,15 +22,15 @@ pub(crate) type Lease = Arc<dyn Any + Send + Sync>;
 /// What a stub talks to: one session, seen from either end, with the layers of its caller. Cheap to clone.
 #[derive(Clone)]
 pub struct Channel {
-    peer: Peer,
+    target: Target,
     stack: Option<Arc<Stack>>,
     depth: u8,
     lease: Option<Lease>,
 }
 
 impl Channel {
-    pub(crate) fn new(peer: Peer, depth: u8) -> Self {
-        Self { peer, stack: None, depth, lease: None }
+    pub(crate) fn new(target: Target, depth: u8) -> Self {
+        Self { target, stack: None, depth, lease: None }
     }
 
     /// Makes a channel whose calls go through `stack`, whose innermost service is [`Peer::endpoint`].
@@ -41,8 +44,20 @@ impl Channel {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let stack = Arc::new(Stack::new(stack, status_of));
-        Self { stack: Some(stack), ..Self::new(peer.clone(), 0) }
+        peer.channel().with_layers(stack)
+    }
+
+    /// As [`with_stack`](Self::with_stack), where the innermost service is that of what the channel was made of: of a
+    /// [`Peer`] or of a [`Line`].
+    #[must_use]
+    pub fn with_layers<S>(mut self, stack: S) -> Self
+    where
+        S: Service<Call, Response = Reply> + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+    {
+        self.stack = Some(Arc::new(Stack::new(stack, status_of)));
+        self
     }
 
     /// Sets what makes a status of a layer's error; [`status_of`] at first.
@@ -59,11 +74,11 @@ impl Channel {
         self
     }
 
-    /// Returns the value of type `T` that lives beside the session, made by `Default` when first asked for.
+    /// Returns the value of type `T` that lives beside the session (or beside the [`Line`], for all its sessions), made by `Default` when first asked for.
     ///
     /// All channels of one session share it.
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        self.peer.extension()
+        self.target.extensions().get()
     }
 
     /// A stub for a service on this channel.
@@ -73,11 +88,15 @@ impl Channel {
 
     /// Whether both are channels of one session.
     pub fn is_same_session(&self, other: &Self) -> bool {
-        self.peer.is_same(&other.peer)
+        self.target.is_same(&other.target)
     }
 
-    pub(crate) fn peer(&self) -> &Peer {
-        &self.peer
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) fn peer(&self) -> Peer {
+        self.target.peer()
     }
 
     pub(crate) fn stack(&self) -> Option<&Arc<Stack>> {

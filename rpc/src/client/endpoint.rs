@@ -6,18 +6,18 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::exchange::Sent;
-use crate::peer::Peer;
+use crate::channel::Target;
 use crate::{Call, Reply};
 
 /// Puts calls on a session: the innermost service of a caller's stack. Always ready; the session itself queues.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    peer: Peer,
+    target: Target,
 }
 
 impl Endpoint {
-    pub(crate) fn new(peer: Peer) -> Self {
-        Self { peer }
+    pub(crate) fn new(target: Target) -> Self {
+        Self { target }
     }
 }
 
@@ -31,7 +31,7 @@ impl Service<Call> for Endpoint {
     }
 
     fn call(&mut self, call: Call) -> EndpointFuture {
-        EndpointFuture(State::Prepared(Box::new(call), self.peer.clone()))
+        EndpointFuture(State::Prepared(Box::new(call), self.target.clone()))
     }
 }
 
@@ -40,7 +40,7 @@ impl Service<Call> for Endpoint {
 pub struct EndpointFuture(State);
 
 enum State {
-    Prepared(Box<Call>, Peer),
+    Prepared(Box<Call>, Target),
     Sent(Sent),
     Done,
 }
@@ -50,7 +50,7 @@ impl Future for EndpointFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let sent = match std::mem::replace(&mut self.0, State::Done) {
-            State::Prepared(call, peer) => Sent::start(&peer, *call, None),
+            State::Prepared(call, target) => Sent::start(&target, *call, None),
             State::Sent(sent) => Ok(sent),
             State::Done => panic!("a call was polled after it had ended"),
         };

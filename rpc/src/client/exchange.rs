@@ -9,7 +9,7 @@ use bowline_runtime::{Sleep, Task, random_u128};
 use super::prepared::Prepared;
 use super::retry::Again;
 use crate::call::Content;
-use crate::channel::Lease;
+use crate::channel::{Lease, Target};
 use crate::peer::{Handle, Peer};
 use crate::reply::Outcome;
 use crate::stream::Hooks;
@@ -77,7 +77,7 @@ impl Exchange {
             Err(status) => return Self::Answered(Box::new(status.into())),
         };
         let Some(stack) = channel.stack() else {
-            return match Sent::start(channel.peer(), call, channel.lease()) {
+            return match Sent::start(channel.target(), call, channel.lease()) {
                 Ok(sent) => Self::Sent(sent),
                 Err(reply) => Self::Answered(reply),
             };
@@ -110,9 +110,10 @@ enum Stage {
 
 impl Sent {
     /// Makes the call. One-way calls, and those that can't be made, have their reply at once.
-    pub(crate) fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
-        let again = Again::of(peer, &call, lease.as_ref());
-        Ok(Self { stage: Stage::Asked(Attempt::start(peer, call, lease)?), again })
+    pub(crate) fn start(target: &Target, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
+        let peer = target.peer();
+        let again = Again::of(target, &peer, &call, lease.as_ref());
+        Ok(Self { stage: Stage::Asked(Attempt::start(&peer, call, lease)?), again })
     }
 
     /// Gives the reply, or itself back.
@@ -130,7 +131,7 @@ impl Sent {
                     if Pin::new(&mut pause).poll(cx).is_pending() {
                         return Err(Self { stage: Stage::Pausing(pause), ..self });
                     }
-                    let parts = self.again.as_ref().and_then(|again| again.parts());
+                    let parts = self.again.as_mut().and_then(|again| again.parts());
                     let (peer, call, lease) = parts.expect("only a call that can be made again pauses");
                     match Attempt::start(peer, call, lease) {
                         Ok(attempt) => Stage::Asked(attempt),

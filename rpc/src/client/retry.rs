@@ -8,7 +8,7 @@ use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::status::Code;
 use bowline_runtime::{Sleep, now, random_bytes, sleep_until};
 
-use crate::channel::Lease;
+use crate::channel::{Lease, Target};
 use crate::error::Ending;
 use crate::peer::Peer;
 use crate::reply::Outcome;
@@ -31,6 +31,8 @@ const BUDGET: u32 = 100;
 /// What it takes to make a call again.
 pub(super) struct Again {
     call: Call,
+    target: Target,
+    /// Where it was made last.
     peer: Peer,
     lease: Option<Lease>,
     retries: u32,
@@ -39,14 +41,15 @@ pub(super) struct Again {
 
 impl Again {
     /// `None` for calls that are made only once, which this costs nothing.
-    pub(super) fn of(peer: &Peer, call: &Call, lease: Option<&Lease>) -> Option<Box<Self>> {
+    pub(super) fn of(target: &Target, peer: &Peer, call: &Call, lease: Option<&Lease>) -> Option<Box<Self>> {
         let method = call.descriptor();
         if method.retry != Retry::Idempotent || method.kind != MethodKind::Unary {
             return None;
         }
         let call = call.try_clone()?;
-        let (peer, lease, budget) = (peer.clone(), lease.cloned(), peer.extension());
-        Some(Box::new(Self { call, peer, lease, retries: 0, budget }))
+        let (target, lease, budget) = (target.clone(), lease.cloned(), target.extensions().get());
+        let peer = peer.clone();
+        Some(Box::new(Self { call, target, peer, lease, retries: 0, budget }))
     }
 
     /// The pause before the call is made again; `None` if `reply` is its answer.
@@ -71,7 +74,8 @@ impl Again {
     }
 
     /// The call once more, and what it is made on.
-    pub(super) fn parts(&self) -> Option<(&Peer, Call, Option<Lease>)> {
+    pub(super) fn parts(&mut self) -> Option<(&Peer, Call, Option<Lease>)> {
+        self.peer = self.target.peer();
         Some((&self.peer, self.call.try_clone()?, self.lease.clone()))
     }
 }

@@ -5,8 +5,6 @@ mod items;
 mod slot;
 mod state;
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +13,7 @@ use bowline_protocol::session::{Config, Session, Stats};
 use bowline_runtime::{Instant, now, random_u128};
 
 use crate::Channel;
+use crate::channel::{Extensions, Target};
 use crate::client::Endpoint;
 use state::State;
 
@@ -36,8 +35,8 @@ pub struct Peer(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// What lives beside the session, by type.
-    slots: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// What lives beside the session.
+    extensions: Extensions,
     /// The deadline of calls that name none.
     deadline: Duration,
 }
@@ -57,17 +56,17 @@ impl Peer {
 
     fn new(session: Session, deadline: Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        Self(Arc::new(Shared { state, slots: Mutex::default(), deadline }))
+        Self(Arc::new(Shared { state, extensions: Extensions::default(), deadline }))
     }
 
     /// A channel for stubs, without layers.
     pub fn channel(&self) -> Channel {
-        Channel::new(self.clone(), 0)
+        Channel::new(Target::Session(self.clone()), 0)
     }
 
     /// The innermost `tower` service of a caller's stack: puts calls on this session.
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint::new(self.clone())
+        Endpoint::new(Target::Session(self.clone()))
     }
 
     /// What this end holds and has counted.
@@ -77,17 +76,15 @@ impl Peer {
     }
 
     pub(crate) fn nested_channel(&self, depth: u8) -> Channel {
-        Channel::new(self.clone(), depth)
+        Channel::new(Target::Session(self.clone()), depth)
     }
 
     pub(crate) fn default_deadline(&self) -> Duration {
         self.0.deadline
     }
 
-    pub(crate) fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        let mut slots = self.0.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
-        Arc::clone(slot).downcast().expect("each slot holds a value of the type that it is under")
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.0.extensions
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

@@ -6,7 +6,9 @@ mod endpoint;
 mod socket;
 mod tls;
 mod upgrade;
+mod wake;
 
 pub use connector::NativeConnector;
 pub use socket::{Role, SocketLink, tune};
 pub use tls::InvalidCertificate;
+pub use wake::NativeWakeSignals;

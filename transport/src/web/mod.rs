@@ -6,6 +6,8 @@ mod connector;
 mod endpoint;
 mod link;
 mod socket;
+mod wake;
 
 pub use connector::WebConnector;
 pub use link::WebLink;
+pub use wake::WebWakeSignals;

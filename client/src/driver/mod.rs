@@ -1,0 +1,230 @@
+//! The task behind a client: owns links, timers and served calls, and decides nothing.
+
+mod lane;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bowline_protocol::{Instant, session::Config};
+use bowline_rpc::{Line, Peer};
+use bowline_runtime::{Sleep, now, sleep_until, wall_clock};
+use bowline_transport::{PlatformWakeSignals, SleepWatch};
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    desk::Desk,
+    error::ConnectFailed,
+    state::{Machine, State},
+};
+
+use lane::{Lane, Progress};
+
+pub(crate) use lane::Means;
+
+/// How long the calls of a session may go on beside the one that follows it.
+const LEAVE: Duration = Duration::from_secs(30);
+
+/// What a driver is made of; [`Driver::new`] adds what is its own.
+pub(crate) struct Parts {
+    /// Where calls go.
+    pub(crate) line: Line,
+    /// What sessions that follow the first one are made with.
+    pub(crate) config: Config,
+    pub(crate) machine: Machine,
+    pub(crate) means: Means,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) states: watch::Sender<State>,
+    /// Whoever waits for the first welcome, or for the failure of the last endpoint.
+    pub(crate) first: Option<oneshot::Sender<Result<(), ConnectFailed>>>,
+}
+
+/// The future that a client spawns. It ends when the client is closed or its last handle is gone.
+pub(crate) struct Driver {
+    /// The session that new calls go to.
+    lane: Lane,
+    /// The one that is to follow it, since the server said that it will go away.
+    next: Option<Lane>,
+    /// Those before it, while their calls end.
+    leaving: Vec<Leaving>,
+    line: Line,
+    config: Config,
+    means: Means,
+    desk: Arc<Desk>,
+    states: watch::Sender<State>,
+    first: Option<oneshot::Sender<Result<(), ConnectFailed>>>,
+    naps: SleepWatch,
+    /// Dropped with the driver, which they wake.
+    _signals: PlatformWakeSignals,
+    timer: Sleep,
+}
+
+struct Leaving {
+    lane: Lane,
+    /// `None` once its end has begun.
+    until: Option<Instant>,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { line, config, mut machine, means, desk, states, first } = parts;
+        let now = now();
+        machine.reconnect(now);
+        let woken = desk.clone();
+        Self {
+            lane: Lane::new(line.peer(), machine),
+            next: None,
+            leaving: Vec::new(),
+            line,
+            config,
+            means,
+            desk,
+            states,
+            first,
+            naps: SleepWatch::new(now, wall_clock()),
+            _signals: PlatformWakeSignals::listen(move || woken.wake()),
+            timer: sleep_until(now),
+        }
+    }
+
+    fn handle_wishes(&mut self, cx: &Context<'_>, now: Instant) {
+        let wishes = self.desk.poll_wishes(cx);
+        if wishes.close {
+            self.next = None;
+            self.lane.machine.close(now);
+            self.leaving.iter_mut().for_each(|leaving| leaving.end(now));
+        } else if wishes.reconnect {
+            self.next = None;
+            self.lane.machine.reconnect(now);
+        } else if wishes.wake {
+            self.handle_wake(now);
+        }
+    }
+
+    /// Notices when the process slept.
+    fn watch_sleep(&mut self, now: Instant) {
+        if self.naps.poll_timeout() <= now && self.naps.handle_tick(now, wall_clock()) {
+            tracing::debug!("slept");
+            self.handle_wake(now);
+        }
+    }
+
+    fn handle_wake(&mut self, now: Instant) {
+        self.lanes().for_each(|lane| lane.machine.handle_wake(now));
+    }
+
+    fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
+        let leaving = self.leaving.iter_mut().map(|leaving| &mut leaving.lane);
+        std::iter::once(&mut self.lane).chain(&mut self.next).chain(leaving)
+    }
+
+    /// Opens a session beside the one whose end is announced, and lets it follow once it is live.
+    fn poll_next(&mut self, cx: &mut Context<'_>, now: Instant) -> Progress {
+        if self.lane.machine.poll_leave(now) {
+            let peer = Peer::client(self.config.clone());
+            self.next = Some(Lane::new(peer, self.lane.machine.beside(now)));
+        }
+        let Some(next) = &mut self.next else { return Progress::None };
+        if !self.lane.machine.state().is_live() {
+            // It is looking for a session by itself now.
+            self.next = None;
+            return Progress::None;
+        }
+        let progress = next.poll(cx, now, &mut self.means);
+        if next.machine.state().is_live()
+            && let Some(next) = self.next.take()
+        {
+            tracing::debug!("another session follows");
+            self.line.switch(next.peer.clone());
+            let mut lane = std::mem::replace(&mut self.lane, next);
+            lane.leave(now);
+            self.leaving.push(Leaving { lane, until: Some(now + LEAVE) });
+        }
+        progress
+    }
+
+    /// Ends sessions whose calls have ended, or whose time is up.
+    fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) -> Progress {
+        let mut most = Progress::None;
+        self.leaving.retain_mut(|leaving| {
+            if leaving.until.is_some_and(|until| until <= now) || !leaving.lane.is_busy() {
+                leaving.end(now);
+            }
+            let progress = leaving.lane.poll(cx, now, &mut self.means);
+            most = most.max(progress.min(Progress::Some));
+            progress != Progress::Over
+        });
+        most
+    }
+
+    fn publish(&mut self) {
+        let state = self.lane.machine.state();
+        if state.is_live()
+            && let Some(first) = self.first.take()
+        {
+            // Nobody waits any more: then the lease is gone too, and that ends the client.
+            let _ = first.send(Ok(()));
+        }
+        self.states.send_if_modified(|shown| {
+            let changed = *shown != state;
+            if changed {
+                tracing::debug!(%state, "client state");
+                *shown = state;
+            }
+            changed
+        });
+    }
+
+    /// Sets the timer. `Some` if its time has come already.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Progress {
+        let tick = self.lane.machine.is_under_way().then(|| self.naps.poll_timeout());
+        let leave = self.leaving.iter().filter_map(|leaving| leaving.until).min();
+        let lanes = self.lanes().filter_map(|lane| lane.poll_timeout()).min();
+        let Some(next) = [tick, leave, lanes].into_iter().flatten().min() else {
+            return Progress::None;
+        };
+        if self.timer.deadline() != next {
+            self.timer.reset(next);
+        }
+        match Pin::new(&mut self.timer).poll(cx) {
+            Poll::Ready(()) => Progress::Some,
+            Poll::Pending => Progress::None,
+        }
+    }
+}
+
+impl Leaving {
+    fn end(&mut self, now: Instant) {
+        self.until = None;
+        self.lane.machine.close(now);
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            let now = now();
+            this.handle_wishes(cx, now);
+            this.watch_sleep(now);
+            let mut progress = this.lane.poll(cx, now, &mut this.means).min(Progress::Some);
+            progress = progress.max(this.poll_next(cx, now)).max(this.poll_leaving(cx, now));
+            this.publish();
+            if this.lane.is_over() && this.leaving.is_empty() {
+                if let Some(first) = this.first.take() {
+                    let _ = first.send(Err(this.lane.take_failure()));
+                }
+                return Poll::Ready(());
+            }
+            if progress.max(this.poll_timer(cx)) == Progress::None {
+                return Poll::Pending;
+            }
+        }
+    }
+}

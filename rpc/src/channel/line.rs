@@ -1,0 +1,101 @@
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Channel;
+use crate::client::Endpoint;
+use crate::peer::Peer;
+
+/// Where calls go when one session may take another's place: the one that was last put there. Cheap to clone.
+///
+/// A client makes its channel of a line, so that stubs which are in use go on with the session that follows when a server
+/// has said that it will go away. What was begun on a session stays on it.
+#[derive(Clone)]
+pub struct Line(Arc<Shared>);
+
+struct Shared {
+    current: Mutex<Peer>,
+    extensions: Extensions,
+}
+
+impl Line {
+    /// A line to `peer`.
+    pub fn new(peer: Peer) -> Self {
+        Self(Arc::new(Shared { current: Mutex::new(peer), extensions: Extensions::default() }))
+    }
+
+    /// Where a call would go now.
+    pub fn peer(&self) -> Peer {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets calls that begin from now on go to `peer`.
+    pub fn switch(&self, peer: Peer) {
+        let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, peer);
+        drop(current);
+        // Not under the lock: it may be the last one, and run foreign code when dropped.
+        drop(before);
+    }
+
+    /// A channel for stubs, without layers.
+    pub fn channel(&self) -> Channel {
+        Channel::new(Target::Line(self.clone()), 0)
+    }
+
+    /// The innermost `tower` service of a caller's stack, as [`Peer::endpoint`].
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(Target::Line(self.clone()))
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
+
+/// Where the calls of a channel go.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    Session(Peer),
+    Line(Line),
+}
+
+impl Target {
+    pub(crate) fn peer(&self) -> Peer {
+        match self {
+            Self::Session(peer) => peer.clone(),
+            Self::Line(line) => line.peer(),
+        }
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        match self {
+            Self::Session(peer) => peer.extensions(),
+            Self::Line(line) => &line.0.extensions,
+        }
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(this), Self::Session(other)) => this.is_same(other),
+            (Self::Line(this), Self::Line(other)) => Arc::ptr_eq(&this.0, &other.0),
+            _ => false,
+        }
+    }
+}
+
+/// One value of each type.
+#[derive(Default)]
+pub(crate) struct Extensions(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+
+impl Extensions {
+    /// The value of type `T`, made when first asked for.
+    pub(crate) fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default()));
+        Arc::clone(slot).downcast().expect("each slot holds a value of the type that it is under")
+    }
+}

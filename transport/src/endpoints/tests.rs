@@ -1,0 +1,131 @@
+use super::*;
+
+fn clock() -> impl Fn(u64) -> Instant {
+    let origin = bowline_runtime::now();
+    move |seconds| origin + Duration::from_secs(seconds)
+}
+
+fn three() -> Endpoints {
+    Endpoints::new("a").with("b").with("c")
+}
+
+fn picked(endpoints: &Endpoints, now: Instant) -> &str {
+    endpoints.url(endpoints.pick(now))
+}
+
+/// The attempt at the endpoint that is picked fails.
+fn fail(endpoints: &mut Endpoints, now: Instant) -> String {
+    let id = endpoints.pick(now);
+    endpoints.handle_failure(now, id);
+    endpoints.url(id).to_owned()
+}
+
+#[test]
+fn the_order_is_the_one_in_which_they_were_given() {
+    let (at, mut endpoints) = (clock(), three());
+    assert_eq!(fail(&mut endpoints, at(0)), "a");
+    assert_eq!(fail(&mut endpoints, at(1)), "b");
+    assert_eq!(fail(&mut endpoints, at(2)), "c");
+}
+
+#[test]
+fn those_that_failed_take_turns() {
+    let (at, mut endpoints) = (clock(), three());
+    // Over more than an hour: nothing is forgotten in the middle of it, or the last of many would never be tried.
+    let tried: String = (0..300).map(|number| fail(&mut endpoints, at(number * 20))).collect();
+    assert_eq!(tried, "abc".repeat(100));
+}
+
+#[test]
+fn an_only_endpoint_is_the_choice_whatever_it_did() {
+    let (at, mut endpoints) = (clock(), Endpoints::new("a").with("a"));
+    for number in 0..10 {
+        assert_eq!(fail(&mut endpoints, at(number)), "a");
+        assert_eq!(endpoints.earliest(at(number)), at(number), "health adds no delay");
+    }
+}
+
+#[test]
+fn the_one_that_had_the_session_is_the_choice_until_it_fails() {
+    let (at, mut endpoints) = (clock(), three());
+    fail(&mut endpoints, at(0));
+    let b = endpoints.pick(at(1));
+    endpoints.handle_success(b);
+    assert_eq!(picked(&endpoints, at(2)), "b", "a lost link is no failure of its endpoint");
+    endpoints.handle_failure(at(3), b);
+    assert_eq!(picked(&endpoints, at(3)), "c");
+}
+
+#[test]
+fn a_success_makes_up_for_failures() {
+    let (at, mut endpoints) = (clock(), three());
+    let a = endpoints.pick(at(0));
+    for second in 0..3 {
+        fail(&mut endpoints, at(second));
+    }
+    endpoints.handle_success(a);
+    let b = EndpointId(1);
+    endpoints.handle_success(b);
+    endpoints.handle_failure(at(5), b);
+    assert_eq!(picked(&endpoints, at(5)), "a");
+}
+
+#[test]
+fn those_that_recovered_come_back_to_their_place() {
+    for (later, next) in [(599, "c"), (600, "a")] {
+        let (at, mut endpoints) = (clock(), three());
+        fail(&mut endpoints, at(0));
+        let b = endpoints.pick(at(0));
+        endpoints.handle_success(b);
+        endpoints.handle_failure(at(later), b);
+        assert_eq!(picked(&endpoints, at(later)), next, "after {later} s");
+    }
+}
+
+#[test]
+fn one_that_asked_for_patience_is_left_alone_while_there_are_others() {
+    let (at, mut endpoints) = (clock(), Endpoints::new("a").with("b"));
+    let a = endpoints.pick(at(0));
+    endpoints.handle_refusal(at(0), a, Duration::from_secs(30));
+    assert_eq!(endpoints.earliest(at(0)), at(0), "b may be tried");
+    for second in 0..30 {
+        assert_eq!(fail(&mut endpoints, at(second)), "b");
+    }
+    assert_eq!(picked(&endpoints, at(30)), "a");
+}
+
+#[test]
+fn where_all_asked_for_patience_the_shortest_wait_counts() {
+    let (at, mut endpoints) = (clock(), Endpoints::new("a").with("b"));
+    let a = endpoints.pick(at(0));
+    endpoints.handle_refusal(at(0), a, Duration::from_secs(30));
+    let b = endpoints.pick(at(1));
+    endpoints.handle_refusal(at(1), b, Duration::from_secs(20));
+    assert_eq!((endpoints.earliest(at(2)), picked(&endpoints, at(2))), (at(21), "b"));
+    endpoints.forget_waits();
+    assert_eq!((endpoints.earliest(at(2)), picked(&endpoints, at(2))), (at(2), "a"));
+}
+
+#[test]
+fn the_one_in_use_can_ask_for_patience_too() {
+    let (at, mut endpoints) = (clock(), Endpoints::new("a"));
+    let a = endpoints.pick(at(0));
+    endpoints.handle_success(a);
+    endpoints.handle_refusal(at(5), a, Duration::from_secs(30));
+    assert_eq!(endpoints.earliest(at(6)), at(35));
+    endpoints.handle_success(a);
+    assert_eq!(endpoints.earliest(at(7)), at(7));
+}
+
+#[test]
+fn what_is_no_endpoint_is_tried_only_when_there_is_no_other() {
+    let (at, mut endpoints) = (clock(), Endpoints::new("a").with("b"));
+    let a = endpoints.pick(at(0));
+    assert!(endpoints.handle_useless(a));
+    for second in 0..5 {
+        assert_eq!(fail(&mut endpoints, at(second)), "b");
+    }
+    assert!(!endpoints.has_fresh());
+    assert!(!endpoints.handle_useless(EndpointId(1)), "none is left");
+    assert_eq!(picked(&endpoints, at(9)), "a");
+}

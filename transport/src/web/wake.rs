@@ -1,0 +1,69 @@
+use std::fmt;
+use std::rc::Rc;
+
+use js_sys::Reflect;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Event, EventTarget};
+
+/// Listens for the page's events that say that it woke or that the network may be back, until it is dropped.
+///
+/// These are `online` and `pageshow` of the page (the latter only for a page that comes back from the browser's cache), and
+/// `visibilitychange` of its document when that has become visible. A worker has the first one alone.
+pub struct WebWakeSignals {
+    listeners: Vec<Listener>,
+}
+
+struct Listener {
+    target: EventTarget,
+    event: &'static str,
+    handler: Closure<dyn FnMut(Event)>,
+}
+
+impl WebWakeSignals {
+    /// Calls `on_wake` at each such event.
+    pub fn listen(on_wake: impl Fn() + 'static) -> Self {
+        let on_wake = Rc::new(on_wake);
+        let page = js_sys::global();
+        let document = property(&page, "document");
+        let mut listeners = Vec::new();
+        let mut listen = |target: &JsValue, event, counts: fn(&Event) -> bool| {
+            let on_wake = on_wake.clone();
+            let Some(target) = target.dyn_ref::<EventTarget>() else { return };
+            let handler = Closure::<dyn FnMut(_)>::new(move |event: Event| {
+                if counts(&event) {
+                    on_wake();
+                }
+            });
+            // It fails for no target that is one.
+            let _ = target.add_event_listener_with_callback(event, handler.as_ref().unchecked_ref());
+            listeners.push(Listener { target: target.clone(), event, handler });
+        };
+        listen(&page, "online", |_| true);
+        listen(&page, "pageshow", |event| property(event, "persisted").is_truthy());
+        listen(&document, "visibilitychange", |event| {
+            event.target().is_some_and(|document| property(&document, "hidden").is_falsy())
+        });
+        Self { listeners }
+    }
+}
+
+impl Drop for WebWakeSignals {
+    fn drop(&mut self) {
+        for Listener { target, event, handler } in &self.listeners {
+            // The handlers are about to be freed: nothing may call them any more.
+            let _ = target.remove_event_listener_with_callback(event, handler.as_ref().unchecked_ref());
+        }
+    }
+}
+
+impl fmt::Debug for WebWakeSignals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebWakeSignals").finish_non_exhaustive()
+    }
+}
+
+/// Undefined where there is none.
+fn property(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
