@@ -1,20 +1,21 @@
 //! The application at either end: makes calls, handles calls, reads and writes items, in an order that chance decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bowline_protocol::session::{
-    CallId, Event, Failure, IncomingCall, IncomingNotify, NotifyTicket, Origin, Read, Request, Session, Stop,
-    WireFailure,
+    CallId, Event, Failure, IncomingCall, IncomingNotify, NotifyTicket, Origin, Queued, Read, Request,
+    Session, Stop, WireFailure,
 };
 use bowline_protocol::status::{Code, Status};
 
 use crate::note;
+use crate::once;
 use crate::oracle::{Answer, Intent, Invariant, Party};
 use crate::service::{
-    ASK, CHAT, LIST, Label, NOTIFY, Part, SIM, UPLOAD, WATCH, arguments, has_items, has_upload,
+    ASK, CHAT, LIST, LOOK, Label, NOTIFY, PAY, Part, SIM, UPLOAD, WATCH, arguments, has_items, has_upload,
 };
-use crate::world::Ctx;
+use crate::world::{Ctx, Place};
 
 /// Calls of one application that it may have open, so that a run ends.
 const MAX_OWN: usize = 40;
@@ -23,9 +24,13 @@ const MAX_OWN: usize = 40;
 #[derive(Debug)]
 pub(crate) struct App {
     party: Party,
-    client: usize,
+    place: Place,
+    /// Who the client is.
+    pub(crate) identity: u128,
     own: BTreeMap<CallId, Own>,
     runs: BTreeMap<CallId, Handling>,
+    /// Calls whose tasks the table of `once` calls has.
+    paying: BTreeSet<CallId>,
     notifies: Vec<NotifyTicket>,
 }
 
@@ -47,18 +52,26 @@ struct Handling {
 }
 
 impl App {
-    pub(crate) fn new(party: Party, client: usize) -> Self {
-        Self { party, client, own: BTreeMap::new(), runs: BTreeMap::new(), notifies: Vec::new() }
+    pub(crate) fn new(party: Party, place: Place) -> Self {
+        Self {
+            party,
+            place,
+            identity: 0,
+            own: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            paying: BTreeSet::new(),
+            notifies: Vec::new(),
+        }
     }
 
     /// Whether it has nothing open.
     pub(crate) fn is_idle(&self) -> bool {
-        self.own.is_empty() && self.runs.is_empty() && self.notifies.is_empty()
+        self.has_no_calls() && self.notifies.is_empty()
     }
 
     /// Whether no call of either end is open.
     pub(crate) fn has_no_calls(&self) -> bool {
-        self.own.is_empty() && self.runs.is_empty()
+        self.own.is_empty() && self.runs.is_empty() && self.paying.is_empty()
     }
 
     /// The session is over: who was told to stop is not told again.
@@ -71,9 +84,19 @@ impl App {
         });
     }
 
+    /// The process ends with all that it does.
+    pub(crate) fn vanish(&self, cx: &mut Ctx) {
+        for own in self.own.values() {
+            cx.oracle.cancelled(own.number);
+        }
+        for run in self.runs.values() {
+            cx.oracle.gone(run.number, run.run);
+        }
+    }
+
     /// What it has open, for a report.
     pub(crate) fn open(&self) -> String {
-        format!("{:?} {:?}", self.own, self.runs)
+        format!("{:?} {:?} {:?}", self.own, self.runs, self.paying)
     }
 
     /// Does one thing.
@@ -118,21 +141,32 @@ impl App {
         if self.own.len() >= MAX_OWN {
             return;
         }
-        let method = [ASK, ASK, LIST, UPLOAD, CHAT, WATCH][cx.random.below(6) as usize];
+        let mut method = [ASK, ASK, LOOK, PAY, LIST, UPLOAD, CHAT, WATCH][cx.random.below(8) as usize];
+        if method == PAY && self.party == Party::Server {
+            // Clients have no table.
+            method = ASK;
+        }
         let len = Self::len(cx);
         let has_deadline = cx.random.below(4) == 0;
-        let deadline = has_deadline.then(|| {
-            let most = if cx.random.below(4) == 0 { 100_000 } else { 5000 };
-            cx.now + Duration::from_millis(cx.random.below(most))
+        let most = if cx.random.below(4) == 0 { 100_000 } else { 5000 };
+        let time = Duration::from_millis(cx.random.below(most));
+        let waits = has_deadline && method == ASK && depth == 0 && cx.random.below(3) == 0;
+        let queued = waits.then(|| Queued {
+            until: cx.now + Duration::from_millis(cx.random.below(200_000)),
+            timeout: Some(time),
         });
+        let deadline = (has_deadline && !waits).then(|| cx.now + time);
+        let key = (u128::from(cx.random.number()) << 64) | u128::from(cx.random.number());
         let intent = Intent {
-            client: self.client,
+            client: self.place.client(),
+            identity: self.identity,
+            table: cx.once.table(),
             caller: self.party,
             method,
             len,
             depth,
             has_deadline,
-            lost: cx.oracle.lost(self.client, self.party),
+            lost: cx.oracle.lost(self.place.client(), self.party),
         };
         let number = cx.oracle.intend(intent);
         let payload = Label { part: Part::Arguments, call: number, run: 0, index: 0 }.payload(len);
@@ -143,8 +177,8 @@ impl App {
             deadline,
             metadata: Vec::new(),
             depth,
-            once: None,
-            queued: None,
+            once: (method == PAY).then_some(key),
+            queued,
         };
         note!(
             cx,
@@ -326,7 +360,7 @@ impl App {
             }
             Read::Failed(failure) => {
                 note!(cx, "{self} stream {number} fails: {failure:?}");
-                cx.oracle.failed(number, &failure);
+                cx.oracle.failed(number, &failure, cx.once.table());
             }
         }
         self.own.remove(&call);
@@ -367,6 +401,14 @@ impl App {
         match event {
             Event::Call(incoming) => self.start(cx, machine, incoming),
             Event::Notify(notify) => self.start_notify(cx, machine, notify),
+            Event::Stopped { call, reason } if self.paying.remove(&call) => {
+                // Only the waiting stops.
+                cx.once.leave(self.place, call);
+                if reason != Stop::Disconnected {
+                    let status = Status::new(Code::Cancelled, "nobody waits");
+                    machine.respond(cx.now, call, Err(WireFailure::Status(status)));
+                }
+            }
             Event::Stopped { call, reason } => {
                 if let Some(handling) = self.runs.get_mut(&call) {
                     let (number, run) = (handling.number, handling.run);
@@ -393,16 +435,28 @@ impl App {
     }
 
     fn start(&mut self, cx: &mut Ctx, machine: &Session, incoming: IncomingCall) {
+        let session = machine.session_id().unwrap_or_default();
+        if incoming.method == PAY {
+            self.paying.insert(incoming.call);
+            return once::begin(cx, self.place, self.identity, &incoming, session);
+        }
         let IncomingCall { call, method, depth, buffer, .. } = incoming;
         let Some(Label { part: Part::Arguments, call: number, .. }) = Label::read(&buffer) else {
             return cx.oracle.violate(Invariant::I1, "a call with damaged arguments".into());
         };
-        let session = machine.session_id().unwrap_or_default();
+        cx.oracle.calls_as(number, self.party, self.identity);
         let run = cx.oracle.started(number, self.party, session, method, buffer.len());
         note!(cx, "{self} starts call {number} run {run}");
         let handling = Handling { number, run, method, depth, is_stopped: false, up_over: false };
         if self.runs.insert(call, handling).is_some() {
             cx.oracle.violate(Invariant::I2, format!("{call:?} names two calls"));
+        }
+    }
+
+    /// The table of `once` calls has what this call ends with.
+    pub(crate) fn paid(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, record: once::Record) {
+        if self.paying.remove(&call) {
+            machine.respond(cx.now, call, record);
         }
     }
 
@@ -433,7 +487,7 @@ impl App {
             },
             Err(failure) => {
                 note!(cx, "{self} call {number} fails: {failure:?}");
-                cx.oracle.failed(number, &failure);
+                cx.oracle.failed(number, &failure, cx.once.table());
             }
         }
     }
@@ -477,8 +531,8 @@ impl App {
 impl std::fmt::Display for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.party {
-            Party::Client => write!(f, "c{}", self.client),
-            Party::Server => write!(f, "s{}", self.client),
+            Party::Client => write!(f, "c{}", self.place.client()),
+            Party::Server => write!(f, "s{}", self.place.client()),
         }
     }
 }

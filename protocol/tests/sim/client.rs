@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bowline_protocol::Instant;
+use bowline_protocol::envelope::{GapReason, Refusal, Secret};
 use bowline_protocol::session::Session;
 use bowline_protocol::status::CloseCode;
 
@@ -24,6 +25,12 @@ pub(crate) struct Client {
     live_since: Option<Instant>,
     /// Until then no link can be made.
     pub(crate) offline_until: Instant,
+    /// Who it is from its next hello on.
+    pub(crate) next_identity: Option<u128>,
+    /// Until then the machine that it runs on sleeps.
+    pub(crate) asleep_until: Instant,
+    /// What would have happened meanwhile.
+    pub(crate) missed: Vec<Happening>,
     /// Which plan to connect counts.
     plan: u32,
     pub(crate) is_closed: bool,
@@ -33,17 +40,28 @@ impl Client {
     pub(crate) fn new(cx: &mut Ctx, index: usize) -> Self {
         let instance = u128::from(cx.random.number()) << 64 | u128::from(cx.random.number());
         let machine = Session::client(cx.profile.config(), instance);
-        let peer = Peer::new(cx.now, Place::Client(index), machine, index);
-        Self {
+        let peer = Peer::new(cx, Place::Client(index), machine);
+        let mut client = Self {
             index,
             peer,
             opening: None,
             failures: 0,
             live_since: None,
             offline_until: cx.now,
+            next_identity: None,
+            asleep_until: cx.now,
+            missed: Vec::new(),
             plan: 0,
             is_closed: false,
-        }
+        };
+        client.be(1000 + index as u128);
+        client
+    }
+
+    /// Who is calling, from the next hello on.
+    fn be(&mut self, identity: u128) {
+        self.peer.app.identity = identity;
+        self.peer.machine.set_credentials(Secret::from(identity.to_le_bytes().to_vec()));
     }
 
     /// Plans the next attempt.
@@ -84,6 +102,13 @@ impl Client {
             return false;
         }
         self.peer.link = Some(link);
+        if let Some(identity) = self.next_identity.take() {
+            if let Some(session) = self.peer.machine.session_id() {
+                cx.oracle.session_gone(session, GapReason::IdentityChanged);
+            }
+            note!(cx, "c{} is {identity} now", self.index);
+            self.be(identity);
+        }
         self.peer.machine.handle_connected(cx.now);
         true
     }
@@ -93,17 +118,18 @@ impl Client {
         loop {
             match self.peer.pump(cx, net) {
                 Pumped::Idle => break,
-                Pumped::Hello => {
+                Pumped::Hello(_) | Pumped::Proved => {
                     cx.oracle.violate(Invariant::I3, "a client is told of a hello".into());
                     break;
                 }
                 Pumped::Close(refusal) => {
                     note!(cx, "c{} closes: {} {}", self.index, refusal.code, refusal.reason);
-                    cx.judge_close(self.peer.place, refusal.code, &refusal.reason);
-                    if let Some(link) = self.peer.unlink() {
-                        net.close(cx, link, End::Client, refusal.code.number());
+                    let session = self.peer.machine.session_id();
+                    cx.judge_close(self.peer.place, session, refusal.code, &refusal.reason);
+                    if let Some(link) = self.peer.unlink(cx) {
+                        net.close(cx, link, End::Client, &refusal);
                     }
-                    self.disconnected(cx);
+                    self.disconnected(cx, Some(refusal.code), Duration::ZERO);
                 }
             }
         }
@@ -118,7 +144,7 @@ impl Client {
     }
 
     /// The link is gone, or this end wants no more of it.
-    pub(crate) fn lost(&mut self, cx: &mut Ctx, net: &mut Net, link: LinkId) {
+    pub(crate) fn lost(&mut self, cx: &mut Ctx, net: &mut Net, link: LinkId, closed: Option<&Refusal>) {
         if self.opening == Some(link) {
             self.opening = None;
             net.forget(link, End::Client);
@@ -130,25 +156,37 @@ impl Client {
             return net.forget(link, End::Client);
         }
         note!(cx, "c{} loses l{link}", self.index);
-        self.peer.unlink();
+        self.peer.unlink(cx);
         net.forget(link, End::Client);
-        self.disconnected(cx);
+        let wait = closed.map_or(Duration::ZERO, wait_of);
+        self.disconnected(cx, closed.map(|refusal| refusal.code), wait);
     }
 
-    fn disconnected(&mut self, cx: &mut Ctx) {
-        if self.peer.machine.session_id().is_some() {
-            cx.oracle.session_lost(self.index, Party::Client);
+    fn disconnected(&mut self, cx: &mut Ctx, code: Option<CloseCode>, wait: Duration) {
+        if code.is_some_and(CloseCode::stops) {
+            if self.peer.machine.session_id().is_some() {
+                cx.oracle.session_lost(self.index, Party::Client);
+                self.peer.app.forget_stopped(cx);
+            }
+            if !self.is_closed {
+                cx.oracle.violate(Invariant::I7, format!("c{} is turned away with {code:?}", self.index));
+            }
         }
-        self.peer.machine.handle_disconnect(cx.now, Some(CloseCode::NORMAL));
-        self.peer.app.forget_stopped(cx);
+        self.peer.machine.handle_disconnect(cx.now, code);
         let lived = self.live_since.take().is_some_and(|since| cx.now - since > Duration::from_secs(60));
         let after = if lived { Duration::from_millis(cx.random.below(1000)) } else { self.backoff(cx) };
         self.failures += 1;
-        self.plan(cx, after);
+        self.plan(cx, after.max(wait));
     }
 
     fn backoff(&self, cx: &mut Ctx) -> Duration {
         let most = 500_u64 << self.failures.min(6);
         Duration::from_millis(cx.random.below(most.min(30_000)))
     }
+}
+
+/// The patience that a refusal asks for.
+fn wait_of(refusal: &Refusal) -> Duration {
+    let words = refusal.reason.rsplit_once("retry after ").and_then(|(_, rest)| rest.split_once(" s"));
+    Duration::from_secs(words.and_then(|(seconds, _)| seconds.parse().ok()).unwrap_or(0))
 }

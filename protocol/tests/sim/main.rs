@@ -5,7 +5,9 @@
 mod app;
 mod client;
 mod course;
+mod faults;
 mod net;
+mod once;
 mod oracle;
 mod peer;
 mod profile;
@@ -16,6 +18,9 @@ mod trouble;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::faults::Broken;
+use crate::oracle::{Invariant, Violation};
 
 /// How many lines of a failed run are shown.
 const SHOWN: usize = 60;
@@ -34,7 +39,7 @@ fn seeds_hold_every_invariant() {
     let seeds = setting("BOWLINE_SIM_SEEDS", 300);
     let mut counts = oracle::Counts::default();
     for seed in from..from + seeds {
-        let report = catch_unwind(AssertUnwindSafe(|| world::run(seed)));
+        let report = catch_unwind(AssertUnwindSafe(|| world::run(seed, None)));
         let Ok(report) = report else {
             panic!("seed {seed} panics; once more: cargo xtask sim --seeds 1 --from {seed}");
         };
@@ -58,8 +63,55 @@ fn seeds_hold_every_invariant() {
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..20 {
-        let (one, two) = (world::run(seed), world::run(seed));
+        let (one, two) = (world::run(seed, None), world::run(seed, None));
         assert!(one.trace.text() == two.trace.text(), "seed {seed}");
-        assert!(one.trace.text() != world::run(seed + 1).trace.text());
+        assert!(one.trace.text() != world::run(seed + 1, None).trace.text());
+    }
+}
+
+/// A rule is broken: some seed shows it, and by which invariant.
+fn caught(broken: Broken) -> (u64, Violation) {
+    for seed in 0..2000 {
+        if let Some(violation) = world::run(seed, Some(broken)).violation {
+            println!("{broken:?}: seed {seed}, {violation:?}");
+            return (seed, violation);
+        }
+    }
+    panic!("nobody notices {broken:?}");
+}
+
+/// What each broken rule shows itself by, if it is not a session that is lost without a reason.
+#[test]
+fn a_broken_rule_is_noticed_by_name() {
+    let rules = [
+        (Broken::AckOnRead, &[Invariant::I1][..]),
+        (Broken::DeltaCredit, &[Invariant::I7, Invariant::I10]),
+        (Broken::DiscardAtTheBound, &[Invariant::I1]),
+        (Broken::NoFencing, &[Invariant::I6]),
+        (Broken::PreviousIsCurrent, &[Invariant::I1]),
+        (Broken::OnceWithoutTable, &[Invariant::I2]),
+    ];
+    for (broken, expected) in rules {
+        let (seed, violation) = caught(broken);
+        assert!(expected.contains(&violation.invariant), "{broken:?}, seed {seed}: {violation:?}");
+    }
+}
+
+/// What is noticed is the rule and not the rewriter: while no link is lost, nobody can tell.
+#[test]
+fn a_broken_rule_shows_only_when_something_goes_wrong() {
+    let rules = [
+        Broken::AckOnRead,
+        Broken::DeltaCredit,
+        Broken::DiscardAtTheBound,
+        Broken::NoFencing,
+        Broken::PreviousIsCurrent,
+        Broken::OnceWithoutTable,
+    ];
+    for broken in rules {
+        for seed in 0..30 {
+            let violation = world::run_calm(seed, Some(broken)).violation;
+            assert_eq!(violation, None, "{broken:?}, seed {seed}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Links: they delay, stall, slice, and are lost at any byte.
+//! Links: they delay, stall, slice, go silent one way, and are lost at any byte.
 //!
 //! A link is two pipes. What is written into a pipe leaves it at the pipe's rate, arrives later and in order, as TCP
 //! has it, and is a message for the reader once its last byte is there. The two ends learn of a loss each in its own
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::{Decoder, Encoder, Envelope};
+use bowline_protocol::envelope::{Decoder, Encoder, Refusal};
 use bowline_test_support::Random;
 use bytes::Bytes;
 
@@ -80,8 +80,8 @@ impl Weather {
 #[derive(Debug)]
 pub(crate) enum Cargo {
     Message(Bytes),
-    /// The writer closed, with this code.
-    Closed(u16),
+    /// The writer closed, and said why.
+    Closed(Refusal),
 }
 
 #[derive(Debug)]
@@ -101,6 +101,8 @@ struct Pipe {
     written: u64,
     /// The byte at which the link is lost.
     break_at: Option<u64>,
+    /// Nothing leaves any more.
+    is_silent: bool,
 }
 
 /// A link between a client and the node.
@@ -121,8 +123,6 @@ pub(crate) struct Link {
 pub(crate) struct Net {
     links: BTreeMap<LinkId, Link>,
     made: LinkId,
-    /// Notifies that were written and never reached a machine.
-    pub(crate) notifies_lost: u64,
 }
 
 impl Net {
@@ -136,6 +136,7 @@ impl Net {
             last_arrival: now,
             written: 0,
             break_at: None,
+            is_silent: false,
         };
         let link = Link { client, weather, pipes: [pipe(), pipe()], is_open: [true; 2], is_lost: false };
         self.links.insert(self.made, link);
@@ -159,7 +160,9 @@ impl Net {
 
     /// Whether this link works both ways.
     pub(crate) fn is_sound(&self, link: LinkId) -> bool {
-        self.links.get(&link).is_some_and(|it| it.is_open == [true; 2] && !it.is_lost)
+        let is_sound =
+            |it: &Link| it.is_open == [true; 2] && !it.is_lost && it.pipes.iter().all(|pipe| !pipe.is_silent);
+        self.links.get(&link).is_some_and(is_sound)
     }
 
     pub(crate) fn is_open(&self, link: LinkId, end: End) -> bool {
@@ -177,6 +180,9 @@ impl Net {
     pub(crate) fn takes_at(&self, link: LinkId, from: End) -> Option<Instant> {
         let link = self.links.get(&link)?;
         let pipe = &link.pipes[from as usize];
+        if pipe.is_silent {
+            return None;
+        }
         let mut left: usize = pipe.leaving.iter().map(|it| it.1).sum();
         pipe.leaving.iter().find_map(|&(at, len)| {
             left -= len;
@@ -222,8 +228,7 @@ impl Net {
             cx.queue.at(notice + later, Happening::Lost(id, from));
             crate::note!(cx, "l{id} breaks at byte {} from {from:?}", pipe.written);
         }
-        if link.is_lost {
-            self.notifies_lost += notifies(&cargo);
+        if link.is_lost || pipe.is_silent {
             return;
         }
         let jitter = link.weather.jitter.mul_f64(cx.random.fraction());
@@ -244,14 +249,13 @@ impl Net {
         if link.is_open[from.other() as usize] {
             return Some(cargo);
         }
-        self.notifies_lost += notifies(&cargo);
         None
     }
 
     /// One end closes: what it wrote still travels, what comes to it is not read.
-    pub(crate) fn close(&mut self, cx: &mut Ctx, id: LinkId, end: End, code: u16) {
+    pub(crate) fn close(&mut self, cx: &mut Ctx, id: LinkId, end: End, refusal: &Refusal) {
         if self.is_open(id, end) {
-            self.put(cx, id, end, Cargo::Closed(code));
+            self.put(cx, id, end, Cargo::Closed(refusal.clone()));
             self.forget(id, end);
         }
     }
@@ -260,8 +264,7 @@ impl Net {
     pub(crate) fn forget(&mut self, id: LinkId, end: End) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.is_open[end as usize] = false;
-        let unread = std::mem::take(&mut link.pipes[end.other() as usize].flights);
-        self.notifies_lost += unread.iter().map(|it| notifies(&it.cargo)).sum::<u64>();
+        link.pipes[end.other() as usize].flights.clear();
     }
 
     /// The link is lost. Each end learns of it when it is told, or never; what is under way arrives or not.
@@ -270,8 +273,7 @@ impl Net {
         link.is_lost = true;
         for end in [End::Client, End::Server] {
             if cx.random.below(2) == 0 {
-                let gone = std::mem::take(&mut link.pipes[end as usize].flights);
-                self.notifies_lost += gone.iter().map(|it| notifies(&it.cargo)).sum::<u64>();
+                link.pipes[end as usize].flights.clear();
             }
             if let Some(after) = notice[end as usize] {
                 cx.queue.at(cx.now + after, Happening::Lost(id, end));
@@ -304,39 +306,26 @@ impl Net {
         cx.queue.at(until, Happening::Arrives(id, from));
     }
 
-    /// Forgets links that nobody has; what is under way still counts as lost.
+    /// What this end writes from now on goes nowhere, and nobody says so.
+    pub(crate) fn silence(&mut self, id: LinkId, from: End) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let pipe = &mut link.pipes[from as usize];
+        pipe.is_silent = true;
+        pipe.flights.clear();
+    }
+
+    /// Forgets links that nobody has.
     pub(crate) fn sweep(&mut self) {
-        let Self { links, notifies_lost, .. } = self;
-        links.retain(|_, link| {
-            let is_used = link.is_open != [false; 2];
-            if !is_used {
-                let flights = link.pipes.iter().flat_map(|pipe| &pipe.flights);
-                *notifies_lost += flights.map(|it| notifies(&it.cargo)).sum::<u64>();
-            }
-            is_used
-        });
+        self.links.retain(|_, link| link.is_open != [false; 2]);
     }
 }
 
 impl Pipe {
     /// Bytes that the socket holds.
     fn backlog(&mut self, now: Instant) -> usize {
-        while self.leaving.front().is_some_and(|it| it.0 <= now) {
+        while !self.is_silent && self.leaving.front().is_some_and(|it| it.0 <= now) {
             self.leaving.pop_front();
         }
         self.leaving.iter().map(|it| it.1).sum()
     }
-}
-
-/// How many notifies are in it.
-fn notifies(cargo: &Cargo) -> u64 {
-    match cargo {
-        Cargo::Message(message) => notifies_in(message),
-        Cargo::Closed(_) => 0,
-    }
-}
-
-/// How many notifies are in a message.
-pub(crate) fn notifies_in(message: &Bytes) -> u64 {
-    Decoder::new(message.clone()).filter(|it| matches!(it, Ok(Envelope::Notify(_)))).count() as u64
 }

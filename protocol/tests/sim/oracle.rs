@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use bowline_protocol::envelope::{GapReason, Outcome};
+use bowline_protocol::envelope::{GapReason, OnceTable, Outcome};
 use bowline_protocol::session::Failure;
 use bowline_protocol::status::{Code, Delivery};
 
-use crate::service::{ASK, LIST, UPLOAD, WATCH, has_items};
+use crate::net::LinkId;
+use crate::service::{ASK, LIST, LOOK, PAY, UPLOAD, WATCH, has_items};
 
 /// What must always hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,8 @@ pub(crate) enum Invariant {
     I4,
     /// What is held stays within its bound and one message.
     I5,
+    /// A session has one live link.
+    I6,
     /// When the network heals, everyone is live within 60 s.
     I7,
     /// Offered is delivered, dropped and counted, or pending.
@@ -50,6 +53,10 @@ pub(crate) enum Party {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Intent {
     pub(crate) client: usize,
+    /// Who the client was then.
+    pub(crate) identity: u128,
+    /// The node's table of `once` calls.
+    pub(crate) table: OnceTable,
     pub(crate) caller: Party,
     pub(crate) method: usize,
     pub(crate) len: usize,
@@ -70,6 +77,8 @@ struct Call {
     reading: u32,
     next: u32,
     end: Option<Ended>,
+    /// It was made as somebody else, and the node could not know.
+    is_adopted: bool,
 }
 
 /// One run of a handler.
@@ -134,8 +143,6 @@ struct Client {
     session: Option<u128>,
     /// Sessions that ended, as each end knows.
     lost: [u32; 2],
-    /// Why the next gap is to be expected.
-    excuses: Vec<GapReason>,
 }
 
 /// See the [module](self).
@@ -145,6 +152,10 @@ pub(crate) struct Oracle {
     clients: BTreeMap<usize, Client>,
     /// The last call of a line that started: per session, callee and class of credit.
     started: BTreeMap<(u128, Party, bool), u32>,
+    /// Why sessions may be gone.
+    gone: BTreeMap<u128, Vec<GapReason>>,
+    /// The link of each session.
+    attached: BTreeMap<u128, LinkId>,
     notifies_offered: u64,
     notifies_arrived: u64,
     pub(crate) counts: Counts,
@@ -173,6 +184,7 @@ impl Oracle {
             reading: 0,
             next: 0,
             end: None,
+            is_adopted: false,
         });
         (self.calls.len() - 1) as u32
     }
@@ -229,7 +241,7 @@ impl Oracle {
         let intent = call.intent;
         let before = call.runs.len();
         let again = call.runs.iter().any(|run| run.session == session);
-        let ended = call.end;
+        let (ended, is_adopted) = (call.end, call.is_adopted);
         call.runs.push(Run { session, up: 0, down: 0, answer: None, is_stopped: false, is_gone: false });
         let run = call.runs.len() as u32;
         if intent.caller == at || intent.method != method || intent.len != len {
@@ -238,8 +250,8 @@ impl Oracle {
         if again {
             self.violate(Invariant::I2, format!("call {number} starts twice in session {session}"));
         }
-        // A stream that was not accepted is asked for again in the next session.
-        if before > 0 && method != WATCH && method != LIST {
+        // These may be asked again in a later session.
+        if before > 0 && !matches!(method, WATCH | LOOK | LIST) && !is_adopted {
             self.violate(Invariant::I2, format!("call {number} starts again"));
         }
         if ended == Some(Ended::NotRun) {
@@ -257,6 +269,17 @@ impl Oracle {
             }
         }
         run
+    }
+
+    /// A call of a client arrives in a session of `identity`.
+    pub(crate) fn calls_as(&mut self, number: u32, at: Party, identity: u128) {
+        if let Some(call) = self.calls.get(number as usize)
+            && at == Party::Server
+            && call.intent.identity != identity
+        {
+            let what = format!("call {number} of {} is sent as {identity}", call.intent.identity);
+            self.violate(Invariant::I4, what);
+        }
     }
 
     pub(crate) fn stopped(&mut self, number: u32, run: u32) {
@@ -364,7 +387,7 @@ impl Oracle {
     pub(crate) fn answered(&mut self, number: u32, run: u32, len: usize) {
         let call = &self.calls[number as usize];
         let answer = call.runs.get((run as usize).wrapping_sub(1)).and_then(|run| run.answer);
-        let is_unary = matches!(call.intent.method, ASK | UPLOAD);
+        let is_unary = matches!(call.intent.method, ASK | LOOK | PAY | UPLOAD);
         if !is_unary || answer != Some(Answer::Response(len)) {
             self.violate(
                 Invariant::I4,
@@ -375,7 +398,7 @@ impl Oracle {
     }
 
     /// A caller is told that its call failed.
-    pub(crate) fn failed(&mut self, number: u32, failure: &Failure) {
+    pub(crate) fn failed(&mut self, number: u32, failure: &Failure, table: OnceTable) {
         let call = &self.calls[number as usize];
         let ran = !call.runs.is_empty();
         let intent = call.intent;
@@ -387,8 +410,8 @@ impl Oracle {
                     self.counts.unknown += 1;
                 } else {
                     ended = Ended::NotRun;
-                    // Of a watch it is said about the last try.
-                    if ran && intent.method != WATCH {
+                    // Of what is subscribed again it is said about the last try.
+                    if ran && !matches!(intent.method, WATCH | LIST) {
                         self.violate(
                             Invariant::I4,
                             format!("call {number} ran and is said to be {delivery:?}"),
@@ -407,9 +430,15 @@ impl Oracle {
             Failure::Status(status) => {
                 let is_known = match status.code {
                     Code::InvalidArgument => call.runs.iter().any(|run| run.answer == Some(Answer::Failed)),
-                    Code::Cancelled => call.runs.iter().any(|run| run.is_stopped),
+                    Code::Cancelled => call.runs.iter().any(|run| run.is_stopped) || intent.method == PAY,
                     Code::DeadlineExceeded => intent.has_deadline || intent.len > 64 * 1024 || ran,
-                    Code::ResourceExhausted | Code::Unavailable => intent.depth > 0,
+                    Code::ResourceExhausted => intent.depth > 0 || intent.method == PAY,
+                    Code::Unavailable => intent.depth > 0,
+                    Code::OutcomeUnknown => {
+                        // A caller knows the table as it was when it last heard of it.
+                        intent.method == PAY
+                            && (table.id != intent.table.id || table.tick > 1 || lost > intent.lost)
+                    }
                     _ => false,
                 };
                 if !is_known {
@@ -446,30 +475,45 @@ impl Oracle {
         self.clients.get(&client).map_or(0, |it| it.lost[party as usize])
     }
 
-    /// Something happened after which this client's session may be gone, for one of these reasons.
-    pub(crate) fn excuse(&mut self, client: usize, reason: GapReason) {
-        self.clients.entry(client).or_default().excuses.push(reason);
+    /// Something happened after which a session may be gone, for this reason.
+    pub(crate) fn session_gone(&mut self, session: u128, reason: GapReason) {
+        self.gone.entry(session).or_default().push(reason);
+    }
+
+    /// The node forgot whatever it knew of sessions that are gone.
+    pub(crate) fn node_gone(&mut self) {
+        self.gone.values_mut().for_each(|reasons| reasons.push(GapReason::Unknown));
     }
 
     /// A client is live.
-    pub(crate) fn live(&mut self, client: usize, outcome: Outcome, session: u128) {
+    pub(crate) fn live(&mut self, client: usize, outcome: Outcome, session: u128, identity: u128) {
+        if let Outcome::Gap { reason, .. } = outcome
+            && reason != GapReason::IdentityChanged
+        {
+            // A server that does not know the session can't know that it was somebody else's.
+            let others = |call: &&mut Call| call.intent.client == client && call.intent.identity != identity;
+            for call in self.calls.iter_mut().filter(others) {
+                call.intent.identity = identity;
+                call.is_adopted = true;
+            }
+        }
         let it = self.clients.entry(client).or_default();
         let before = it.session.replace(session);
         let what = match outcome {
             Outcome::Resumed => {
                 self.counts.resumed += 1;
                 (before != Some(session))
-                    .then(|| format!("client {client} resumes session {session}, not {before:?}"))
+                    .then(|| format!("client {client} resumes {session}, not {before:?}"))
             }
             Outcome::Gap { reason, .. } => {
                 self.counts.gaps += 1;
-                let is_excused = it.excuses.contains(&reason);
-                it.excuses.clear();
-                (!is_excused)
-                    .then(|| format!("client {client} loses its session without a reason: {reason:?}"))
+                let gone = before.and_then(|before| self.gone.get(&before));
+                let is_excused = gone.is_some_and(|reasons| reasons.contains(&reason));
+                (!is_excused).then(|| {
+                    format!("client {client} loses its session without a reason: {reason:?}, it was {gone:?}")
+                })
             }
             Outcome::New => {
-                it.excuses.clear();
                 before.is_some().then(|| format!("client {client} has a new session and heard of no gap"))
             }
         };
@@ -478,13 +522,29 @@ impl Oracle {
         }
     }
 
+    /// A session has this link now.
+    pub(crate) fn attached(&mut self, session: u128, link: LinkId) {
+        self.attached.insert(session, link);
+    }
+
+    /// A session is given something that came on this link.
+    pub(crate) fn processes(&mut self, session: u128, link: LinkId) {
+        let attached = self.attached.get(&session);
+        if attached != Some(&link) {
+            let what = format!("session {session} reads l{link}, and {attached:?} is its link");
+            self.violate(Invariant::I6, what);
+        }
+    }
+
     /// A session is over at one end: its application hears of it next.
     pub(crate) fn session_lost(&mut self, client: usize, party: Party) {
         let it = self.clients.entry(client).or_default();
         it.lost[party as usize] += 1;
-        if party == Party::Client {
-            it.session = None;
-        }
+    }
+
+    /// Sessions that clients have lost.
+    pub(crate) fn sessions_lost(&self) -> u32 {
+        self.clients.values().map(|it| it.lost[Party::Client as usize]).sum()
     }
 
     // The end.

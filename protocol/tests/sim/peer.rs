@@ -1,14 +1,16 @@
 //! What both ends of a session are made of: the machine, its application, and at most one link.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::Refusal;
+use bowline_protocol::envelope::{Control, Decoder, Envelope, Hello, Outcome, Refusal};
 use bowline_protocol::session::{Event, Held, Role, Session};
 use bytes::Bytes;
 
 use crate::app::App;
-use crate::net::{End, LinkId, Net, notifies_in};
+use crate::faults::{Broken, Rewriter};
+use crate::net::{End, LinkId, Net};
 use crate::note;
 use crate::oracle::{Invariant, Party};
 use crate::trace::digest;
@@ -21,6 +23,11 @@ pub(crate) struct Peer {
     pub(crate) machine: Session,
     pub(crate) app: App,
     pub(crate) link: Option<LinkId>,
+    /// Server: the session, once there is one.
+    pub(crate) session: Option<u128>,
+    pub(crate) rewriter: Rewriter,
+    /// Read from the socket and not yet processed, where that makes a difference.
+    unread: VecDeque<Bytes>,
     /// The timer that is set: what the machine asked for, and when it fires.
     timer: Option<(Instant, Instant)>,
     /// Timers that fired at one moment without anything else happening.
@@ -35,14 +42,16 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) enum Pumped {
     /// Server: a client says hello.
-    Hello,
+    Hello(Box<Hello>),
+    /// Server: the client showed that it has the newest token.
+    Proved,
     /// The link is to be closed.
     Close(Refusal),
     Idle,
 }
 
 impl Peer {
-    pub(crate) fn new(now: Instant, place: Place, machine: Session, client: usize) -> Self {
+    pub(crate) fn new(cx: &Ctx, place: Place, machine: Session) -> Self {
         let party = match machine.role() {
             Role::Client => Party::Client,
             Role::Server => Party::Server,
@@ -50,10 +59,13 @@ impl Peer {
         Self {
             place,
             machine,
-            app: App::new(party, client),
+            app: App::new(party, place),
             link: None,
+            session: None,
+            rewriter: Rewriter::new(cx.broken, cx.profile.limits.replay_bytes),
+            unread: VecDeque::new(),
             timer: None,
-            spins: (now, 0),
+            spins: (cx.now, 0),
             is_blocked: false,
             largest: 0,
         }
@@ -66,15 +78,41 @@ impl Peer {
         }
     }
 
-    /// Hands a message to the machine.
-    pub(crate) fn receive(&mut self, cx: &mut Ctx, net: &mut Net, message: Bytes) {
+    /// A message is there.
+    pub(crate) fn receive(&mut self, cx: &mut Ctx, message: Bytes) {
+        if self.rewriter.is(Broken::AckOnRead) {
+            self.rewriter.arrived(&message);
+            self.unread.push_back(message);
+            let soon = Duration::from_millis(cx.random.below(100));
+            return cx.queue.at(cx.now + soon, Happening::Unread(self.place));
+        }
+        self.process(cx, message);
+    }
+
+    /// The machine gets to what was read.
+    pub(crate) fn process_unread(&mut self, cx: &mut Ctx) {
+        if let Some(message) = self.unread.pop_front() {
+            self.process(cx, message);
+        }
+    }
+
+    fn process(&mut self, cx: &mut Ctx, message: Bytes) {
         note!(cx, "{} < {} B {:08x}", self.place, message.len(), digest(&message));
-        let before = self.machine.stats().counted.messages_in;
-        let notifies = notifies_in(&message);
+        let Some(message) = self.rewriter.incoming(message) else { return };
+        if self.end() == End::Client && !self.machine.is_live() {
+            self.look_for_a_gap(cx, &message);
+        }
         self.machine.handle_message(cx.now, message);
-        if self.machine.stats().counted.messages_in == before {
-            // It was closing: what came was not looked at.
-            net.notifies_lost += notifies;
+    }
+
+    /// The oracle reads the welcome before the machine does.
+    fn look_for_a_gap(&mut self, cx: &mut Ctx, message: &Bytes) {
+        if let Some(Ok(Envelope::Control(Control::Welcome(welcome)))) = Decoder::new(message.clone()).next()
+            && welcome.outcome != Outcome::Resumed
+            && self.machine.session_id().is_some()
+        {
+            cx.oracle.session_lost(self.place.client(), Party::Client);
+            self.app.forget_stopped(cx);
         }
     }
 
@@ -83,10 +121,11 @@ impl Peer {
         loop {
             while let Some(event) = self.machine.poll_event() {
                 match event {
-                    Event::Hello(_) => return Pumped::Hello,
+                    Event::Hello(hello) => return Pumped::Hello(hello),
+                    Event::Proved => return Pumped::Proved,
                     Event::Live { outcome, session } if self.end() == End::Client => {
                         note!(cx, "{} is live: {outcome:?}, session {session}", self.place);
-                        cx.oracle.live(self.place.client(), outcome, session);
+                        cx.oracle.live(self.place.client(), outcome, session, self.app.identity);
                     }
                     event => self.app.take(cx, &mut self.machine, event),
                 }
@@ -97,6 +136,7 @@ impl Peer {
                 while net.takes(cx.now, link, end) {
                     let Some(message) = self.machine.poll_transmit(cx.now) else { break };
                     wrote = true;
+                    let Some(message) = self.rewriter.outgoing(message) else { continue };
                     self.largest = self.largest.max(message.len());
                     note!(cx, "{} > {} B {:08x} on l{link}", self.place, message.len(), digest(&message));
                     net.send(cx, link, end, message);
@@ -165,8 +205,12 @@ impl Peer {
     }
 
     /// Forgets the link; the machine was told, or will be.
-    pub(crate) fn unlink(&mut self) -> Option<LinkId> {
+    pub(crate) fn unlink(&mut self, cx: &mut Ctx) -> Option<LinkId> {
         self.is_blocked = false;
+        if !self.unread.is_empty() {
+            note!(cx, "{} never processes {} messages that it read", self.place, self.unread.len());
+            self.unread.clear();
+        }
         self.link.take()
     }
 

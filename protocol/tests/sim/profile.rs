@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bowline_protocol::limits::Limits;
+use bowline_protocol::once::OnceLimits;
+use bowline_protocol::registry::NodeLimits;
 use bowline_protocol::session::Config;
 use bowline_test_support::Random;
 
@@ -12,6 +14,8 @@ use crate::service::SIM;
 #[derive(Debug, Clone)]
 pub(crate) struct Profile {
     pub(crate) limits: Limits,
+    pub(crate) node: NodeLimits,
+    pub(crate) once: OnceLimits,
     pub(crate) clients: usize,
     /// How long the storm is.
     pub(crate) storm: Duration,
@@ -20,6 +24,8 @@ pub(crate) struct Profile {
     pub(crate) troubles: u64,
     /// Milliseconds by which timers are late, at most.
     pub(crate) lateness: u64,
+    /// Whether nothing bad happens.
+    pub(crate) is_calm: bool,
     /// Whether there are payloads in chunks.
     pub(crate) large: bool,
 }
@@ -43,14 +49,32 @@ impl Profile {
             waiting_calls: 20,
             ..Limits::default()
         };
+        let node = NodeLimits {
+            resume_window: Duration::from_secs([120, 120, 3, 20][random.below(4) as usize]),
+            detached: [20_000, 20_000, 1][random.below(3) as usize],
+            detached_bytes: [usize::MAX, usize::MAX, 20_000][random.below(3) as usize],
+            bytes: [usize::MAX, usize::MAX, usize::MAX, 700_000][random.below(4) as usize],
+            tombstones: [100_000, 1, 0][random.below(3) as usize],
+            // A storm cuts more often than a network that is only bad.
+            resumes: 100_000,
+            ..NodeLimits::default()
+        };
+        let once = OnceLimits {
+            identity_entries: 1 + random.below(40) as usize,
+            keep: Duration::from_secs(1 + random.below(300)),
+            ..OnceLimits::default()
+        };
         let acts = 20 + random.below(400);
         Self {
             limits,
+            node,
+            once,
             clients: 1 + random.below(3) as usize,
             storm: Duration::from_millis(acts * (40 + random.below(200))),
             acts,
             troubles: 500 + random.below(20_000),
             lateness: random.below(2) * random.below(50),
+            is_calm: false,
             large: random.below(3) == 0,
         }
     }

@@ -10,21 +10,25 @@ pub(crate) const UPLOAD: usize = 2;
 pub(crate) const CHAT: usize = 3;
 pub(crate) const WATCH: usize = 4;
 pub(crate) const NOTIFY: usize = 5;
+pub(crate) const LOOK: usize = 6;
+pub(crate) const PAY: usize = 7;
 
-const fn method(name: &'static str, kind: MethodKind, hash: u128) -> MethodDescriptor {
-    MethodDescriptor { name, kind, retry: Retry::Never, hash, deadline: None, lag: Lag::Close }
+const fn method(name: &'static str, kind: MethodKind, retry: Retry, hash: u128) -> MethodDescriptor {
+    MethodDescriptor { name, kind, retry, hash, deadline: None, lag: Lag::Close }
 }
 
-/// One method of each kind.
+/// One method of each kind, and of each class of retries.
 pub(crate) static SIM: ServiceDescriptor = ServiceDescriptor {
     name: "Sim",
     methods: &[
-        method("ask", MethodKind::Unary, 1),
-        method("list", MethodKind::ServerStream, 2),
-        method("upload", MethodKind::ClientStream, 3),
-        method("chat", MethodKind::Bidirectional, 4),
-        method("watch", MethodKind::Watch, 5),
-        method("notify", MethodKind::Notify, 6),
+        method("ask", MethodKind::Unary, Retry::Never, 1),
+        method("list", MethodKind::ServerStream, Retry::Never, 2),
+        method("upload", MethodKind::ClientStream, Retry::Never, 3),
+        method("chat", MethodKind::Bidirectional, Retry::Never, 4),
+        method("watch", MethodKind::Watch, Retry::Never, 5),
+        method("notify", MethodKind::Notify, Retry::Never, 6),
+        method("look", MethodKind::Unary, Retry::Idempotent, 7),
+        method("pay", MethodKind::Unary, Retry::Once, 8),
     ],
 };
 

@@ -1,19 +1,23 @@
 //! Time, what happens in it, and the course of one run: a storm, then fair weather, then everything must end.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
+use bowline_protocol::envelope::{GapReason, Refusal};
 use bowline_protocol::session::Session;
 use bowline_protocol::status::CloseCode;
 use bowline_test_support::{Random, origin};
 
 use crate::client::Client;
 use crate::course::Course;
+use crate::faults::Broken;
 use crate::net::{Cargo, End, LinkId, Net};
+use crate::once::{self, Once};
 use crate::oracle::{Counts, Invariant, Oracle, Violation};
+use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::server::Node;
 use crate::trace::Trace;
@@ -63,6 +67,12 @@ pub(crate) enum Happening {
     /// A socket takes bytes again.
     Drained(Place),
     Timer(Place),
+    /// A machine gets to what was read for it.
+    Unread(Place),
+    /// The node's book of sessions has a date.
+    Window,
+    /// A client's machine wakes.
+    Wake(usize),
     /// An application does something.
     Act,
     /// The network does something.
@@ -102,6 +112,11 @@ pub(crate) struct Ctx {
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
     pub(crate) profile: Profile,
+    pub(crate) broken: Option<Broken>,
+    /// The `once` calls of the node.
+    pub(crate) once: Once,
+    /// Closes for cause, per session.
+    strikes: BTreeMap<u128, u32>,
     pub(crate) is_healed: bool,
     /// Of machines that are gone.
     pub(crate) dropped: u64,
@@ -109,11 +124,27 @@ pub(crate) struct Ctx {
 
 impl Ctx {
     /// Ends of ours never break each other's rules.
-    pub(crate) fn judge_close(&mut self, place: Place, code: CloseCode, reason: &str) {
+    pub(crate) fn judge_close(&mut self, place: Place, session: Option<u128>, code: CloseCode, reason: &str) {
+        if let Some(session) = session.filter(|_| code == CloseCode::SLOW) {
+            let strikes = self.strikes.entry(session).or_default();
+            *strikes += 1;
+            if *strikes > 1 {
+                self.oracle.session_gone(session, GapReason::NoProgress);
+            }
+        }
         let is_ours = matches!(code, CloseCode::MALFORMED | CloseCode::OUT_OF_STEP | CloseCode::TOO_BIG);
         if is_ours || code == CloseCode::VERSION {
             self.oracle.violate(Invariant::I1, format!("{place} closes with {code}: {reason}"));
         }
+    }
+
+    /// A token that nobody guesses.
+    pub(crate) fn token(&mut self) -> [u8; 32] {
+        let mut token = [0; 32];
+        for part in token.chunks_mut(8) {
+            part.copy_from_slice(&self.random.number().to_le_bytes());
+        }
+        token
     }
 
     /// Keeps what a machine counted that is no more.
@@ -146,23 +177,23 @@ pub(crate) struct World {
     pub(crate) course: Course,
 }
 
-/// Runs one seed.
-pub(crate) fn run(seed: u64) -> Report {
-    let mut world = World::new(seed);
-    world.run();
-    let violation = world.cx.oracle.violation().cloned();
-    let counts = world.cx.oracle.counts;
-    match &violation {
-        Some(violation) => note!(world.cx, "VIOLATION {:?}: {}", violation.invariant, violation.what),
-        None => note!(world.cx, "fine: {counts:?}"),
-    }
-    Report { trace: world.cx.trace, violation, counts }
+/// Runs one seed, with a rule broken or not.
+pub(crate) fn run(seed: u64, broken: Option<Broken>) -> Report {
+    World::new(seed, broken).finish()
 }
 
+/// The same while nothing bad happens.
+pub(crate) fn run_calm(seed: u64, broken: Option<Broken>) -> Report {
+    let mut world = World::new(seed, broken);
+    world.cx.profile.is_calm = true;
+    world.finish()
+}
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, broken: Option<Broken>) -> Self {
         let mut random = Random::new(seed);
         let profile = Profile::random(&mut random);
+        let once = Once::new(u128::from(random.number()), profile.once.clone());
+        let node = Node::new(profile.node.clone());
         let mut cx = Ctx {
             now: origin(),
             random,
@@ -170,6 +201,9 @@ impl World {
             oracle: Oracle::default(),
             trace: Trace::default(),
             profile,
+            broken,
+            once,
+            strikes: BTreeMap::new(),
             is_healed: false,
             dropped: 0,
         };
@@ -178,12 +212,22 @@ impl World {
         cx.queue.at(cx.now, Happening::Act);
         cx.queue.at(cx.now + Duration::from_secs(1), Happening::Trouble);
         cx.queue.at(cx.now + cx.profile.storm, Happening::Heal);
-        let mut world =
-            Self { cx, net: Net::default(), clients, node: Node::default(), course: Course::Storm };
+        let mut world = Self { cx, net: Net::default(), clients, node, course: Course::Storm };
         for client in &mut world.clients {
             client.plan(&mut world.cx, Duration::ZERO);
         }
         world
+    }
+
+    fn finish(mut self) -> Report {
+        self.run();
+        let violation = self.cx.oracle.violation().cloned();
+        let counts = self.cx.oracle.counts;
+        match &violation {
+            Some(violation) => note!(self.cx, "VIOLATION {:?}: {}", violation.invariant, violation.what),
+            None => note!(self.cx, "fine: {counts:?}"),
+        }
+        Report { trace: self.cx.trace, violation, counts }
     }
 
     fn run(&mut self) {
@@ -193,7 +237,32 @@ impl World {
                 return self.cx.oracle.violate(Invariant::I10, what);
             };
             self.cx.now = self.cx.now.max(at);
+            if let Some(client) = self.sleeper(what) {
+                self.clients[client].missed.push(what);
+                continue;
+            }
             self.happen(what);
+            self.answer_once();
+        }
+    }
+
+    /// The client that would have to be awake for this, and is not.
+    fn sleeper(&self, what: Happening) -> Option<usize> {
+        let client = match what {
+            Happening::Connect(client, _) => client,
+            Happening::Timer(Place::Client(client)) | Happening::Drained(Place::Client(client)) => client,
+            Happening::Arrives(link, End::Server)
+            | Happening::Lost(link, End::Client)
+            | Happening::Opened(link) => self.net.get(link)?.client,
+            _ => return None,
+        };
+        (self.clients[client].asleep_until > self.cx.now).then_some(client)
+    }
+
+    /// What the table of `once` calls has to say, goes to whoever waits.
+    pub(crate) fn answer_once(&mut self) {
+        while let Some((place, call, record)) = self.cx.once.answer() {
+            self.with_app(place, |cx, app, machine| app.paid(cx, machine, call, record));
         }
     }
 
@@ -204,9 +273,25 @@ impl World {
             }
             Happening::Opened(link) => self.opened(link),
             Happening::Arrives(link, from) => self.arrives(link, from),
-            Happening::Lost(link, end) => self.lost(link, end),
+            Happening::Lost(link, end) => self.lost(link, end, None),
             Happening::Drained(place) => self.drained(place),
             Happening::Timer(place) => self.timer(place),
+            Happening::Unread(place) => {
+                if let Some(peer) = self.peer(place) {
+                    let (peer, cx) = peer;
+                    peer.process_unread(cx);
+                    self.pump(place);
+                }
+            }
+            Happening::Window => self.node.window(&mut self.cx, &mut self.net),
+            Happening::Wake(client) => {
+                note!(self.cx, "c{client} wakes");
+                for what in std::mem::take(&mut self.clients[client].missed) {
+                    self.cx.queue.at(self.cx.now, what);
+                }
+                self.clients[client].peer.machine.handle_wake(self.cx.now);
+                self.clients[client].pump(&mut self.cx, &mut self.net);
+            }
             Happening::Act => self.act(),
             Happening::Trouble => self.trouble(),
             Happening::Heal => self.heal(),
@@ -227,6 +312,9 @@ impl World {
         if self.clients[client].opened(&mut self.cx, &mut self.net, link) {
             self.node.opened(&mut self.cx, &mut self.net, link, client);
             self.clients[client].pump(&mut self.cx, &mut self.net);
+        } else {
+            // Nobody greets on it.
+            self.net.forget(link, End::Server);
         }
     }
 
@@ -234,23 +322,26 @@ impl World {
         while let Some(cargo) = self.net.arrival(self.cx.now, link, from) {
             let message = match cargo {
                 Cargo::Message(message) => message,
-                Cargo::Closed(code) => {
-                    note!(self.cx, "l{link} was closed by {from:?} with {code}");
-                    return self.lost(link, from.other());
+                Cargo::Closed(refusal) => {
+                    note!(self.cx, "l{link} was closed by {from:?} with {}", refusal.code);
+                    return self.lost(link, from.other(), Some(&refusal));
                 }
             };
             match from {
                 End::Client => {
                     let Some(slot) = self.node.of_link(link) else { return };
                     let Some(peer) = self.node.peer(slot) else { return };
-                    peer.receive(&mut self.cx, &mut self.net, message);
+                    if let Some(session) = peer.session {
+                        self.cx.oracle.processes(session, link);
+                    }
+                    peer.receive(&mut self.cx, message);
                     self.node.pump(&mut self.cx, &mut self.net, slot);
                 }
                 End::Server => {
                     let Some(client) = self.net.get(link).map(|it| it.client) else { return };
                     let client = &mut self.clients[client];
                     if client.peer.link == Some(link) {
-                        client.peer.receive(&mut self.cx, &mut self.net, message);
+                        client.peer.receive(&mut self.cx, message);
                         client.pump(&mut self.cx, &mut self.net);
                     }
                 }
@@ -258,16 +349,26 @@ impl World {
         }
     }
 
-    fn lost(&mut self, link: LinkId, end: End) {
+    fn lost(&mut self, link: LinkId, end: End, closed: Option<&Refusal>) {
         let Some(client) = self.net.get(link).map(|it| it.client) else { return };
         match end {
             End::Client => {
-                self.clients[client].lost(&mut self.cx, &mut self.net, link);
+                self.clients[client].lost(&mut self.cx, &mut self.net, link, closed);
                 self.clients[client].pump(&mut self.cx, &mut self.net);
             }
-            End::Server => self.node.lost(&mut self.cx, &mut self.net, link),
+            End::Server => {
+                self.node.lost(&mut self.cx, &mut self.net, link, closed.map(|refusal| refusal.code));
+            }
         }
         self.net.sweep();
+    }
+
+    fn peer(&mut self, place: Place) -> Option<(&mut Peer, &mut Ctx)> {
+        let peer = match place {
+            Place::Client(client) => Some(&mut self.clients[client].peer),
+            Place::Slot(slot, _) => self.node.peer(slot),
+        };
+        Some((peer?, &mut self.cx))
     }
 
     fn drained(&mut self, place: Place) {
@@ -282,11 +383,7 @@ impl World {
     }
 
     fn timer(&mut self, place: Place) {
-        let peer = match place {
-            Place::Client(client) => Some(&mut self.clients[client].peer),
-            Place::Slot(slot, _) => self.node.peer(slot),
-        };
-        if peer.is_some_and(|peer| peer.timer(&mut self.cx)) {
+        if self.peer(place).is_some_and(|(peer, cx)| peer.timer(cx)) {
             self.pump(place);
         }
     }
@@ -295,7 +392,7 @@ impl World {
     pub(crate) fn places(&mut self) -> Vec<Place> {
         let mut places: Vec<_> = (0..self.clients.len()).map(Place::Client).collect();
         for slot in self.node.slots() {
-            if let Some(peer) = self.node.peer(slot) {
+            if let Some(peer) = self.node.peer(slot).filter(|peer| peer.session.is_some()) {
                 places.push(peer.place);
             }
         }
@@ -307,12 +404,8 @@ impl World {
         place: Place,
         does: impl FnOnce(&mut Ctx, &mut crate::app::App, &mut Session),
     ) {
-        let peer = match place {
-            Place::Client(client) => Some(&mut self.clients[client].peer),
-            Place::Slot(slot, _) => self.node.peer(slot),
-        };
-        if let Some(peer) = peer {
-            does(&mut self.cx, &mut peer.app, &mut peer.machine);
+        if let Some((peer, cx)) = self.peer(place) {
+            does(cx, &mut peer.app, &mut peer.machine);
             self.pump(place);
         }
     }
@@ -323,9 +416,20 @@ impl World {
         }
         let places = self.places();
         let place = places[self.cx.random.below(places.len() as u64) as usize];
+        if self.cx.random.below(4) == 0 {
+            once::finish(&mut self.cx, false);
+            self.answer_once();
+        }
+        if matches!(place, Place::Client(client) if self.clients[client].asleep_until > self.cx.now) {
+            return self.act_again();
+        }
         for _ in 0..1 + self.cx.random.below(4) {
             self.with_app(place, |cx, app, machine| app.act(cx, machine));
         }
+        self.act_again();
+    }
+
+    fn act_again(&mut self) {
         let next = Duration::from_millis(self.cx.random.below(self.cx.profile.acts));
         self.cx.queue.at(self.cx.now + next, Happening::Act);
     }
