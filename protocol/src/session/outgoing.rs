@@ -119,7 +119,9 @@ impl Session {
             encoder.push(&Envelope::Control(Control::AuthAnswer { refusal }));
         }
         let has_company = !encoder.is_empty() || !self.state.queue.turns.is_empty();
-        if !self.state.taken.is_empty() && (has_company || self.state.taken_due.is_some_and(|due| due <= now))
+        if !self.state.taken.is_empty()
+            && !self.state.sent.replays()
+            && (has_company || self.state.taken_due.is_some_and(|due| due <= now))
         {
             self.write_taken(encoder);
         }
@@ -127,6 +129,23 @@ impl Session {
 
     /// Control that data of this message may have made due.
     fn write_late_control(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        // Credit never overtakes a replay: a place is free for the other end once it has read the terminal that freed it.
+        if !self.state.sent.replays() {
+            self.write_grants(encoder);
+        }
+        if std::mem::take(&mut self.link.ack_due) {
+            let ack = self.state.received.restate();
+            return encoder.push(&Envelope::Control(Control::Ack(ack)));
+        }
+        let is_due = self.state.received.due().is_some_and(|due| due <= now);
+        if (is_due || !encoder.is_empty())
+            && let Some(ack) = self.state.received.take()
+        {
+            encoder.push(&Envelope::Control(Control::Ack(ack)));
+        }
+    }
+
+    fn write_grants(&mut self, encoder: &mut Encoder<'_>) {
         for class in [Class::Call, Class::Stream] {
             if let Some(total) = self.state.granted[class as usize].announce() {
                 let credit = match class {
@@ -138,16 +157,6 @@ impl Session {
         }
         if let Some(total) = self.state.assembly_granted.announce() {
             encoder.push(&Envelope::Control(Control::Credit(Credit::Assembly { total })));
-        }
-        if std::mem::take(&mut self.link.ack_due) {
-            let ack = self.state.received.restate();
-            return encoder.push(&Envelope::Control(Control::Ack(ack)));
-        }
-        let is_due = self.state.received.due().is_some_and(|due| due <= now);
-        if (is_due || !encoder.is_empty())
-            && let Some(ack) = self.state.received.take()
-        {
-            encoder.push(&Envelope::Control(Control::Ack(ack)));
         }
     }
 
@@ -188,12 +197,20 @@ impl Session {
         }
         // A large payload gets its chunk in every message, however much else there is.
         let small = if self.state.transfers.len() > 0 { budget / 2 } else { budget };
+        if encoder.len() > start && encoder.len() >= small {
+            // Full of what came again, without room for a chunk.
+            return;
+        }
         while encoder.len() < small && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes) {
             let Some(turn) = self.state.queue.turns.pop_front() else { break };
             self.write_turn(now, turn, encoder);
         }
         if self.state.queue.is_mostly_forgotten() {
             self.tidy_queue();
+        }
+        if small == budget && encoder.len() >= budget {
+            // What began to travel in chunks with this very message begins with the next.
+            return;
         }
         let chunk = if encoder.len() == start { budget } else { CHUNK.min(budget / 2) };
         if self.state.transfers.len() > 0 && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes)
