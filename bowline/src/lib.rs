@@ -77,6 +77,7 @@
 //! | `server` | yes | [`Server`] and [`serve`], on native targets; costs axum and hyper |
 //! | `leptos` | | the module `leptos` and signals on generated clients; costs leptos |
 //! | `csr`, `hydrate`, `ssr` | | `leptos`, and the feature of the same name there: which kind of page is built |
+//! | `metrics` | | `middleware::MetricsLayer`, and what links, sessions and breakers count; costs the crate `metrics` |
 //! | `uuid`, `chrono`, `json` | | `Uuid`, `DateTime<Utc>` and `serde_json::Value` as fields of messages |
 //!
 //! # How it is put together
@@ -114,7 +115,91 @@ pub mod transport {
     pub use bowline_transport::*;
 }
 
-/// Tower layers around calls.
+/// Tower layers around calls, on either side.
+///
+/// # Circuit breaker
+///
+/// Calls to a service that fails are refused for a while, with the wait, before they are sent. Its state can be shown:
+///
+/// ```
+/// use bowline::middleware::{BreakerConfig, BreakerLayer, BreakerState};
+/// use bowline::prelude::*;
+///
+/// #[bowline::rpc]
+/// trait Oracle {
+///     async fn ask(&self) -> String;
+/// }
+///
+/// struct Broken;
+///
+/// impl Oracle for Broken {
+///     async fn ask(&self) -> String {
+///         panic!("no answer today")
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let breaker = BreakerLayer::new(BreakerConfig { min_calls: 5, ..BreakerConfig::default() })?;
+/// let handle = breaker.handle();
+/// let server = bowline::Server::builder().service(OracleServer::new(Broken)).layer(breaker).build();
+/// let oracle = OracleClient::from_channel(server.channel());
+///
+/// assert_eq!(handle.state("Oracle"), BreakerState::Closed);
+/// for _ in 0..5 {
+///     assert!(matches!(oracle.ask().await, Err(CallError::Internal { .. })));
+/// }
+/// assert!(matches!(handle.state("Oracle"), BreakerState::Open { .. }));
+/// assert!(matches!(oracle.ask().await, Err(CallError::Unavailable { retry_after: Some(_), .. })));
+///
+/// // The same as a stream, for a page or a log.
+/// let mut states = handle.states("Oracle");
+/// assert!(matches!(states.next().await, Some(BreakerState::Open { .. })));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Metrics
+///
+/// With the feature `metrics`, through the facade of that name: install an exporter, add the layer first, so that it
+/// sees what the others refuse, and let [`names`](middleware::names) say what there is:
+#[cfg_attr(feature = "metrics", doc = "```")]
+#[cfg_attr(not(feature = "metrics"), doc = "```text")]
+/// use bowline::middleware::{MetricsLayer, names};
+/// use bowline::prelude::*;
+///
+/// #[bowline::rpc]
+/// trait Adder {
+///     async fn add(&self, a: u32, b: u32) -> u32;
+/// }
+///
+/// struct Plain;
+///
+/// impl Adder for Plain {
+///     async fn add(&self, a: u32, b: u32) -> u32 {
+///         a + b
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let exporter = metrics_util::debugging::DebuggingRecorder::new();
+/// # let seen = exporter.snapshotter();
+/// # exporter.install()?;
+/// // Any exporter of the `metrics` crate is installed by now.
+/// names::describe();
+/// let server =
+///     bowline::Server::builder().service(AdderServer::new(Plain)).layer(MetricsLayer::server()).build();
+/// let adder = AdderClient::from_channel(server.channel());
+/// assert_eq!(adder.add(1, 2).await?, 3);
+///
+/// // It has now seen `bowline.server.calls{rpc.method="Adder/add"}`, among others.
+/// # let seen = seen.snapshot().into_vec();
+/// # let calls = seen.iter().find(|(key, ..)| key.key().name() == names::SERVER_CALLS.name).unwrap();
+/// # assert_eq!(calls.0.key().labels().next().unwrap().value(), "Adder/add");
+/// # Ok(())
+/// # }
+/// ```
 pub mod middleware {
     pub use bowline_middleware::*;
 }

@@ -17,8 +17,12 @@ use bowline_rpc::BoxError;
 ///
 /// An internal error is logged with all its causes beside the id; the caller gets the id and nothing else.
 pub fn status_from_error(error: &BoxError) -> Status {
-    let error: &(dyn Error + 'static) = &**error;
-    causes(error).find_map(known).unwrap_or_else(|| internal(error))
+    known_status(error).unwrap_or_else(|| internal(&**error))
+}
+
+/// The same for an error that has a code of its own; `None` for one that is internal. Logs nothing.
+pub(crate) fn known_status(error: &BoxError) -> Option<Status> {
+    causes(&**error).find_map(known)
 }
 
 type Cause<'a> = &'a (dyn Error + 'static);

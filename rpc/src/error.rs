@@ -111,6 +111,8 @@ impl<E> CallError<E> {
             Ending::DeadlineExceeded(delivery) => Self::DeadlineExceeded(delivery),
             Ending::Disconnected(delivery) => Self::Disconnected(delivery),
             Ending::Closed => Self::Closed,
+            Ending::NoLink(Some(delivery)) => Self::DeadlineExceeded(delivery),
+            Ending::NoLink(None) => Self::from(status),
         }
     }
 }
@@ -174,6 +176,8 @@ pub(crate) enum Ending {
     DeadlineExceeded(Delivery),
     Disconnected(Delivery),
     Closed,
+    /// A status, or a deadline with what is known of the delivery, while there was no live session.
+    NoLink(Option<Delivery>),
 }
 
 /// Splits what the session says; `Err` is the method's own error, still encoded.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use bowline_protocol::codec::{Buffer, Codec, Output, Payload};
 use bowline_protocol::session::Failure;
-use bowline_protocol::status::Status;
+use bowline_protocol::status::{Delivery, Status};
 
 use crate::boxed;
 use crate::client::Opened;
@@ -36,6 +36,26 @@ impl Reply {
             Outcome::Failed(status, _) => Some(status),
             _ => None,
         }
+    }
+
+    /// Whether the call failed because of this end's own link, which says nothing about the service behind it: it never
+    /// left this end, its session was lost, this end was closed, or there was no live session when it failed.
+    pub fn is_link_failure(&self) -> bool {
+        use Ending::{Closed, DeadlineExceeded, Disconnected, NoLink};
+        let Outcome::Failed(_, ending) = &self.0 else { return false };
+        matches!(ending, Disconnected(_) | Closed | NoLink(_) | DeadlineExceeded(Delivery::NotSent))
+    }
+
+    /// Marks a failure that came while there was no live session.
+    pub(crate) fn without_link(mut self) -> Self {
+        if let Outcome::Failed(_, ending) = &mut self.0 {
+            match *ending {
+                Ending::Status => *ending = Ending::NoLink(None),
+                Ending::DeadlineExceeded(delivery) => *ending = Ending::NoLink(Some(delivery)),
+                Ending::Disconnected(_) | Ending::Closed | Ending::NoLink(_) => {}
+            }
+        }
+        self
     }
 
     /// Whether the handler returned its own error.

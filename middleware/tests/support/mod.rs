@@ -1,6 +1,8 @@
 //! A service, and sessions to it with layers on either side.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod counted;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,8 +12,8 @@ use bowline_middleware::status_from_error;
 use bowline_protocol::session::Config;
 use bowline_rpc::{Channel, Peer};
 use bowline_runtime::spawn;
-use bowline_transport::drive;
 use bowline_transport::memory::{Faults, pair};
+use bowline_transport::{Link, drive};
 use tokio::sync::{Notify, Semaphore};
 use tower::{Layer, Service};
 
@@ -133,8 +135,20 @@ where
     <L::Service as Service<Call>>::Error: Into<BoxError>,
     <L::Service as Service<Call>>::Future: Send + 'static,
 {
-    let (near, far) = pair(&Faults::default());
+    let (work, far) = unanswered(layer);
     server.accept(far);
+    work
+}
+
+/// The same before anybody answers at the other end.
+pub fn unanswered<L>(layer: &L) -> (WorkClient, impl Link + use<L>)
+where
+    L: Layer<Endpoint>,
+    L::Service: Service<Call, Response = Reply> + Send + 'static,
+    <L::Service as Service<Call>>::Error: Into<BoxError>,
+    <L::Service as Service<Call>>::Future: Send + 'static,
+{
+    let (near, far) = pair(&Faults::default());
     let peer = Peer::client(Config::default());
     let driven = peer.clone();
     let driver = spawn(async move {
@@ -142,5 +156,5 @@ where
     });
     let stack = layer.layer(peer.endpoint());
     let channel = Channel::with_stack(&peer, stack).with_status_of(status_from_error);
-    WorkClient::from_channel(channel.with_lease(Arc::new(driver)))
+    (WorkClient::from_channel(channel.with_lease(Arc::new(driver))), far)
 }

@@ -2,7 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
-use bowline_protocol::session::Request;
+use bowline_protocol::session::{Failure, Request};
 use bowline_protocol::status::{Code, Status};
 use bowline_runtime::{Sleep, Task, random_u128};
 
@@ -172,10 +172,11 @@ impl Attempt {
         };
         if method.kind == MethodKind::Notify {
             let sent = peer.notify(request);
-            return Err(Box::new(sent.map_or_else(Reply::failed, |()| Reply(Outcome::Done))));
+            let reply = sent.map_or_else(|failure| failed(peer, failure), |()| Reply(Outcome::Done));
+            return Err(Box::new(reply));
         }
         let handle = Handle::open(peer, request, patience, lease)
-            .map_err(|failure| Box::new(Reply::failed(failure)))?;
+            .map_err(|failure| Box::new(failed(peer, failure)))?;
         let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
         Ok(Self { handle, upload, method })
     }
@@ -186,7 +187,7 @@ impl Attempt {
             MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => {
                 match self.handle.poll_response(cx) {
                     Poll::Ready(Ok((codec, buffer))) => Ok(Reply(Outcome::Value(codec, buffer))),
-                    Poll::Ready(Err(failure)) => Ok(Reply::failed(failure)),
+                    Poll::Ready(Err(failure)) => Ok(failed(self.handle.peer(), failure)),
                     Poll::Pending => Err(self),
                 }
             }
@@ -201,12 +202,18 @@ impl Attempt {
                             lease: None,
                         })))
                     }
-                    Poll::Ready(Err(failure)) => Ok(Reply::failed(failure)),
+                    Poll::Ready(Err(failure)) => Ok(failed(self.handle.peer(), failure)),
                     Poll::Pending => Err(self),
                 }
             }
         }
     }
+}
+
+/// Layers want to know whether the service failed or the way to it.
+fn failed(peer: &Peer, failure: Failure) -> Reply {
+    let reply = Reply::failed(failure);
+    if peer.is_live() { reply } else { reply.without_link() }
 }
 
 /// An open stream at its caller. Dropping it withdraws the call.

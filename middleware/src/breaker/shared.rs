@@ -1,0 +1,124 @@
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bowline_runtime::{Instant, now, random_bytes};
+use tokio::sync::watch;
+
+use super::state::{Machine, Outcome, Permit};
+use super::{BreakerConfig, BreakerState};
+use crate::metrics::breaker as metrics;
+
+/// The breakers of one layer, by service: shared by all services that the layer makes.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Arc<BreakerConfig>,
+    /// In the order in which they were first called; few, and never removed.
+    breakers: RwLock<Vec<Arc<Breaker>>>,
+    /// Changed after each transition of any of them.
+    changed: watch::Sender<()>,
+}
+
+/// The breaker of one service.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    service: &'static str,
+    machine: Mutex<Machine>,
+}
+
+/// Where a call goes.
+pub(super) enum Admission {
+    /// On, and its outcome back to the breaker.
+    Watched(Arc<Breaker>, Permit),
+    /// On; there is no breaker for its service.
+    Unwatched,
+    /// Back, to try again after this time.
+    Refused(Duration),
+}
+
+impl Shared {
+    pub(super) fn new(config: BreakerConfig) -> Self {
+        Self { config: Arc::new(config), breakers: RwLock::default(), changed: watch::Sender::new(()) }
+    }
+
+    pub(super) fn admit(&self, service: &'static str, now: Instant) -> Admission {
+        let Some(breaker) = self.find(service).or_else(|| self.add(service, now)) else {
+            return Admission::Unwatched;
+        };
+        match self.act(&breaker, |machine| machine.admit(now)) {
+            Ok(permit) => Admission::Watched(breaker, permit),
+            Err(wait) => {
+                metrics::refused(service);
+                Admission::Refused(wait)
+            }
+        }
+    }
+
+    pub(super) fn handle_outcome(&self, breaker: &Breaker, now: Instant, permit: Permit, outcome: Outcome) {
+        self.act(breaker, |machine| machine.handle_outcome(now, permit, outcome));
+    }
+
+    /// What the breaker of `service` does; closed where there is none.
+    pub(super) fn state(&self, service: &str) -> BreakerState {
+        let Some(breaker) = self.find(service) else { return BreakerState::Closed };
+        self.act(&breaker, |machine| machine.state(now()))
+    }
+
+    pub(super) fn reset(&self) {
+        let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for breaker in breakers {
+            self.act(&breaker, |machine| machine.reset(now()));
+        }
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn find(&self, service: &str) -> Option<Arc<Breaker>> {
+        let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner);
+        breakers.iter().find(|breaker| breaker.service == service).cloned()
+    }
+
+    fn add(&self, service: &'static str, now: Instant) -> Option<Arc<Breaker>> {
+        let mut breakers = self.breakers.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have been here between the two locks.
+        if let Some(breaker) = breakers.iter().find(|breaker| breaker.service == service) {
+            return Some(breaker.clone());
+        }
+        if breakers.len() >= self.config.services {
+            return None;
+        }
+        let seed = u64::from_le_bytes(random_bytes());
+        let breaker =
+            Arc::new(Breaker { service, machine: Mutex::new(Machine::new(now, self.config.clone(), seed)) });
+        metrics::made(service, BreakerState::Closed.as_str());
+        breakers.push(breaker.clone());
+        Some(breaker)
+    }
+
+    /// Takes one step, and tells what it changed once the lock is released.
+    fn act<R>(&self, breaker: &Breaker, step: impl FnOnce(&mut Machine) -> R) -> R {
+        let mut entered = Vec::new();
+        let result = {
+            let mut machine = breaker.machine.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = step(&mut machine);
+            entered.extend(std::iter::from_fn(|| machine.poll_transition()));
+            result
+        };
+        for (from, to) in &entered {
+            tracing::debug!(service = breaker.service, ?from, ?to, "circuit breaker");
+            metrics::moved(breaker.service, from.as_str(), to.as_str());
+        }
+        if !entered.is_empty() {
+            self.changed.send_replace(());
+        }
+        result
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        let machine = self.machine.get_mut().unwrap_or_else(PoisonError::into_inner);
+        metrics::gone(self.service, machine.shown().as_str());
+    }
+}

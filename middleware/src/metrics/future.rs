@@ -1,0 +1,55 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bowline_rpc::{BoxError, Reply};
+
+use super::record::Record;
+
+pin_project_lite::pin_project! {
+    /// The future of [`Metrics`](super::Metrics).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct MetricsFuture<F> {
+        // Before the record: a call has not ended while something of it is still being dropped.
+        #[pin]
+        inner: F,
+        record: Option<Record>,
+    }
+}
+
+impl<F> MetricsFuture<F> {
+    pub(super) fn new(inner: F, record: Record) -> Self {
+        Self { inner, record: Some(record) }
+    }
+}
+
+impl<F, E> Future for MetricsFuture<F>
+where
+    F: Future<Output = Result<Reply, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<Reply, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some(record) = this.record {
+            record.polling = true;
+        }
+        let polled = this.inner.poll(cx);
+        if let Some(record) = this.record {
+            record.polling = false;
+        }
+        let answer = ready!(polled).map_err(Into::into);
+        Poll::Ready(match this.record.take() {
+            Some(record) => record.follow(answer),
+            None => answer,
+        })
+    }
+}
+
+impl<F> fmt::Debug for MetricsFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MetricsFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::Metrics;
+use super::series::{Book, End};
+
+/// Counts calls and takes their time, through the [`metrics`](https://docs.rs/metrics) facade.
+///
+/// | Metric (`client` or `server`) | What |
+/// |---|---|
+/// | `bowline.client.calls` | calls begun, by method |
+/// | `bowline.client.calls.in_flight` | calls that have not ended |
+/// | `rpc.client.call.duration` | seconds from the moment a call reaches this layer to its end, by method and `error.type` |
+/// | `bowline.client.call.errors` | calls that did not succeed, by method and `error.type` |
+///
+/// [`names`](crate::names) has them all, with their labels. A stream is followed to its end. A call that is dropped is
+/// `cancelled`, or `deadline_exceeded` where its time was up.
+///
+/// Add it first to have it outside of the other layers, so that it sees what they refuse. What the session answers by
+/// itself, such as unknown methods, reaches no layer. Handles of the recorder are kept from a method's first call on,
+/// so install the recorder before.
+///
+/// All services that one layer makes share these handles. Holds nothing in `poll_ready`, and works in a browser.
+///
+/// # Examples
+///
+/// ```
+/// use bowline_middleware::MetricsLayer;
+///
+/// let for_a_server = MetricsLayer::server();
+/// let for_a_client = MetricsLayer::client();
+/// # let _ = (for_a_server, for_a_client);
+/// ```
+#[derive(Debug, Clone)]
+pub struct MetricsLayer {
+    book: Arc<Book>,
+}
+
+impl MetricsLayer {
+    /// For calls that are answered here.
+    pub fn server() -> Self {
+        Self { book: Arc::new(Book::new(End::Server)) }
+    }
+
+    /// For calls that are made here.
+    pub fn client() -> Self {
+        Self { book: Arc::new(Book::new(End::Client)) }
+    }
+}
+
+impl<S> Layer<S> for MetricsLayer {
+    type Service = Metrics<S>;
+
+    fn layer(&self, inner: S) -> Metrics<S> {
+        Metrics::new(inner, self.book.clone())
+    }
+}

@@ -1,0 +1,69 @@
+use std::sync::Arc;
+
+use bowline_rpc::{BoxError, Call, Reply, StreamEnd};
+use bowline_runtime::{Instant, now};
+
+use super::series::Series;
+use crate::error::known_status;
+
+/// One call from its begin to its end, which is counted whatever becomes of it.
+pub(super) struct Record {
+    series: Arc<Series>,
+    started: Instant,
+    deadline: Option<Instant>,
+    /// A poll that does not return leaves this behind.
+    pub(super) polling: bool,
+    ended: bool,
+}
+
+const PANICKED: &str = "internal";
+const DROPPED: &str = "cancelled";
+const LATE: &str = "deadline_exceeded";
+
+impl Record {
+    pub(super) fn new(series: Arc<Series>, call: &Call) -> Self {
+        series.begin();
+        Self { series, started: now(), deadline: call.deadline(), polling: false, ended: false }
+    }
+
+    /// Follows an answer to its end.
+    pub(super) fn follow(mut self, answer: Result<Reply, BoxError>) -> Result<Reply, BoxError> {
+        // From here on a stream has no deadline.
+        self.deadline = None;
+        let reply = match answer {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.end(Some(known_status(&error).map_or(PANICKED, |status| status.code.as_str())));
+                return Err(error);
+            }
+        };
+        Ok(reply.on_end(move |end| match end {
+            StreamEnd::Over => self.end(None),
+            StreamEnd::Application => self.end(Some("application")),
+            StreamEnd::Status(status) => self.end(Some(status.code.as_str())),
+            // The reader lost interest: counted as such when it is dropped.
+            _ => {}
+        }))
+    }
+
+    fn end(mut self, error: Option<&'static str>) {
+        self.finish(error);
+    }
+
+    fn finish(&mut self, error: Option<&'static str>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.series.end(now().saturating_duration_since(self.started), error);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let late = self.deadline.is_some_and(|deadline| now() >= deadline);
+        self.finish(Some(match (self.polling, late) {
+            (true, _) => PANICKED,
+            (false, true) => LATE,
+            (false, false) => DROPPED,
+        }));
+    }
+}
