@@ -47,3 +47,61 @@ async fn failing_fast_works_behind_layers_too() {
     let failed = client.client::<OfficeClient>().echo("away".into()).fail_fast().await.unwrap_err();
     assert_eq!((failed, begin.elapsed()), (CallError::Disconnected(Delivery::NotSent), Duration::ZERO));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_call_waits_for_longer_than_it_may_take() {
+    let place = Place::new();
+    let client = place.client().await;
+    let office = client.client::<OfficeClient>();
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let queued = tokio::spawn(office.echo("queued".into()).queued(day));
+    let viewed = tokio::spawn(office.echo("viewed".into()).view().queued(day));
+    let slow = tokio::spawn(office.wait().deadline(Duration::from_secs(5)).queued(day));
+    let forever = tokio::spawn(office.echo("forever".into()).queued(Duration::MAX));
+    tokio::time::sleep(day / 2).await;
+    assert!(!queued.is_finished() && place.calls() == 0);
+    place.faults.plug();
+    reaches(&client, State::is_live).await;
+    let begin = Instant::now();
+    assert_eq!(queued.await.unwrap().unwrap(), "queued");
+    assert_eq!(viewed.await.unwrap().unwrap().to_owned().unwrap(), "viewed");
+    assert_eq!(forever.await.unwrap().unwrap(), "forever");
+    let failed = slow.await.unwrap().unwrap_err();
+    assert_eq!(failed, CallError::DeadlineExceeded(Delivery::OutcomeUnknown));
+    assert_eq!(begin.elapsed().as_secs(), 5, "its deadline began when it was written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_call_that_expires_was_not_sent() {
+    let place = Place::new();
+    let client = place.client().await;
+    let office = client.client::<OfficeClient>();
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let begin = Instant::now();
+    let failed = office.echo("late".into()).queued(Duration::from_secs(90)).await.unwrap_err();
+    assert_eq!(failed, CallError::DeadlineExceeded(Delivery::NotSent));
+    assert_eq!(begin.elapsed().as_secs(), 90);
+    place.faults.plug();
+    reaches(&client, State::is_live).await;
+    assert_eq!(place.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_can_shorten_the_time_that_a_call_is_queued() {
+    let place = Place::new();
+    let hurried = tower::util::MapRequestLayer::new(|mut call: bowline::Call| {
+        let soon = bowline_runtime::now() + Duration::from_secs(20);
+        call.set_deadline(Some(soon));
+        call
+    });
+    let client = place.builder().layer(hurried).connect().await.unwrap();
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let begin = Instant::now();
+    let call = client.client::<OfficeClient>().echo("late".into()).queued(Duration::from_secs(600));
+    assert_eq!(call.await.unwrap_err(), CallError::DeadlineExceeded(Delivery::NotSent));
+    assert_eq!(begin.elapsed().as_secs(), 20);
+}

@@ -62,6 +62,51 @@ async fn a_pause_that_the_server_asked_for_is_kept() {
     assert_eq!(begin.elapsed().as_secs(), 45, "and not a moment longer, since it was woken");
 }
 
+/// Makes the network swallow everything, as a pulled cable does, and waits until the client has noticed.
+async fn noticed(wake: impl AsyncFnOnce(&Client)) -> Duration {
+    let place = Place::new();
+    let client = place.client().await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(client.state().is_live());
+    place.faults.half_open();
+    let begin = Instant::now();
+    wake(&client).await;
+    reaches(&client, |state| !state.is_live()).await;
+    begin.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_died_in_a_sleep_is_found_out_within_seconds() {
+    let woken = noticed(async |client| client.wake()).await;
+    assert_eq!(woken.as_secs(), 5, "told");
+    let jumped = noticed(async |_| tokio::time::advance(Duration::from_secs(15)).await).await;
+    assert!(jumped <= Duration::from_secs(21), "{jumped:?}, of which the jump is 15 s");
+    let left_alone = noticed(async |_| ()).await;
+    assert!(left_alone > Duration::from_secs(21), "{left_alone:?}: the heartbeat finds out as well, later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_lived_through_a_sleep_stays() {
+    let place = Place::new();
+    let client = place.client().await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    for _ in 0..3 {
+        client.wake();
+        tokio::time::advance(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    assert!(client.state().is_live());
+    assert_eq!(place.server.sessions(), 1);
+    assert!(
+        client.round_trip().is_some_and(|trip| trip < Duration::from_secs(1)),
+        "{:?}",
+        client.round_trip()
+    );
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    assert_eq!(client.round_trip(), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_two_minutes_without_a_session_a_client_is_suspended_and_goes_on() {
     let place = Place::new();

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use bowline_protocol::codec::{Arguments, Buffer, Codec};
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, ServiceDescriptor};
@@ -43,6 +44,8 @@ pub(crate) enum Content {
 pub(crate) enum Patience {
     /// As long as its deadline lets it.
     Deadline,
+    /// Until the call's deadline. What it may take counts from when it was written, and is this.
+    Queued { timeout: Option<Duration> },
     /// Not at all.
     None,
 }
@@ -98,7 +101,8 @@ impl Call {
         &mut self.extensions
     }
 
-    /// When the call is given up; for a stream, unless it was accepted by then.
+    /// When the call is given up; for a stream, unless it was accepted by then, and for a call that is queued, unless it was
+    /// written by then.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

@@ -86,7 +86,7 @@ impl<R: Output> CallFuture<R> {
     }
 }
 
-setters!([R: Output] CallFuture<R>);
+setters!(unary [R: Output] CallFuture<R>);
 
 impl<R: Output> Future for CallFuture<R> {
     type Output = Result<R::Ok, CallError<R::Err>>;
@@ -116,7 +116,7 @@ where
     result: PhantomData<fn() -> R>,
 }
 
-setters!([R: Output] ViewFuture<R> where [R::Ok: ViewPayload]);
+setters!(unary [R: Output] ViewFuture<R> where [R::Ok: ViewPayload]);
 
 impl<R: Output> ViewFuture<R>
 where

@@ -2,13 +2,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
-use bowline_protocol::session::{Failure, Request};
+use bowline_protocol::session::{Failure, Queued, Request};
 use bowline_protocol::status::{Code, Status};
 use bowline_runtime::{Sleep, Task, random_u128};
 
 use super::prepared::Prepared;
 use super::retry::Again;
-use crate::call::Content;
+use crate::call::{Content, Patience};
 use crate::channel::{Lease, Target};
 use crate::peer::{Handle, Peer};
 use crate::reply::Outcome;
@@ -160,6 +160,10 @@ impl Attempt {
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
         };
+        let queued = match (patience, deadline) {
+            (Patience::Queued { timeout }, Some(until)) => Some(Queued { until, timeout }),
+            _ => None,
+        };
         let request = Request {
             service,
             method: call.method,
@@ -168,7 +172,7 @@ impl Attempt {
             metadata: call.metadata.into_wire(),
             depth,
             once: (method.retry == Retry::Once).then(random_u128),
-            queued: None,
+            queued,
         };
         if method.kind == MethodKind::Notify {
             let sent = peer.notify(request);

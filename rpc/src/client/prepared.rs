@@ -3,7 +3,7 @@ use std::time::Duration;
 use bowline_protocol::codec::{Arguments, EncodeError, Payload};
 use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
 use bowline_protocol::status::{Code, Status};
-use bowline_runtime::{Instant, now};
+use bowline_runtime::now;
 use bytes::Bytes;
 
 use super::CallKey;
@@ -19,8 +19,22 @@ pub(crate) struct Prepared {
     arguments: Result<Arguments, EncodeError>,
     upload: Option<Upload>,
     timeout: Timeout,
-    patience: Patience,
+    waiting: Waiting,
     metadata: Metadata,
+}
+
+/// The longest that a call is queued: no clock holds everything that a `Duration` can.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// How long the call waits for a session.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    /// Within its deadline.
+    Deadline,
+    /// So long, and its deadline begins afterwards.
+    Queued(Duration),
+    /// Not at all.
+    None,
 }
 
 /// How long the call may take.
@@ -47,7 +61,7 @@ impl Prepared {
             arguments: Arguments::new(arguments),
             upload,
             timeout: Timeout::Default,
-            patience: Patience::Deadline,
+            waiting: Waiting::Deadline,
             metadata: Metadata::new(),
         }
     }
@@ -61,7 +75,11 @@ impl Prepared {
     }
 
     pub(crate) fn fail_fast(&mut self) {
-        self.patience = Patience::None;
+        self.waiting = Waiting::None;
+    }
+
+    pub(crate) fn queued(&mut self, expiry: Duration) {
+        self.waiting = Waiting::Queued(expiry);
     }
 
     pub(crate) fn metadata(&mut self, name: String, value: String) {
@@ -87,7 +105,14 @@ impl Prepared {
 
     /// Starts the clock.
     pub(crate) fn into_call(self) -> Result<(Channel, Call), Status> {
-        let deadline = self.instant();
+        let timeout = self.timeout();
+        let (patience, until) = match self.waiting {
+            Waiting::Deadline => (Patience::Deadline, timeout),
+            Waiting::Queued(expiry) => (Patience::Queued { timeout }, Some(expiry.min(LONGEST))),
+            Waiting::None => (Patience::None, timeout),
+        };
+        // A deadline beyond what the clock can hold is none.
+        let deadline = until.and_then(|until| now().checked_add(until));
         let method = self.descriptor();
         let arguments = self.arguments.map_err(|cause| {
             Status::new(
@@ -98,7 +123,7 @@ impl Prepared {
         let call = Call {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments, upload: self.upload, patience: self.patience },
+            content: Content::Outgoing { arguments, upload: self.upload, patience },
             metadata: self.metadata,
             extensions: http::Extensions::new(),
             deadline,
@@ -107,15 +132,14 @@ impl Prepared {
         Ok((self.channel, call))
     }
 
-    fn instant(&self) -> Option<Instant> {
-        let timeout = match self.timeout {
-            Timeout::Never => return None,
-            Timeout::After(timeout) => timeout,
+    fn timeout(&self) -> Option<Duration> {
+        match self.timeout {
+            Timeout::Never => None,
+            Timeout::After(timeout) => Some(timeout),
             Timeout::Default => {
-                self.descriptor().deadline.unwrap_or_else(|| self.channel.peer().default_deadline())
+                let of_method = self.descriptor().deadline;
+                Some(of_method.unwrap_or_else(|| self.channel.peer().default_deadline()))
             }
-        };
-        // A deadline beyond what the clock can hold is none.
-        now().checked_add(timeout)
+        }
     }
 }

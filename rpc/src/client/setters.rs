@@ -1,6 +1,25 @@
 /// The setters of a call that was described and not yet polled, for each future that has `edit`, a way to its
 /// [`Prepared`](super::prepared::Prepared) until the first poll. Inherent methods, since a trait would have to be imported.
 macro_rules! setters {
+    // A call whose one answer can be waited for: it can also be queued.
+    (unary [$($generics:tt)*] $future:ty $(where [$($bounds:tt)*])?) => {
+        setters!([$($generics)*] $future $(where [$($bounds)*])?);
+
+        impl<$($generics)*> $future
+        $(where $($bounds)*)?
+        {
+            /// Lets the call wait for a session for as long as `expiry`, longer than it may take: its deadline begins when it
+            /// is written. An expiry of a day is usual, for what a person does while there is no network.
+            ///
+            /// It waits with the others that do, in order, in a queue with a bound (`Limits::waiting_calls`); if that is full
+            /// the call ends with `ResourceExhausted`. When its expiry has passed, or the client is closed before, nothing
+            /// was sent. It is kept in memory only, and dropping the future withdraws it.
+            pub fn queued(mut self, expiry: std::time::Duration) -> Self {
+                self.edit(|prepared| prepared.queued(expiry));
+                self
+            }
+        }
+    };
     ([$($generics:tt)*] $future:ty $(where [$($bounds:tt)*])?) => {
         impl<$($generics)*> $future
         $(where $($bounds)*)?

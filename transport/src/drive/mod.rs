@@ -54,8 +54,8 @@ pub enum EndedBy {
 ///
 /// Reading never waits for writing: a peer that insists on being read before it reads can't deadlock with us. The
 /// peer is told when the socket takes no more bytes and when it goes on. One timer runs for everything that waits in
-/// the session. When either end closes, the answer gets 5 s; a peer that is slower has been told nothing wrong, and
-/// the session is over for this end before that wait begins.
+/// the session. When either end closes, the answer gets 5 s, or no time after a ping that nobody answered; a peer that
+/// is slower has been told nothing wrong, and the link is over for this end before that wait begins.
 ///
 /// # Cancel safety
 ///
@@ -84,7 +84,9 @@ async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C
             let Poll::Pending = background.as_mut().poll(cx);
             link.poll_close(cx, frame)
         });
-        if timeout(CLOSING, closing).await.is_err() {
+        // Who did not answer a ping is not waited for again.
+        let patience = if frame.code == CloseCode::NO_PONG { Duration::ZERO } else { CLOSING };
+        if timeout(patience, closing).await.is_err() {
             tracing::debug!(code = frame.code.number(), "close not answered in time");
         }
     }
