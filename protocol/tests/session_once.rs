@@ -4,10 +4,10 @@ mod common;
 
 use std::time::Duration;
 
-use bowline_protocol::envelope::{OnceKey, OnceTable};
+use bowline_protocol::envelope::{Control, Decoder, Envelope, OnceKey, OnceTable};
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
-use bowline_protocol::session::{CallId, Config, Event, Request};
-use bowline_test_support::{Pair, Side};
+use bowline_protocol::session::{CallId, Config, Event, Request, Session, Welcoming};
+use bowline_test_support::{Pair, Side, origin};
 use common::*;
 
 static BANK: ServiceDescriptor = ServiceDescriptor {
@@ -145,6 +145,23 @@ fn a_call_carries_its_key_and_the_table_as_its_caller_last_heard_of_it() {
     pair.run();
     ask_bank(&mut pair, PAY, 3);
     assert_eq!(incoming(&mut pair).once, Some(OnceKey { key: 3, table: last }));
+}
+
+#[test]
+fn a_table_that_is_made_with_the_session_is_in_its_welcome() {
+    let serving = || Config { services: vec![&BANK], timing: quiet(), ..Config::default() };
+    let mut client = Session::client(serving(), 1);
+    let mut server = Session::server(serving());
+    let now = origin();
+    client.handle_connected(now);
+    server.handle_connected(now);
+    let hello = client.poll_transmit(now).unwrap();
+    server.handle_message(now, hello);
+    server.welcome(now, Welcoming::new(1, [2; 32], 3));
+    server.set_once_table(TABLE);
+    let welcome = Decoder::new(server.poll_transmit(now).unwrap()).next().unwrap().unwrap();
+    let Envelope::Control(Control::Welcome(welcome)) = welcome else { panic!("{welcome:?}") };
+    assert_eq!(welcome.once, Some(TABLE));
 }
 
 #[test]

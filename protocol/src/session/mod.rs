@@ -286,6 +286,10 @@ impl Session {
     /// Server: which table of `once` calls there is and how old it is, for welcomes and pongs.
     pub fn set_once_table(&mut self, table: OnceTable) {
         self.state.once = Some(table);
+        if let Some(welcome) = &mut self.link.welcome {
+            // Decided on and not yet written.
+            welcome.once = Some(table);
+        }
     }
 
     /// The id of the session; may be logged.

@@ -96,9 +96,14 @@ where
     /// Remembers `once` calls in `store`, which all sessions of a node share: each runs once and to its end, also when it
     /// is asked for again on another session. Callers are told apart by [`SessionInfo::scope`]. Without a store such
     /// calls run as others do.
+    ///
+    /// The session names the store's table to its caller, in the welcome if that is not yet written: call this between
+    /// the welcome and the first [`poll_transmit`](Peer::poll_transmit). A caller that was told of no table sends no keys.
     #[must_use]
     pub fn once(mut self, store: OnceStore) -> Self {
-        self.once = Some(OnceSide::new(store));
+        let mut side = OnceSide::new(store);
+        side.tell(&self.peer);
+        self.once = Some(side);
         self
     }
 

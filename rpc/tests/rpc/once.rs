@@ -148,7 +148,7 @@ impl Node {
         let mut caller = caller;
         let served = self.serve(scope, layer);
         caller.session.handle_connected(now());
-        let mut link = Link { caller, served, welcome: Some(self.store.clone()) };
+        let mut link = Link { caller, served };
         link.carry().await;
         assert!(link.caller.session.is_live());
         link
@@ -222,7 +222,6 @@ impl Caller {
 struct Link {
     caller: Caller,
     served: End,
-    welcome: Option<OnceStore>,
 }
 
 impl Link {
@@ -245,7 +244,6 @@ impl Link {
         let mut cx = Context::from_waker(Waker::noop());
         if let Poll::Ready(hello) = self.served.peer.poll_hello(&mut cx) {
             let mut welcoming = Welcoming::new(random_u128(), random_bytes(), random_u128());
-            welcoming.once = self.welcome.as_ref().map(OnceStore::table);
             if hello.resume.is_some() {
                 let reason = GapReason::Unknown;
                 welcoming.outcome = Outcome::Gap { reason, lost_from: 0, lost_to: None };
@@ -416,7 +414,6 @@ async fn handlers_end_with_the_last_clone_of_the_store() {
     link.carry().await;
     let Node { store, bank } = node;
     drop(store);
-    link.welcome = None;
     link.served.dispatcher.abort();
     settle().await;
     assert_eq!((bank.counts(), bank.dropped.load(Ordering::SeqCst)), ((1, 0), 1));
