@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bowline_protocol::codec::{Arguments, Payload};
-use bowline_protocol::envelope::{GapReason, Outcome};
+use bowline_protocol::codec::{Arguments, Codec, Payload};
+use bowline_protocol::envelope::{
+    self as wire, CallOpen, Encoder, Envelope, GapReason, OnceKey, Outcome, Sequenced,
+};
 use bowline_protocol::once::OnceLimits;
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{CallId, Config, Event, Failure, Request, Session, Welcoming};
@@ -207,7 +209,7 @@ impl Caller {
 
     fn number(&mut self, call: CallId) -> u64 {
         let bytes = self.answer(call).expect("the call has ended").unwrap();
-        u64::decode(bowline_protocol::codec::Codec::Rkyv, &bytes::Bytes::from(bytes).into()).unwrap()
+        u64::decode(Codec::Rkyv, &bytes::Bytes::from(bytes).into()).unwrap()
     }
 
     fn status(&mut self, call: CallId) -> Status {
@@ -506,6 +508,50 @@ async fn other_methods_are_not_remembered_whatever_key_they_carry() {
     link.caller.session.cancel(now(), call);
     link.carry().await;
     assert_eq!(node.bank.dropped.load(Ordering::SeqCst), 1);
+}
+
+/// Our own callers send no key for such a method; others may.
+#[tokio::test(start_paused = true)]
+async fn a_key_for_a_method_that_is_not_once_says_nothing() {
+    let node = node();
+    let mut link = node.link().await;
+    // Announces the service.
+    link.caller.ask(PAY, 1, 7);
+    link.carry().await;
+    for (id, key) in [(100, 5), (101, 5)] {
+        let call = CallOpen {
+            id,
+            service: 0,
+            method: LOOK as u32,
+            codec: Codec::Rkyv,
+            time_left_ms: None,
+            depth: 0,
+            once: Some(OnceKey { key, table: node.store.table() }),
+            metadata: Vec::new(),
+            payload: wire::Payload::Whole(Arguments::new(&7_u64).unwrap().rkyv),
+        };
+        let mut message = Vec::new();
+        let seq = link.caller.session.head() + u64::from(id) - 99;
+        Encoder::new(&mut message).push(&Envelope::Sequenced(seq, Sequenced::Call(call)));
+        link.served.peer.handle_message(message.into());
+    }
+    settle().await;
+    assert_eq!((node.bank.counts(), node.store.stats().entries), ((3, 1), 1));
+}
+
+#[test]
+fn what_a_stopped_runtime_drops_is_not_waited_for() {
+    let node = node();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut link = node.link().await;
+        link.caller.ask(HOLD, 1, 7);
+        link.carry().await;
+    });
+    assert_eq!(node.store.stats().running, 1);
+    drop(runtime);
+    assert_eq!((node.store.stats().running, node.store.stats().entries), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
