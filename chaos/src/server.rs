@@ -89,7 +89,7 @@ impl Chaos for Witness {
     async fn call(&self, cx: &Context, number: u64, content: String) -> u64 {
         // Before anything is awaited: handlers start in the order of their calls.
         self.saw(Lane::Call, cx, self.life, number);
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             sleep(Duration::from_millis(number % 7)).await;
         }
         if content == filling(number) { number } else { u64::MAX }

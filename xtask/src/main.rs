@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that the project does with itself.
 
+mod chaos;
 mod demo;
 mod setup;
 mod sim;
@@ -18,14 +19,22 @@ cargo xtask <command>
   demo [--port N] [--release]   builds the browser pages, starts the server, prints the address
   test [--only WORD]            everything that must hold; the last line is `N passed, N failed`
   sim [--seeds N] [--from S]    sessions on a simulated bad network, one run per seed
+  chaos [options]               sessions over real sockets, cut at random bytes, and a server that is killed
   size                          what a browser downloads for the counter, compressed
 
 demo  --port N       the port on 127.0.0.1; without it a free one is taken
       --database F   where the chat keeps its history; default target/demo/chat.db
       --release      optimised pages: slower to build, smaller to load
-test  --only WORD    only the checks whose name contains WORD: format, lints, docs, sim, host, wasm, browser
+test  --only WORD    only the checks whose name contains WORD: format, lints, docs, sim, chaos, host, wasm, browser
 sim   --seeds N      how many seeds, 2000 without; a single one prints its whole trace
       --from S       the first seed, 0 without
+chaos --clients N    clients, each with a session of its own; 200 without
+      --cuts N       links that are cut for each client; 10 without, 0 leaves that part out
+      --messages N   reliable messages in each direction; 200000 without
+      --kills N      how often the server is killed; 5 without, 0 leaves that part out
+      --seed N       where and how links are cut; 1 without
+      --json PATH    the results as JSON
+      --quick        20 clients, 3 cuts, 20000 messages and 2 kills where nothing else is asked for
 ";
 
 /// What a command ends with: a sentence for people.
@@ -35,6 +44,7 @@ enum Command {
     Demo(demo::Options),
     Test { only: Option<String> },
     Sim(sim::Options),
+    Chaos(chaos::Options),
     Size,
     Help,
 }
@@ -44,6 +54,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test { only } => test::run(only.as_deref()),
         Command::Sim(options) => sim::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Chaos(options) => chaos::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Size => size::run().map(|()| ExitCode::SUCCESS),
         Command::Help => {
             print!("{HELP}");
@@ -65,6 +76,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         Some(Value(name)) if name == "demo" => Command::Demo(demo::Options::default()),
         Some(Value(name)) if name == "test" => Command::Test { only: None },
         Some(Value(name)) if name == "sim" => Command::Sim(sim::Options::default()),
+        Some(Value(name)) if name == "chaos" => Command::Chaos(chaos::Options::default()),
         Some(Value(name)) if name == "size" => Command::Size,
         None | Some(Long("help") | Short('h')) => return Ok(Command::Help),
         Some(Value(name)) => return Err(format!("there is no command `{}`", name.to_string_lossy()).into()),
@@ -80,6 +92,15 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
                 options.seeds = parser.value()?.parse::<std::num::NonZeroU64>()?.get();
             }
             (Command::Sim(options), Long("from")) => options.from = parser.value()?.parse()?,
+            (Command::Chaos(options), Long("quick")) => options.quick = true,
+            (Command::Chaos(options), Long("clients")) => {
+                options.clients = Some(parser.value()?.parse::<std::num::NonZeroU16>()?.get());
+            }
+            (Command::Chaos(options), Long("cuts")) => options.cuts = Some(parser.value()?.parse()?),
+            (Command::Chaos(options), Long("messages")) => options.messages = Some(parser.value()?.parse()?),
+            (Command::Chaos(options), Long("kills")) => options.kills = Some(parser.value()?.parse()?),
+            (Command::Chaos(options), Long("seed")) => options.seed = Some(parser.value()?.parse()?),
+            (Command::Chaos(options), Long("json")) => options.json = Some(parser.value()?),
             (Command::Test { only }, Long("only")) => *only = Some(parser.value()?.string()?),
             (_, other) => return Err(other.unexpected()),
         }
@@ -111,6 +132,13 @@ mod tests {
         assert!(
             matches!(parsed("sim"), Ok(Command::Sim(options)) if options.seeds == 2000 && options.from == 0)
         );
+        let Ok(Command::Chaos(options)) = parsed("chaos --quick --clients 5 --seed 9 --json out") else {
+            panic!()
+        };
+        assert!(options.quick);
+        assert_eq!((options.clients, options.cuts, options.seed), (Some(5), None, Some(9)));
+        assert_eq!(options.json, Some("out".into()));
+        assert!(parsed("chaos --clients 0").is_err() && parsed("sim --quick").is_err());
         assert!(parsed("size --port 1").is_err());
         assert!(parsed("sim --seeds 0").is_err(), "no seeds hold nothing");
     }

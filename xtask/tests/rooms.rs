@@ -72,9 +72,9 @@ fn rooms_depend_only_on_rooms_above_them() {
 
 #[test]
 fn every_published_crate_is_a_room() {
-    for name in
-        dependencies().keys().filter(|name| name.starts_with("bowline") && !name.ends_with("-support"))
-    {
+    let published =
+        |name: &str| name.starts_with("bowline") && !name.ends_with("-support") && name != "bowline-chaos";
+    for name in dependencies().keys().filter(|name| published(name)) {
         assert!(ROOMS.iter().any(|(room, _)| room == name), "{name} has no row in this test");
     }
 }

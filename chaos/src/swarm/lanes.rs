@@ -13,7 +13,7 @@ use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::{sleep, timeout};
 
-use super::{One, read};
+use super::{One, Swarm, read};
 use crate::journal::{End, Lane, Record, What};
 use crate::service::{Item, filling};
 
@@ -21,8 +21,11 @@ use crate::service::{Item, filling};
 const WIDTH: usize = 8;
 /// Items of one upload.
 const UPLOAD: u64 = 50;
-/// Between two calls or items where the run is endless.
-pub(super) const PACE: Duration = Duration::from_millis(40);
+/// Between two calls or items where the run is endless, for each client that does the same: about as much traffic for many
+/// clients as for few.
+const PACE: Duration = Duration::from_micros(200);
+/// After something that failed: a server that is not there answers nobody sooner for being asked at once.
+pub(super) const REST: Duration = Duration::from_millis(40);
 
 /// Everything that a client does.
 pub(super) async fn all(one: Arc<One>) {
@@ -38,6 +41,13 @@ pub(super) async fn all(one: Arc<One>) {
     one.swarm.busy.fetch_sub(1, Ordering::Relaxed);
 }
 
+impl Swarm {
+    /// Between two messages of one lane in an endless run.
+    pub(super) fn pace(&self) -> Duration {
+        PACE * u32::try_from(self.options.ports.len()).unwrap_or(u32::MAX)
+    }
+}
+
 impl One {
     pub(super) fn deadline(&self) -> Duration {
         self.swarm.deadline()
@@ -46,7 +56,7 @@ impl One {
     /// Waits between two messages, in an endless run.
     pub(super) async fn pace(&self) {
         if self.swarm.options.endless {
-            sleep(PACE).await;
+            sleep(self.swarm.pace()).await;
         }
     }
 
@@ -89,8 +99,7 @@ where
             if end == End::Done {
                 one.swarm.received.fetch_add(1, Ordering::Relaxed);
             } else {
-                // A server that is not there answers nobody sooner for being asked at once.
-                sleep(PACE).await;
+                sleep(REST).await;
             }
         });
         // Sent by its first poll, which comes before the next call's.
@@ -116,7 +125,7 @@ async fn uploads(one: &Arc<One>, count: u64) {
         };
         one.ended(Lane::Upload, upload, answer, end);
         if end != End::Done {
-            sleep(PACE).await;
+            sleep(REST).await;
         }
         upload += 1;
     }

@@ -6,7 +6,7 @@ use bowline::prelude::*;
 use tokio::time::{sleep, timeout};
 
 use super::One;
-use super::lanes::{PACE, end_of, unless_stopped};
+use super::lanes::{REST, end_of, unless_stopped};
 use crate::journal::{End, Lane, Record, What};
 use crate::service::Item;
 
@@ -46,13 +46,13 @@ pub(super) async fn log(one: &One, count: u64) {
 }
 
 fn pace(one: &One) -> u64 {
-    if one.swarm.options.endless { PACE.as_micros() as u64 } else { 0 }
+    if one.swarm.options.endless { one.swarm.pace().as_micros() as u64 } else { 0 }
 }
 
 async fn over(one: &One, lane: Lane, end: End) {
     one.ended(lane, 0, 0, end);
     if end != End::Done {
-        sleep(PACE).await;
+        sleep(REST).await;
     }
 }
 
