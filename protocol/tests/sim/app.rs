@@ -34,6 +34,18 @@ pub(crate) struct App {
     notifies: Vec<NotifyTicket>,
 }
 
+/// A call that an application wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask {
+    pub(crate) method: usize,
+    pub(crate) len: usize,
+    /// Its deadline from now; from when it is written, if it waits in the outbox.
+    pub(crate) time: Option<Duration>,
+    /// How long it may wait in the outbox.
+    pub(crate) queued: Option<Duration>,
+    pub(crate) depth: u8,
+}
+
 #[derive(Debug)]
 struct Own {
     number: u32,
@@ -149,13 +161,17 @@ impl App {
         let len = Self::len(cx);
         let has_deadline = cx.random.below(4) == 0;
         let most = if cx.random.below(4) == 0 { 100_000 } else { 5000 };
-        let time = Duration::from_millis(cx.random.below(most));
+        let time = has_deadline.then(|| Duration::from_millis(cx.random.below(most)));
         let waits = has_deadline && method == ASK && depth == 0 && cx.random.below(3) == 0;
-        let queued = waits.then(|| Queued {
-            until: cx.now + Duration::from_millis(cx.random.below(200_000)),
-            timeout: Some(time),
-        });
-        let deadline = (has_deadline && !waits).then(|| cx.now + time);
+        let queued = waits.then(|| Duration::from_millis(cx.random.below(200_000)));
+        self.ask(cx, machine, Ask { method, len, time, queued, depth });
+    }
+
+    /// Makes a call; its number, if it was taken in.
+    pub(crate) fn ask(&mut self, cx: &mut Ctx, machine: &mut Session, ask: Ask) -> Option<u32> {
+        let Ask { method, len, time, queued, depth } = ask;
+        let queued = queued.map(|wait| Queued { until: cx.now + wait, timeout: time });
+        let deadline = time.filter(|_| queued.is_none()).map(|time| cx.now + time);
         let key = (u128::from(cx.random.number()) << 64) | u128::from(cx.random.number());
         let intent = Intent {
             client: self.place.client(),
@@ -165,7 +181,7 @@ impl App {
             method,
             len,
             depth,
-            has_deadline,
+            has_deadline: time.is_some() || queued.is_some(),
             lost: cx.oracle.lost(self.place.client(), self.party),
         };
         let number = cx.oracle.intend(intent);
@@ -180,14 +196,11 @@ impl App {
             once: (method == PAY).then_some(key),
             queued,
         };
-        note!(
-            cx,
-            "{self} calls {number}: {} with {len} B, deadline {has_deadline}",
-            SIM.methods[method].name
-        );
+        note!(cx, "{self} calls {number}: {} with {len} B, {time:?}", SIM.methods[method].name);
         match machine.call(cx.now, request) {
             Ok(call) => {
                 self.own.insert(call, Own { number, method, up_over: false });
+                Some(number)
             }
             Err(status) => {
                 note!(cx, "{self} call {number} is refused: {status}");
@@ -197,8 +210,20 @@ impl App {
                 if !is_expected {
                     cx.oracle.violate(Invariant::I10, format!("call {number} is refused: {status}"));
                 }
+                None
             }
         }
+    }
+
+    /// The call of this number, made or handled here.
+    pub(crate) fn find(&self, number: u32) -> Option<CallId> {
+        let own = self.own.iter().find(|(_, own)| own.number == number).map(|it| *it.0);
+        own.or_else(|| self.runs.iter().find(|(_, run)| run.number == number).map(|it| *it.0))
+    }
+
+    /// Calls that are handled here.
+    pub(crate) fn handled(&self) -> Vec<u32> {
+        self.runs.values().map(|run| run.number).collect()
     }
 
     /// Sends an item, or sets a watch's value, in a call that can.
@@ -208,23 +233,43 @@ impl App {
         let can: Vec<_> = ups.chain(downs).copied().collect();
         let Some(call) = any(cx, can.iter()) else { return };
         let len = Self::len(cx);
-        if let Some(own) = self.own.get(&call) {
-            if machine.capacity(call).is_some() {
-                let index = cx.oracle.sends_up(own.number);
-                let label = Label { part: Part::Up, call: own.number, run: 0, index };
-                machine.send_item(cx.now, call, label.payload(len));
-            }
-            return;
+        let is_stream = self.runs.get(&call).is_some_and(|run| run.method != WATCH);
+        if is_stream && cx.random.below(12) == 0 && machine.capacity(call).is_some() {
+            let missed = 1 + cx.random.below(5) as u32;
+            return self.leave_out(cx, machine, call, missed);
         }
-        let run = &self.runs[&call];
+        self.send_item(cx, machine, call, len);
+    }
+
+    /// Says that items are left out.
+    pub(crate) fn leave_out(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, missed: u32) {
+        if let Some(run) = self.runs.get(&call) {
+            cx.oracle.sends_down(run.number, run.run, missed);
+            machine.send_gap(cx.now, call, u64::from(missed));
+        }
+    }
+
+    /// Sends an item, or sets a watch's value; whether it could.
+    pub(crate) fn send_item(
+        &mut self,
+        cx: &mut Ctx,
+        machine: &mut Session,
+        call: CallId,
+        len: usize,
+    ) -> bool {
+        if let Some(own) = self.own.get(&call) {
+            if machine.capacity(call).is_none() {
+                return false;
+            }
+            let index = cx.oracle.sends_up(own.number);
+            let label = Label { part: Part::Up, call: own.number, run: 0, index };
+            machine.send_item(cx.now, call, label.payload(len));
+            return true;
+        }
+        let Some(run) = self.runs.get(&call) else { return false };
         let is_watch = run.method == WATCH;
         if !is_watch && machine.capacity(call).is_none() {
-            return;
-        }
-        if !is_watch && cx.random.below(12) == 0 {
-            let missed = 1 + cx.random.below(5) as u32;
-            cx.oracle.sends_down(run.number, run.run, missed);
-            return machine.send_gap(cx.now, call, u64::from(missed));
+            return false;
         }
         let index = cx.oracle.sends_down(run.number, run.run, 0);
         let label = Label { part: Part::Down, call: run.number, run: run.run, index };
@@ -233,6 +278,7 @@ impl App {
         } else {
             machine.send_item(cx.now, call, label.payload(len));
         }
+        true
     }
 
     fn end_upload(&mut self, cx: &mut Ctx, machine: &mut Session) {
@@ -242,7 +288,7 @@ impl App {
         self.send_up_end(cx, machine, call);
     }
 
-    fn send_up_end(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
+    pub(crate) fn send_up_end(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
         if let Some(own) = self.own.get_mut(&call).filter(|own| has_upload(own.method) && !own.up_over) {
             own.up_over = true;
             cx.oracle.ends_up(own.number);
@@ -251,21 +297,29 @@ impl App {
     }
 
     fn answer(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
+        let fails = cx.random.below(10) == 0;
+        let len = Self::len(cx);
+        self.end_run(cx, machine, call, if fails { None } else { Some(len) });
+    }
+
+    /// A handler ends: with an answer of so many bytes, or with a failure.
+    pub(crate) fn end_run(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, len: Option<usize>) {
         let Some(handling) = self.runs.remove(&call) else { return };
         let Handling { number, run, method, is_stopped, .. } = handling;
         let now = cx.now;
-        if is_stopped || cx.random.below(10) == 0 {
+        let Some(len) = len.filter(|_| !is_stopped) else {
             cx.oracle.answers(number, run, Answer::Failed);
             let code = if is_stopped { Code::Cancelled } else { Code::InvalidArgument };
             note!(cx, "{self} fails call {number} run {run}: {code}");
-            machine.respond(now, call, Err(WireFailure::Status(Status::new(code, "failed"))));
-        } else if has_items(method) {
+            return machine.respond(now, call, Err(WireFailure::Status(Status::new(code, "failed"))));
+        };
+        if has_items(method) {
             cx.oracle.answers(number, run, Answer::End);
             note!(cx, "{self} ends call {number} run {run}");
             machine.send_end(now, call);
         } else {
             let label = Label { part: Part::Response, call: number, run, index: 0 };
-            let payload = label.payload(Self::len(cx));
+            let payload = label.payload(len);
             cx.oracle.answers(number, run, Answer::Response(payload.len()));
             note!(cx, "{self} answers call {number} run {run} with {} B", payload.len());
             machine.respond(now, call, Ok(payload));
@@ -277,7 +331,7 @@ impl App {
         self.cancel_call(cx, machine, call);
     }
 
-    fn cancel_call(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
+    pub(crate) fn cancel_call(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
         let Some(own) = self.own.remove(&call) else { return };
         note!(cx, "{self} cancels call {}", own.number);
         cx.oracle.cancelled(own.number);

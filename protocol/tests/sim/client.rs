@@ -84,7 +84,11 @@ impl Client {
             note!(cx, "c{} finds no network", self.index);
             return self.plan(cx, after.min(Duration::from_secs(30)));
         }
-        let weather = if cx.is_healed { Weather::fair() } else { Weather::random(&mut cx.random) };
+        let weather = match &cx.profile.weather {
+            Some(weather) => weather.clone(),
+            None if cx.is_healed => Weather::fair(),
+            None => Weather::random(&mut cx.random),
+        };
         let opens = weather.delay * 4;
         let link = net.make(cx.now, self.index, weather);
         note!(cx, "c{} opens l{link}: {:?}", self.index, net.get(link).map(|it| &it.weather));

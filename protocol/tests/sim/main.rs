@@ -3,6 +3,8 @@
 //! `cargo xtask sim --seeds N --from S` runs many seeds, and one of them again.
 
 mod app;
+mod cases_calls;
+mod cases_resume;
 mod client;
 mod course;
 mod faults;
@@ -11,6 +13,7 @@ mod once;
 mod oracle;
 mod peer;
 mod profile;
+mod scene;
 mod server;
 mod service;
 mod trace;

@@ -103,7 +103,7 @@ pub(crate) enum Answer {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+pub(crate) enum Ended {
     Complete,
     Failed,
     /// Nobody waits for it.
@@ -545,6 +545,21 @@ impl Oracle {
     /// Sessions that clients have lost.
     pub(crate) fn sessions_lost(&self) -> u32 {
         self.clients.values().map(|it| it.lost[Party::Client as usize]).sum()
+    }
+
+    /// How a call ended, as its caller knows.
+    pub(crate) fn ended(&self, number: u32) -> Option<Ended> {
+        self.calls[number as usize].end
+    }
+
+    /// How often its handler started.
+    pub(crate) fn runs(&self, number: u32) -> usize {
+        self.calls[number as usize].runs.len()
+    }
+
+    /// The place behind the last item, or value, that its caller has.
+    pub(crate) fn read(&self, number: u32) -> u32 {
+        self.calls[number as usize].next
     }
 
     // The end.

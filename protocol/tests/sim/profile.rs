@@ -8,6 +8,7 @@ use bowline_protocol::registry::NodeLimits;
 use bowline_protocol::session::Config;
 use bowline_test_support::Random;
 
+use crate::net::Weather;
 use crate::service::SIM;
 
 /// How a run is, by its seed.
@@ -26,6 +27,8 @@ pub(crate) struct Profile {
     pub(crate) lateness: u64,
     /// Whether nothing bad happens.
     pub(crate) is_calm: bool,
+    /// What every link is like, if that is not left to chance.
+    pub(crate) weather: Option<Weather>,
     /// Whether there are payloads in chunks.
     pub(crate) large: bool,
 }
@@ -75,7 +78,25 @@ impl Profile {
             troubles: 500 + random.below(20_000),
             lateness: random.below(2) * random.below(50),
             is_calm: false,
+            weather: None,
             large: random.below(3) == 0,
+        }
+    }
+
+    /// As the product is by default, and nothing happens by itself.
+    pub(crate) fn quiet() -> Self {
+        Self {
+            limits: Limits::default(),
+            node: NodeLimits::default(),
+            once: OnceLimits::default(),
+            clients: 1,
+            storm: Duration::ZERO,
+            acts: 1,
+            troubles: 1,
+            lateness: 0,
+            is_calm: true,
+            weather: Some(Weather::fair()),
+            large: true,
         }
     }
 

@@ -96,7 +96,7 @@ impl World {
     }
 
     /// The node loses all that it holds in memory.
-    fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.node.vanish(&mut self.cx);
         let id = u128::from(self.cx.random.number());
         let fresh = Once::new(id, self.cx.profile.once.clone());

@@ -98,6 +98,10 @@ impl Queue {
         self.heap.push(Reverse((at, self.made, what)));
     }
 
+    fn next_until(&mut self, end: Instant) -> Option<(Instant, Happening)> {
+        self.heap.peek().is_some_and(|Reverse((at, ..))| *at <= end).then(|| self.next())?
+    }
+
     fn next(&mut self) -> Option<(Instant, Happening)> {
         self.heap.pop().map(|Reverse((at, _, what))| (at, what))
     }
@@ -192,6 +196,17 @@ impl World {
     fn new(seed: u64, broken: Option<Broken>) -> Self {
         let mut random = Random::new(seed);
         let profile = Profile::random(&mut random);
+        let mut world = Self::with(profile, random, broken);
+        let cx = &mut world.cx;
+        note!(cx, "seed {seed}, {:?}", cx.profile);
+        cx.queue.at(cx.now, Happening::Act);
+        cx.queue.at(cx.now + Duration::from_secs(1), Happening::Trouble);
+        cx.queue.at(cx.now + cx.profile.storm, Happening::Heal);
+        world
+    }
+
+    /// A world in which nothing happens but what clients do to become live.
+    pub(crate) fn with(profile: Profile, mut random: Random, broken: Option<Broken>) -> Self {
         let once = Once::new(u128::from(random.number()), profile.once.clone());
         let node = Node::new(profile.node.clone());
         let mut cx = Ctx {
@@ -207,11 +222,7 @@ impl World {
             is_healed: false,
             dropped: 0,
         };
-        note!(cx, "seed {seed}, {:?}", cx.profile);
         let clients = (0..cx.profile.clients).map(|index| Client::new(&mut cx, index)).collect();
-        cx.queue.at(cx.now, Happening::Act);
-        cx.queue.at(cx.now + Duration::from_secs(1), Happening::Trouble);
-        cx.queue.at(cx.now + cx.profile.storm, Happening::Heal);
         let mut world = Self { cx, net: Net::default(), clients, node, course: Course::Storm };
         for client in &mut world.clients {
             client.plan(&mut world.cx, Duration::ZERO);
@@ -219,7 +230,7 @@ impl World {
         world
     }
 
-    fn finish(mut self) -> Report {
+    pub(crate) fn finish(mut self) -> Report {
         self.run();
         let violation = self.cx.oracle.violation().cloned();
         let counts = self.cx.oracle.counts;
@@ -236,13 +247,26 @@ impl World {
                 let what = format!("nothing happens any more: {:?}", self.course);
                 return self.cx.oracle.violate(Invariant::I10, what);
             };
-            self.cx.now = self.cx.now.max(at);
-            if let Some(client) = self.sleeper(what) {
-                self.clients[client].missed.push(what);
-                continue;
+            self.step(at, what);
+        }
+    }
+
+    /// Time goes on until `end`, with all that happens.
+    pub(crate) fn run_until(&mut self, end: Instant) {
+        while let Some((at, what)) = self.cx.queue.next_until(end) {
+            self.step(at, what);
+        }
+        self.cx.now = end;
+    }
+
+    fn step(&mut self, at: Instant, what: Happening) {
+        self.cx.now = self.cx.now.max(at);
+        match self.sleeper(what) {
+            Some(client) => self.clients[client].missed.push(what),
+            None => {
+                self.happen(what);
+                self.answer_once();
             }
-            self.happen(what);
-            self.answer_once();
         }
     }
 
