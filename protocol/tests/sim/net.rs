@@ -14,6 +14,9 @@ use bytes::Bytes;
 
 use crate::world::{Ctx, Happening};
 
+/// Bytes of which a socket says that it took them.
+const PIECE: usize = 4096;
+
 /// Names a link.
 pub(crate) type LinkId = u32;
 
@@ -217,8 +220,16 @@ impl Net {
         let pipe = &mut link.pipes[from as usize];
         let leaves =
             pipe.free_at.max(cx.now) + Duration::from_secs_f64(len as f64 / link.weather.rate as f64);
+        let starts = pipe.free_at.max(cx.now);
         pipe.free_at = leaves;
-        pipe.leaving.push_back((leaves, len));
+        // The kernel takes and sends a message piece by piece.
+        let mut left = len;
+        while left > 0 {
+            let piece = left.min(PIECE);
+            left -= piece;
+            let at = starts + (leaves - starts).mul_f64((len - left) as f64 / len as f64);
+            pipe.leaving.push_back((at, piece));
+        }
         pipe.written += len as u64;
         if pipe.break_at.is_some_and(|at| pipe.written > at) && !link.is_lost {
             link.is_lost = true;

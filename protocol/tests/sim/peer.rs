@@ -166,12 +166,9 @@ impl Peer {
         }
     }
 
-    /// The socket may take bytes again.
-    pub(crate) fn drained(&mut self, cx: &mut Ctx, net: &mut Net) {
-        self.is_blocked = false;
-        if let Some(link) = self.link
-            && net.takes(cx.now, link, self.end())
-        {
+    /// The socket took some bytes of what waited.
+    pub(crate) fn drained(&mut self, cx: &mut Ctx) {
+        if std::mem::take(&mut self.is_blocked) && self.link.is_some() {
             self.machine.handle_progress(cx.now);
         }
     }

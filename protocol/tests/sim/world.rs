@@ -396,12 +396,8 @@ impl World {
     }
 
     fn drained(&mut self, place: Place) {
-        let peer = match place {
-            Place::Client(client) => Some(&mut self.clients[client].peer),
-            Place::Slot(slot, _) => self.node.peer(slot),
-        };
-        if let Some(peer) = peer {
-            peer.drained(&mut self.cx, &mut self.net);
+        if let Some((peer, cx)) = self.peer(place) {
+            peer.drained(cx);
             self.pump(place);
         }
     }
