@@ -350,4 +350,38 @@ mod tests {
         assert_eq!(sent.handle_ack(0), Ok(false));
         assert_eq!(sent.handle_ack(1), Err(NeverSent));
     }
+
+    /// Numbers have 64 bits everywhere, also where they are counted, compared, taken out of messages and written again.
+    #[test]
+    fn numbers_go_on_past_2_32_and_2_53_and_up_to_2_64() {
+        let start = origin();
+        for before in [u64::from(u32::MAX) - 1, (1 << 53) - 2, u64::MAX - 5] {
+            let mut sent =
+                Sent { head: before, acked: before, written: before, handed_over: before, ..Sent::default() };
+            let mut received = Received::new(1 << 20);
+            received.processed.seq = before;
+            let mut out = Vec::new();
+            let mut encoder = Encoder::new(&mut out);
+            let call = crate::envelope::CallRef { id: 0, opener: crate::envelope::Opener::Writer };
+            for _ in 0..3 {
+                let seq = sent.next();
+                encoder.push(&Envelope::Sequenced(seq, Sequenced::Cancel { call }));
+            }
+            sent.finish_message(start, &out.into());
+            assert_eq!(sent.unacknowledged().0, 3);
+            assert_eq!(received.accept(before + 1), Arrival::Next);
+            assert_eq!(sent.handle_ack(before + 1), Ok(true));
+            assert_eq!(sent.handle_ack(before + 4), Err(NeverSent));
+            assert!(sent.could_be_processed(before + 1) && !sent.could_be_processed(before));
+            let kept = sent.rewind(before + 1);
+            assert_eq!(kept.iter().map(|it| it.0).collect::<Vec<_>>(), [before + 2, before + 3]);
+            sent.replay(kept);
+            for seq in [before + 2, before + 3] {
+                assert_eq!(sent.next_replayed().map(|it| it.0), Some(seq));
+                assert_eq!(received.accept(seq), Arrival::Next);
+                assert_eq!(received.accept(seq), Arrival::Duplicate);
+            }
+            assert_eq!(received.accept(before + 5), Arrival::OutOfStep);
+        }
+    }
 }

@@ -300,6 +300,30 @@ fn the_old_link_is_still_open() {
     scene.end();
 }
 
+/// Whoever has the token may go on with the session, and only one at a time: the other one's link is closed, and the
+/// token that it showed is no longer valid once the newer one's welcome arrived.
+#[test]
+fn two_instances_with_one_token() {
+    let mut scene = Scene::new();
+    let call = scene.ask(Client, ASK, 50);
+    scene.advance(secs(1));
+    scene.cut();
+    let mut hello = scene.next_hello();
+    (hello.instance, hello.attempt) = (99, 1);
+    let copy = scene.say(&hello);
+    assert_eq!(scene.world.node.registry.stats().counted.resumed, 1, "the copy has the session");
+    scene.reconnect();
+    assert_eq!(scene.world.node.registry.stats().counted.resumed, 2, "and gave it back");
+    assert!(!scene.world.net.is_open(copy, End::Server), "its link is closed");
+    scene.say(&hello);
+    assert_eq!(scene.world.node.registry.stats().counted.tokens_refused, 1);
+    scene.answer(Server, call, 50);
+    scene.advance(secs(1));
+    assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
+    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    scene.end();
+}
+
 #[test]
 fn a_server_that_was_restarted_says_so() {
     let mut scene = Scene::new();

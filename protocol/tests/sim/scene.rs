@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use bowline_protocol::envelope::GapReason;
+use bowline_protocol::envelope::{Control, Decoder, Encoder, Envelope, GapReason, Hello};
 use bowline_protocol::session::{CallId, Held, Session};
 use bowline_test_support::Random;
 
 use crate::app::{App, Ask};
-use crate::net::{End, LinkId};
+use crate::net::{Cargo, End, LinkId, Weather};
 use crate::once;
 use crate::oracle::{Counts, Ended, Party};
 use crate::profile::Profile;
@@ -198,6 +198,36 @@ impl Scene {
         // Opened after 80 ms, the hello arrives after 100, the welcome would after 120.
         self.advance(ms(110));
         self.cut();
+    }
+
+    /// What the client would say next, taken off the wire; its link is lost then.
+    pub(crate) fn next_hello(&mut self) -> Hello {
+        self.connect();
+        self.advance(ms(81));
+        let (link, later) = (self.link(), self.world.cx.now + secs(1));
+        let Some(Cargo::Message(message)) = self.world.net.arrival(later, link, End::Client) else {
+            panic!("a message")
+        };
+        let Some(Ok(Envelope::Control(Control::Hello(hello)))) = Decoder::new(message).next() else {
+            panic!("a hello")
+        };
+        self.cut();
+        hello
+    }
+
+    /// Somebody says hello to the node, on a link of its own.
+    pub(crate) fn say(&mut self, hello: &Hello) -> LinkId {
+        let World { cx, net, node, .. } = &mut self.world;
+        let link = net.make(cx.now, 0, Weather::fair());
+        node.opened(cx, net, link, 0);
+        let slot = node.of_link(link).expect("the node has the link");
+        let mut out = Vec::new();
+        Encoder::new(&mut out).push(&Envelope::Control(Control::Hello(hello.clone())));
+        if let Some(peer) = node.peer(slot) {
+            peer.receive(cx, out.into());
+        }
+        node.pump(cx, net, slot);
+        link
     }
 
     /// The node loses all that it held in memory.
