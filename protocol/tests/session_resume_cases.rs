@@ -1,5 +1,7 @@
 //! Cases that broke others, between two machines: what is declared, poisoned or announced around a lost link.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 mod common;
 
 use std::time::Duration;
