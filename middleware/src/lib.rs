@@ -23,7 +23,7 @@ mod error;
 mod metrics;
 mod trace;
 
-pub use crate::metrics::names;
+pub use crate::metrics::{Connected, SessionMetrics, link_refused, names};
 #[cfg(feature = "metrics")]
 pub use crate::metrics::{Metrics, MetricsFuture, MetricsLayer};
 pub use breaker::{

@@ -3,7 +3,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bowline_middleware::status_from_error;
+use bowline_middleware::{Connected, SessionMetrics, status_from_error};
 use bowline_protocol::{
     Instant,
     envelope::{Outcome, Secret},
@@ -39,6 +39,7 @@ pub(super) struct Lane {
     failed: Option<ConnectFailed>,
     /// What is left of its calls ends with this.
     farewell: Failure,
+    metrics: SessionMetrics,
 }
 
 enum Carrier {
@@ -68,6 +69,7 @@ impl Lane {
             dispatcher: None,
             failed: None,
             farewell: Failure::Closed,
+            metrics: SessionMetrics::client(),
         }
     }
 
@@ -76,6 +78,7 @@ impl Lane {
         self.machine.handle_timeout(now);
         self.run_peer_timers(cx, now);
         let moved = self.poll_carrier(cx, means);
+        self.metrics.poll(cx, &self.peer);
         if let Some(dispatcher) = &mut self.dispatcher {
             let Poll::Pending = dispatcher.poll(cx);
         }
@@ -137,6 +140,7 @@ impl Lane {
                         drive(link, &peer, std::future::pending()).await
                     }));
                     self.machine.handle_linked(now());
+                    self.metrics.link_opened();
                     return Progress::Some;
                 }
                 Poll::Ready(Err(error)) => fall_of_try(error),
@@ -153,10 +157,15 @@ impl Lane {
                 }
                 match ended {
                     Poll::Pending => return Progress::None,
-                    Poll::Ready(ended) => fall_of_link(ended),
+                    Poll::Ready(ended) => {
+                        self.metrics.look(&self.peer);
+                        self.metrics.link_closed(ended.frame.as_ref().map(|frame| frame.code));
+                        fall_of_link(ended)
+                    }
                 }
             }
         };
+        self.metrics.connected(outcome_of(&failed));
         self.failed = Some(failed);
         self.carrier = Carrier::None;
         self.machine.handle_fall(now(), fall);
@@ -165,6 +174,8 @@ impl Lane {
 
     fn handle_live(&mut self, outcome: Outcome, means: &Means) {
         self.machine.handle_live(now(), outcome.into());
+        self.metrics.connected(Connected::Live);
+        self.metrics.live(outcome);
         if let Some(router) = &means.served
             && outcome != Outcome::Resumed
         {
@@ -195,6 +206,7 @@ impl Lane {
             match action {
                 Action::Connect => {
                     self.let_go();
+                    self.metrics.connecting();
                     match &mut means.credentials {
                         Some(provider) => self.carrier = Carrier::Asking(provider.ask()),
                         None => self.connect(means),
@@ -202,6 +214,7 @@ impl Lane {
                 }
                 Action::Drop => {
                     self.let_go();
+                    self.metrics.connected(Connected::TimedOut);
                     self.failed = Some(ConnectFailed::TimedOut);
                 }
                 Action::Probe => self.peer.handle_wake(),
@@ -220,6 +233,7 @@ impl Lane {
     /// Lets go of the link without a word; the session is told by the loop that ran it.
     fn let_go(&mut self) {
         self.carrier = Carrier::None;
+        self.metrics.link_closed(None);
     }
 
     fn connect(&mut self, means: &Means) {
@@ -244,6 +258,16 @@ fn fall_of_link(ended: Ended) -> (Fall, ConnectFailed) {
             (Fall::Closed { code, reason }, failed)
         }
         None => (Fall::Lost, ConnectFailed::Lost),
+    }
+}
+
+fn outcome_of(failed: &ConnectFailed) -> Connected {
+    match failed {
+        ConnectFailed::NoCredentials(_) => Connected::NoCredentials,
+        ConnectFailed::NoLink(_) => Connected::NoLink,
+        ConnectFailed::Refused { .. } => Connected::Refused,
+        ConnectFailed::TimedOut => Connected::TimedOut,
+        _ => Connected::Lost,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one place that knows whether anybody counts.
 
+use std::time::Duration;
+
 use super::names::Metric;
 
 /// Names and values of labels.
@@ -19,4 +21,12 @@ pub(super) fn add(metric: &Metric, labels: Labels<'_>, by: i64) {
     metrics::gauge!(metric.name, labels).increment(by as f64);
     #[cfg(not(feature = "metrics"))]
     let _ = (metric, labels, by);
+}
+
+/// Adds a value to a histogram.
+pub(super) fn record(metric: &Metric, labels: Labels<'_>, value: Duration) {
+    #[cfg(feature = "metrics")]
+    metrics::histogram!(metric.name, labels).record(value);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (metric, labels, value);
 }

@@ -13,6 +13,7 @@ mod record;
 mod series;
 #[cfg(feature = "metrics")]
 mod service;
+mod session;
 
 #[cfg(feature = "metrics")]
 pub use future::MetricsFuture;
@@ -20,3 +21,4 @@ pub use future::MetricsFuture;
 pub use layer::MetricsLayer;
 #[cfg(feature = "metrics")]
 pub use service::Metrics;
+pub use session::{Connected, SessionMetrics, link_refused};

@@ -148,6 +148,18 @@ where
     <L::Service as Service<Call>>::Error: Into<BoxError>,
     <L::Service as Service<Call>>::Future: Send + 'static,
 {
+    let (work, far, _) = unanswered_peer(layer);
+    (work, far)
+}
+
+/// The same with the caller's end of the session.
+pub fn unanswered_peer<L>(layer: &L) -> (WorkClient, impl Link + use<L>, Peer)
+where
+    L: Layer<Endpoint>,
+    L::Service: Service<Call, Response = Reply> + Send + 'static,
+    <L::Service as Service<Call>>::Error: Into<BoxError>,
+    <L::Service as Service<Call>>::Future: Send + 'static,
+{
     let (near, far) = pair(&Faults::default());
     let peer = Peer::client(Config::default());
     let driven = peer.clone();
@@ -156,5 +168,5 @@ where
     });
     let stack = layer.layer(peer.endpoint());
     let channel = Channel::with_stack(&peer, stack).with_status_of(status_from_error);
-    (WorkClient::from_channel(channel.with_lease(Arc::new(driver))), far)
+    (WorkClient::from_channel(channel.with_lease(Arc::new(driver))), far, peer)
 }

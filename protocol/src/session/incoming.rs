@@ -24,6 +24,7 @@ impl Session {
         }
         self.counted.messages_in += 1;
         let len = message.len();
+        self.counted.bytes_in += len as u64;
         if len > self.message_in() {
             let reason = format!("a message of {len} bytes; {} are accepted", self.message_in());
             return self.close(now, CloseCode::TOO_BIG, &reason);

@@ -95,6 +95,7 @@ impl Session {
         let message = Bytes::from(out);
         self.state.sent.finish_message(now, &message);
         self.counted.messages_out += 1;
+        self.counted.bytes_out += message.len() as u64;
         Some(message)
     }
 

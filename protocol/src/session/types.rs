@@ -342,6 +342,10 @@ pub struct Counted {
     pub messages_out: u64,
     /// Messages read.
     pub messages_in: u64,
+    /// Bytes of the messages written.
+    pub bytes_out: u64,
+    /// Bytes of the messages read.
+    pub bytes_in: u64,
     /// Envelopes written.
     pub envelopes_out: u64,
     /// Envelopes read.
