@@ -7,7 +7,7 @@ use crate::envelope::{GapReason, Hello, Refusal};
 pub struct Who {
     /// A digest of the identity that authentication found; `None` for anonymous callers.
     pub identity: Option<u128>,
-    /// The network address that the link comes from, where it is known.
+    /// The network address that the link comes from, where it is known. Of one of IPv6 the first 64 bits count.
     pub address: Option<IpAddr>,
 }
 
@@ -24,9 +24,20 @@ impl Who {
     pub(super) fn owner(&self) -> Owner {
         match (self.identity, self.address) {
             (Some(identity), _) => Owner::Identity(identity),
-            (None, Some(address)) => Owner::Address(address),
+            (None, Some(address)) => Owner::Address(network(address)),
             (None, None) => Owner::Nobody,
         }
+    }
+}
+
+/// What one subscriber has: an address of IPv4, 64 bits of an address of IPv6, of which he may use every one.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address => address,
     }
 }
 

@@ -14,6 +14,57 @@ fn the_seventeenth_session_of_an_identity_evicts_its_oldest() {
     assert_eq!(book.held().detached, 17);
 }
 
+/// Presenting a token shows that the welcome arrived, whether or not its acknowledgement did.
+#[test]
+fn a_session_that_was_resumed_is_proved() {
+    let mut book = Book::default();
+    book.begin(0.0, 50, user(7));
+    book.resume(0.0, &hello(50, token(50), 2), user(7), [99; 32]);
+    for session in 1..=15 {
+        book.park(session as f64, session, user(7), 0);
+    }
+    book.registry.detach(book.at(16.0), 50, 0);
+    book.park(17.0, 17, user(7), 0);
+    assert_eq!(book.evicted(17.0), [(1, GapReason::Evicted)]);
+}
+
+#[test]
+fn an_anonymous_session_is_on_the_account_of_the_address_where_it_is_now() {
+    let mut book = Book::new(NodeLimits { detached_per_address: 2, ..NodeLimits::default() });
+    for session in 1..=2 {
+        book.park(0.0, session, address(1), 0);
+    }
+    book.park(0.0, 3, address(2), 0);
+    book.resume(1.0, &hello(1, token(1), 2), address(2), [99; 32]);
+    book.registry.detach(book.at(1.0), 1, 0);
+    book.park(2.0, 4, address(1), 0);
+    assert!(book.evicted(2.0).is_empty());
+    book.park(3.0, 5, address(2), 0);
+    assert_eq!(book.evicted(3.0), [(3, GapReason::Evicted)]);
+}
+
+/// A subscriber of IPv6 has 2^64 addresses, and could otherwise park without end.
+#[test]
+fn addresses_of_one_ipv6_network_share_an_account() {
+    let mut book = Book::new(NodeLimits { detached_per_address: 3, ..NodeLimits::default() });
+    let at = |network, host| Who {
+        identity: None,
+        address: Some(IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, host])),
+    };
+    for session in 1..=4 {
+        book.park(0.0, session, at(1, session as u16), 0);
+    }
+    book.park(0.0, 5, at(2, 1), 0);
+    assert_eq!(book.evicted(0.0), [(1, GapReason::Evicted)]);
+    // One of IPv4 is the same in its IPv6 form.
+    let mapped =
+        |last| Who { identity: None, address: Some(IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0xc000, last])) };
+    book.park(1.0, 6, mapped(0x0201), 0);
+    book.park(1.0, 7, address(1), 0);
+    book.park(1.0, 8, mapped(0x0202), 0);
+    assert_eq!(book.held().owners, 4);
+}
+
 /// The bound is for parked sessions: who has many tabs open loses none.
 #[test]
 fn sessions_with_a_link_do_not_count_as_detached() {
