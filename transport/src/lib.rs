@@ -31,7 +31,7 @@ pub mod web;
 
 pub use backoff::Backoff;
 pub use connect::{Connect, ConnectError, PlatformConnector};
-pub use drive::{Ended, EndedBy, drive};
+pub use drive::{Ended, EndedBy, Left, close, drive, drive_until, greet};
 pub use endpoints::{EndpointId, Endpoints};
 pub use link::{BoxLink, CloseFrame, Link, LinkError, Received};
 pub use wake::{PlatformWakeSignals, SleepWatch};

@@ -115,6 +115,11 @@ impl Peer {
         self.command(|state, now, _| state.session.end(now));
     }
 
+    /// Server: whether the session has ended: because the link was closed for good, or by [`end`](Self::end).
+    pub fn is_over(&self) -> bool {
+        self.lock().session.is_over()
+    }
+
     /// Server: tells the client to move to another session within `spread`.
     pub fn go_away(&self, spread: Duration) {
         self.command(|state, now, _| state.session.go_away(now, spread));

@@ -10,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bowline_protocol::envelope::Hello;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
 use bowline_runtime::{Sleep, now, sleep_until, timeout};
@@ -68,29 +69,112 @@ where
     run(link, peer, background).await
 }
 
-async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C, background: B) -> Ended {
-    let mut background = pin!(background);
-    let mut joint = Joint { link, core, timer: None, unflushed: false, blocked_at: None };
-    let ended = {
-        let mut attached = Attached::new(core);
-        let ended = poll_fn(|cx| joint.poll(cx, background.as_mut())).await;
-        attached.code = ended.frame.as_ref().map(|frame| frame.code);
-        ended
-    };
-    if let Some(frame) = &ended.frame {
-        let mut link = joint.link;
-        let closing = poll_fn(|cx| {
-            // Handlers learn that their session is over.
-            let Poll::Pending = background.as_mut().poll(cx);
-            link.poll_close(cx, frame)
-        });
-        // Who did not answer a ping is not waited for again.
-        let patience = if frame.code == CloseCode::NO_PONG { Duration::ZERO } else { CLOSING };
-        if timeout(patience, closing).await.is_err() {
-            tracing::debug!(code = frame.code.number(), "close not answered in time");
+/// Reads the hello of a client from a link that is new to both, with a fresh peer of a server.
+///
+/// The link is not read any further: who may go on with which session is to be decided first. Then `peer` welcomes the
+/// client and the link is driven, or the link is handed to the peer of the session that goes on.
+///
+/// # Errors
+///
+/// How the link ended without a hello; if this end closed it, the close has been answered or has had 5 s.
+///
+/// # Cancel safety
+///
+/// A dropped future loses the link.
+pub async fn greet<L: Link>(link: L, peer: &Peer) -> Result<(L, Hello), Ended> {
+    let hello = poll_fn(|cx| peer.poll_hello(cx));
+    match drive_until(link, peer, std::future::pending(), hello).await {
+        (link, Left::Until(hello)) => Ok((link, hello)),
+        (link, Left::Ended(ended)) => {
+            if let Some(frame) = &ended.frame {
+                close(link, frame).await;
+            }
+            Err(ended)
         }
     }
+}
+
+/// What [`drive_until`] stopped for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left<T> {
+    /// The link ended; the peer was told. If there is a frame, [`close`] says goodbye with it.
+    Ended(Ended),
+    /// What was waited for came. The peer still has the link.
+    Until(T),
+}
+
+/// As [`drive`], until `until` is ready, and leaves the closing of the link to the caller.
+///
+/// Nothing is read from the link between the moment that `until` is ready and the return: a session that moves to
+/// another link is frozen where it was.
+///
+/// # Cancel safety
+///
+/// A dropped future loses the link; the session is told.
+pub async fn drive_until<L, B, U>(link: L, peer: &Peer, background: B, until: U) -> (L, Left<U::Output>)
+where
+    L: Link,
+    B: Future<Output = Infallible>,
+    U: Future,
+{
+    attend(link, peer, pin!(background), until).await
+}
+
+/// Closes a link with `frame`, or answers the close of the other end, and waits at most 5 s for the rest of it.
+///
+/// # Cancel safety
+///
+/// A dropped future loses the link; what of the close was written goes out.
+pub async fn close(mut link: impl Link, frame: &CloseFrame) {
+    // Who did not answer a ping is not waited for again.
+    let patience = if frame.code == CloseCode::NO_PONG { Duration::ZERO } else { CLOSING };
+    if timeout(patience, poll_fn(|cx| link.poll_close(cx, frame))).await.is_err() {
+        tracing::debug!(code = frame.code.number(), "close not answered in time");
+    }
+}
+
+async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C, background: B) -> Ended {
+    let mut background = pin!(background);
+    let (link, ended) =
+        match attend(link, core, background.as_mut(), std::future::pending::<Infallible>()).await {
+            (link, Left::Ended(ended)) => (link, ended),
+            (_, Left::Until(never)) => match never {},
+        };
+    if let Some(frame) = &ended.frame {
+        let mut closing = pin!(close(link, frame));
+        poll_fn(|cx| {
+            // Handlers learn that the link is gone.
+            let Poll::Pending = background.as_mut().poll(cx);
+            closing.as_mut().poll(cx)
+        })
+        .await;
+    }
     ended
+}
+
+async fn attend<L, C, B, U>(link: L, core: &C, mut background: Pin<&mut B>, until: U) -> (L, Left<U::Output>)
+where
+    L: Link,
+    C: Core,
+    B: Future<Output = Infallible>,
+    U: Future,
+{
+    let mut until = pin!(until);
+    let mut joint = Joint { link, core, timer: None, unflushed: false, blocked_at: None };
+    let mut attached = Attached::new(core);
+    let left = poll_fn(|cx| {
+        if let Poll::Ready(value) = until.as_mut().poll(cx) {
+            return Poll::Ready(Left::Until(value));
+        }
+        joint.poll(cx, background.as_mut()).map(Left::Ended)
+    })
+    .await;
+    match &left {
+        Left::Until(_) => attached.is_handed_on = true,
+        Left::Ended(ended) => attached.code = ended.frame.as_ref().map(|frame| frame.code),
+    }
+    drop(attached);
+    (joint.link, left)
 }
 
 /// Tells the session when its link is gone, also when the loop is dropped.
@@ -98,18 +182,22 @@ struct Attached<'a, C: Core> {
     core: &'a C,
     /// What the link was closed with.
     code: Option<CloseCode>,
+    /// Whoever drives on, with this link or another, tells the session.
+    is_handed_on: bool,
 }
 
 impl<'a, C: Core> Attached<'a, C> {
     fn new(core: &'a C) -> Self {
         core.handle_connected();
-        Self { core, code: None }
+        Self { core, code: None, is_handed_on: false }
     }
 }
 
 impl<C: Core> Drop for Attached<'_, C> {
     fn drop(&mut self) {
-        self.core.handle_disconnect(self.code);
+        if !self.is_handed_on {
+            self.core.handle_disconnect(self.code);
+        }
     }
 }
 
