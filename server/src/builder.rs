@@ -1,7 +1,10 @@
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bowline_protocol::limits::{Limits, Timing};
+use bowline_protocol::registry::NodeLimits;
 use bowline_rpc::{BoxError, Call, Reply, Router};
 use tower_layer::{Identity as NoLayer, Layer, Stack};
 use tower_service::Service;
@@ -11,9 +14,9 @@ use crate::server::{Server, Settings};
 use crate::session::Stacked;
 use crate::upgrade::{Origin, Origins};
 
-/// Sessions that a server has at one time unless it is told otherwise. Source: our choice; an idle session costs
-/// some tens of KiB, so that this many stay below 1 GiB.
-const SESSIONS: usize = 20_000;
+/// Within which time clients are to move when the server drains. Source: our choice; those of 20,000 sessions then come
+/// to the others at 700 per second.
+const SPREAD: Duration = Duration::from_secs(30);
 
 /// Builds a [`Server`]: services, layers, who may connect, limits.
 ///
@@ -25,7 +28,8 @@ pub struct ServerBuilder<L = NoLayer> {
     origins: Origins,
     limits: Limits,
     timing: Timing,
-    sessions: usize,
+    node: NodeLimits,
+    spread: Duration,
 }
 
 impl ServerBuilder {
@@ -37,7 +41,8 @@ impl ServerBuilder {
             origins: Origins::default(),
             limits: Limits::default(),
             timing: Timing::default(),
-            sessions: SESSIONS,
+            node: NodeLimits::default(),
+            spread: SPREAD,
         }
     }
 }
@@ -78,17 +83,19 @@ impl<L> ServerBuilder<L> {
     /// ```
     #[must_use]
     pub fn layer<T>(self, layer: T) -> ServerBuilder<Stack<T, L>> {
-        let Self { router, layers, identifier, origins, limits, timing, sessions } = self;
+        let Self { router, layers, identifier, origins, limits, timing, node, spread } = self;
         // `Stack`'s outer layer is the second one: what was added before stays outside.
         let layers = Stack::new(layer, layers);
-        ServerBuilder { router, layers, identifier, origins, limits, timing, sessions }
+        ServerBuilder { router, layers, identifier, origins, limits, timing, node, spread }
     }
 
-    /// Tells from the request's parts who is calling: at the upgrade of a connection, and for
+    /// Tells from the request's parts who is calling: for a connection, once its client has said hello, and for
     /// [`Server::channel_for`] alike.
     ///
-    /// The type of what the function returns is the application's own; handlers get it from `Context::identity`.
-    /// The function may take up to 10 s. A refusal
+    /// What the client showed in its hello is among the request's extensions, as [`Credentials`](crate::Credentials).
+    /// The type of what the function returns is the application's own; handlers get it from `Context::identity`. It
+    /// says whose a session is: one is resumed only by an equal identity. So it holds what names the caller, not what
+    /// changes from one connection to the next. The function may take up to 10 s. A refusal
     /// closes the link with the code of [`Refused`](crate::Refused) and its sentence. Without this, callers are
     /// anonymous.
     ///
@@ -98,7 +105,7 @@ impl<L> ServerBuilder<L> {
     /// use bowline_server::{Refused, Server};
     /// use http::request::Parts;
     ///
-    /// #[derive(Clone)]
+    /// #[derive(Clone, Hash)]
     /// struct User(String);
     ///
     /// async fn by_header(parts: &Parts) -> Result<User, Refused> {
@@ -113,7 +120,7 @@ impl<L> ServerBuilder<L> {
     pub fn identify<F, I>(mut self, function: F) -> Self
     where
         F: for<'a> Identify<'a, I> + 'static,
-        I: Clone + Send + Sync + 'static,
+        I: Clone + Hash + Send + Sync + 'static,
     {
         self.identifier = Identifier::new(function);
         self
@@ -156,11 +163,32 @@ impl<L> ServerBuilder<L> {
         self
     }
 
-    /// How many sessions there may be at one time: 20,000. A further upgrade is answered 503, and clients try
-    /// again; channels in process are counted and not refused.
+    /// How many sessions may have a link at one time: 20,000; the same as [`NodeLimits::attached`].
+    ///
+    /// A further link is told to come back later and closed with 1013; when there are many more, upgrades are answered
+    /// 503. Channels in process are counted and not refused.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.sessions = sessions;
+        self.node.attached = sessions;
+        self
+    }
+
+    /// What all sessions hold together, and how long they wait for another link; see [`NodeLimits`].
+    ///
+    /// The address of an anonymous caller is that of the connection, where the HTTP server says it: [`serve`](crate::serve)
+    /// does, and `axum::serve` with `into_make_service_with_connect_info::<SocketAddr>()`. Behind a proxy everybody has
+    /// the proxy's: raise [`detached_per_address`](NodeLimits::detached_per_address) there.
+    #[must_use]
+    pub fn node_limits(mut self, limits: NodeLimits) -> Self {
+        self.node = limits;
+        self
+    }
+
+    /// Within which time clients move when the server [drains](Server::drain): 30 s. Each picks a moment in it, so that
+    /// they don't all come to the other servers at once. The drain takes at most twice as long.
+    #[must_use]
+    pub fn drain_spread(mut self, spread: Duration) -> Self {
+        self.spread = spread;
         self
     }
 
@@ -172,13 +200,13 @@ impl<L> ServerBuilder<L> {
         <L::Service as Service<Call>>::Error: Into<BoxError> + 'static,
         <L::Service as Service<Call>>::Future: Send + 'static,
     {
-        let Self { router, layers, identifier, origins, limits, timing, sessions } = self;
+        let Self { router, layers, identifier, origins, limits, timing, node, spread } = self;
         if matches!(origins, Origins::Any) {
             tracing::warn!("the origin check is switched off: pages of every origin may connect");
         }
         let services = router.descriptors();
         let stacked = Arc::new(Stacked { layers, router });
-        Server::new(Settings { services, identifier, origins, limits, timing }, stacked, sessions)
+        Server::new(Settings { services, identifier, origins, limits, timing, spread }, stacked, node)
     }
 }
 
@@ -190,7 +218,7 @@ impl<L> fmt::Debug for ServerBuilder<L> {
                 &self.router.descriptors().iter().map(|service| service.name).collect::<Vec<_>>(),
             )
             .field("origins", &self.origins)
-            .field("sessions", &self.sessions)
+            .field("node", &self.node)
             .finish_non_exhaustive()
     }
 }

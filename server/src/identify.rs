@@ -1,7 +1,13 @@
+use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
+use bowline_protocol::envelope::Secret;
+use bowline_protocol::registry::Who;
 use bowline_protocol::status::CloseCode;
 use bowline_runtime::BoxFuture;
 use http::Extensions;
@@ -70,45 +76,119 @@ impl Refused {
     }
 }
 
-/// What a session knows from its request: extensions, and among them the application's own type; or why it is
-/// closed at once.
-pub(crate) type Admission = Result<Extensions, Refused>;
+/// What a client shows to say who it is: the credentials of its hello, which stand in no URL and no header.
+///
+/// [`identify`](crate::ServerBuilder::identify) finds them among the extensions of the request:
+/// `parts.extensions.get::<Credentials>()`. Empty credentials are not there. Handlers don't see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials(Secret);
+
+impl Credentials {
+    /// Credentials as a client would send them, for tests of an application's own function.
+    pub fn new(credentials: impl Into<Secret>) -> Self {
+        Self(credentials.into())
+    }
+
+    /// The bytes; at most 8 KiB.
+    pub fn expose(&self) -> &[u8] {
+        self.0.expose()
+    }
+
+    /// The bytes as text; `None` when they are none.
+    pub fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.0.expose()).ok()
+    }
+}
+
+/// What a session knows of its caller.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Admitted {
+    /// What layers around the upgrade found out, and among it the application's own type.
+    pub(crate) extensions: Extensions,
+    pub(crate) who: Who,
+}
+
+/// Who is calling; or why the link is closed at once.
+pub(crate) type Admission = Result<Admitted, Refused>;
 
 /// How long a request may take to be identified; the same as the rest of the connect. Source: our choice.
 const TIME: Duration = Duration::from_secs(10);
 
 /// The function of the application, or none.
 #[derive(Default)]
-pub(crate) struct Identifier(Option<Boxed>);
+pub(crate) struct Identifier {
+    function: Option<Boxed>,
+    digests: Digests,
+}
 
-type Boxed = Box<dyn for<'a> Fn(&'a Parts) -> BoxFuture<'a, Admission> + Send + Sync>;
+type Boxed = Box<
+    dyn for<'a> Fn(&'a Parts, Digests) -> BoxFuture<'a, Result<(Extensions, u128), Refused>> + Send + Sync,
+>;
+
+/// Tells identities apart without keeping them: two hashes with keys that nobody outside knows.
+#[derive(Clone, Default)]
+struct Digests([RandomState; 2]);
+
+impl Digests {
+    fn of<I: Hash + 'static>(&self, identity: &I) -> u128 {
+        // The index too, since the keys of the two have much in common.
+        let part = |at: usize| u128::from(self.0[at].hash_one((at, TypeId::of::<I>(), identity)));
+        part(0) << 64 | part(1)
+    }
+}
 
 impl Identifier {
     pub(crate) fn new<F, I>(function: F) -> Self
     where
         F: for<'a> Identify<'a, I> + 'static,
-        I: Clone + Send + Sync + 'static,
+        I: Clone + Hash + Send + Sync + 'static,
     {
-        Self(Some(Box::new(move |parts| {
+        let function: Boxed = Box::new(move |parts, digests| {
             let identity = function.identify(parts);
-            Box::pin(async move { Ok(of(identity.await?)) })
-        })))
+            Box::pin(async move {
+                let identity = identity.await?;
+                let digest = digests.of(&identity);
+                Ok((of(identity), digest))
+            })
+        });
+        Self { function: Some(function), digests: Digests::default() }
     }
 
     /// Finds out who sent the request; what layers put into it comes along.
     pub(crate) async fn admit(&self, parts: &Parts) -> Admission {
-        let identity = match &self.0 {
-            None => Extensions::new(),
-            Some(function) => bowline_runtime::timeout(TIME, function(parts)).await.unwrap_or_else(|_| {
-                tracing::warn!("telling who sent a request took too long");
-                Err(Refused::unavailable("the server could not tell in time who is calling"))
-            })?,
+        let (identity, digest) = match &self.function {
+            None => (Extensions::new(), None),
+            Some(function) => {
+                let identified = bowline_runtime::timeout(TIME, function(parts, self.digests.clone())).await;
+                let (identity, digest) = identified.unwrap_or_else(|_| {
+                    tracing::warn!("telling who sent a request took too long");
+                    Err(Refused::unavailable("the server could not tell in time who is calling"))
+                })?;
+                (identity, Some(digest))
+            }
         };
         let mut extensions = parts.extensions.clone();
-        // The connection itself is not for handlers.
+        // The connection itself is not for handlers, and neither is what proves who calls.
         extensions.remove::<OnUpgrade>();
+        extensions.remove::<Credentials>();
         extensions.extend(identity);
-        Ok(extensions)
+        let address = parts.extensions.get().map(|ConnectInfo::<SocketAddr>(address)| address.ip());
+        Ok(Admitted { extensions, who: Who { identity: digest, address } })
+    }
+
+    /// As [`admit`](Self::admit), with what the hello showed.
+    pub(crate) async fn admit_with(&self, parts: &mut Parts, credentials: &Secret) -> Admission {
+        // Whatever the request pretended: credentials come from the hello alone.
+        parts.extensions.remove::<Credentials>();
+        if !credentials.is_empty() {
+            parts.extensions.insert(Credentials(credentials.clone()));
+        }
+        self.admit(parts).await
+    }
+
+    /// The digest under which sessions of `identity` are kept.
+    pub(crate) fn digest<I: Hash + 'static>(&self, identity: &I) -> u128 {
+        self.digests.of(identity)
     }
 }
 
@@ -121,7 +201,7 @@ pub(crate) fn of<I: Clone + Send + Sync + 'static>(identity: I) -> Extensions {
 
 impl fmt::Debug for Identifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identifier").field(&self.0.is_some()).finish()
+        f.debug_tuple("Identifier").field(&self.function.is_some()).finish()
     }
 }
 
@@ -152,10 +232,12 @@ mod tests {
             }),
         ];
         for form in forms {
-            let extensions = form.admit(&parts("/ada")).await.unwrap();
+            let extensions = form.admit(&parts("/ada")).await.unwrap().extensions;
             assert_eq!(extensions.get::<String>().unwrap(), "/ada");
         }
-        assert!(Identifier::default().admit(&parts("/")).await.unwrap().is_empty());
+        let nobody = Identifier::default().admit(&parts("/")).await.unwrap();
+        assert!(nobody.extensions.is_empty());
+        assert_eq!(nobody.who, Who::default());
         assert_eq!(
             Identifier::new(by_path).admit(&parts("/")).await.unwrap_err().code(),
             CloseCode::FORBIDDEN
@@ -167,7 +249,7 @@ mod tests {
         let mut parts = parts("/ada");
         parts.extensions.insert(7_u8);
         parts.extensions.insert("somebody else".to_owned());
-        let extensions = Identifier::new(by_path).admit(&parts).await.unwrap();
+        let extensions = Identifier::new(by_path).admit(&parts).await.unwrap().extensions;
         assert_eq!((extensions.get::<u8>(), &**extensions.get::<String>().unwrap()), (Some(&7), "/ada"));
     }
 
@@ -175,5 +257,46 @@ mod tests {
     async fn an_identifier_that_hangs_is_given_up() {
         let form = Identifier::new(|_: &Parts| std::future::pending::<Result<(), Refused>>());
         assert_eq!(form.admit(&parts("/")).await.unwrap_err().code(), CloseCode::TRY_AGAIN);
+    }
+    #[tokio::test]
+    async fn credentials_come_from_the_hello_alone_and_reach_no_handler() {
+        async fn by_token(parts: &Parts) -> Result<String, Refused> {
+            let credentials = parts.extensions.get::<Credentials>();
+            let token = credentials.and_then(Credentials::expose_str).map(str::to_owned);
+            token.ok_or_else(|| Refused::unauthenticated("no token"))
+        }
+        let form = Identifier::new(by_token);
+        let mut parts = parts("/");
+        parts.extensions.insert(Credentials::new("forged"));
+        let admitted = form.admit_with(&mut parts, &Secret::from("ada")).await.unwrap();
+        assert_eq!(admitted.extensions.get::<String>().unwrap(), "ada");
+        assert!(admitted.extensions.get::<Credentials>().is_none());
+        assert_eq!(
+            form.admit_with(&mut parts, &Secret::default()).await.unwrap_err().code(),
+            CloseCode::BAD_CREDENTIALS
+        );
+        assert!(!format!("{:?}", Credentials::new("hunter2")).contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn equal_identities_have_one_digest_and_different_ones_do_not() {
+        let form = Identifier::new(by_path);
+        let who = async |path: &str| form.admit(&parts(path)).await.unwrap().who.identity.unwrap();
+        let ada = who("/ada").await;
+        assert_eq!(ada, who("/ada").await);
+        assert_ne!(ada, who("/bob").await);
+        assert_eq!(form.digest(&"/ada".to_owned()), ada);
+        // Another server, another process: other digests.
+        let other = Identifier::new(by_path);
+        assert_ne!(other.digest(&"/ada".to_owned()), ada);
+        assert_ne!(ada >> 64, ada & u128::from(u64::MAX));
+    }
+
+    #[tokio::test]
+    async fn the_address_is_that_of_the_connection() {
+        let mut parts = parts("/ada");
+        parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 9))));
+        let who = Identifier::default().admit(&parts).await.unwrap().who;
+        assert_eq!(who, Who { identity: None, address: Some([192, 0, 2, 1].into()) });
     }
 }

@@ -10,14 +10,17 @@
 mod builder;
 mod identify;
 mod layer;
-mod registry;
+mod link;
+mod mail;
+mod node;
+mod places;
 mod serve;
 mod server;
 mod session;
 mod upgrade;
 
 pub use builder::ServerBuilder;
-pub use identify::{Identify, Refused};
+pub use identify::{Credentials, Identify, Refused};
 pub use layer::{Answer, Upgrade, UpgradeLayer};
 pub use serve::{Serve, serve};
 pub use server::Server;

@@ -1,14 +1,18 @@
+use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
 use axum::serve::Listener;
 use bowline_runtime::{BoxFuture, timeout};
 use futures_util::future::{Either, select};
 use http::header::CONNECTION;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -53,7 +57,8 @@ pub struct Serve<L> {
 }
 
 impl<L: Listener> Serve<L> {
-    /// Ends when `signal` does: no further connections, every session closed with 4001 and given 5 s to say goodbye.
+    /// Ends some time after `signal` does, in order: the server [drains](Server::drain), still taking connections that go
+    /// on with a session, then the port is closed, and what is left is [shut down](Server::shutdown).
     pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signal = Some(Box::pin(signal));
         self
@@ -61,8 +66,14 @@ impl<L: Listener> Serve<L> {
 
     async fn run(self) {
         let Self { mut listener, server, signal } = self;
-        let mut signal = match signal {
-            Some(signal) => signal,
+        let mut signal: BoxFuture<'static, ()> = match signal {
+            Some(signal) => {
+                let server = server.clone();
+                Box::pin(async move {
+                    signal.await;
+                    server.drain().await;
+                })
+            }
             None => Box::pin(std::future::pending()),
         };
         // Dropped with this future, and with it every request under way.
@@ -77,7 +88,10 @@ impl<L: Listener> Serve<L> {
                 continue;
             }
             match select(pin!(listener.accept()), &mut signal).await {
-                Either::Left(((io, _), _)) => drop(requests.spawn(request(io, server.clone()))),
+                Either::Left(((io, address), _)) => {
+                    let address = (&address as &dyn Any).downcast_ref().copied();
+                    drop(requests.spawn(request(io, address, server.clone())));
+                }
                 Either::Right(_) => break,
             }
         }
@@ -115,13 +129,16 @@ const HEADERS: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(22);
 
 /// Reads requests from one connection until it becomes a link or ends.
-async fn request<I>(io: I, server: Server)
+async fn request<I>(io: I, address: Option<SocketAddr>, server: Server)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(move |request| {
+    let answer = service_fn(move |mut request: Request<Incoming>| {
         let server = server.clone();
         async move {
+            if let Some(address) = address {
+                request.extensions_mut().insert(ConnectInfo(address));
+            }
             let mut response = server.answer(request).await;
             // Who is not upgraded has nothing more to ask here. (hyper's own setting would also change the upgrade.)
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -1,25 +1,29 @@
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::routing::{MethodRouter, any};
 use bowline_protocol::limits::{Limits, Timing};
+use bowline_protocol::registry::{NodeLimits, RegistryStats};
 use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{Config, Failure};
-use bowline_rpc::{Channel, Peer};
-use bowline_runtime::{spawn, timeout};
+use bowline_rpc::{Channel, Peer, SessionInfo};
+use bowline_runtime::{random_u128, spawn, timeout};
 use bowline_transport::memory::{Faults, pair};
-use bowline_transport::{Link, drive};
+use bowline_transport::{BoxLink, Link, drive};
 use http::request::Parts;
-use http::{Extensions, Request, Response};
+use http::{Request, Response};
 use tower_layer::Identity as NoLayer;
 
 use crate::builder::ServerBuilder;
-use crate::identify::{self, Identifier, Refused};
+use crate::identify::{self, Admitted, Identifier, Refused};
 use crate::layer::UpgradeLayer;
-use crate::registry::{NoPlace, Place, Registry};
-use crate::session::{Sessions, run};
+use crate::link::{self, House};
+use crate::node::Node;
+use crate::places::{NoPlace, Places};
+use crate::session::Sessions;
 use crate::upgrade::{self, Origins, Rejected, Socket};
 
 /// Services behind a stack of layers, ready to be mounted in a program. Cheap to clone.
@@ -28,18 +32,20 @@ use crate::upgrade::{self, Origins, Rejected, Socket};
 /// [`layer`](Self::layer), or alone with [`serve`](crate::serve). Programs call it without a socket through
 /// [`channel`](Self::channel).
 ///
-/// All tasks of its sessions belong to the server: they end when their link ends, when
-/// [`shutdown`](Self::shutdown) is called, and when the last clone of the server, its handlers and its layers is
-/// dropped.
+/// A session outlives its links: when one is lost its handlers go on, and for the
+/// [resume window](NodeLimits::resume_window) its client may continue it on another link. All tasks of links and
+/// sessions belong to the server: they end when [`shutdown`](Self::shutdown) is called, and when the last clone of the
+/// server, its handlers and its layers is dropped.
 #[derive(Clone)]
 pub struct Server {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    settings: Settings,
+    settings: Arc<Settings>,
     sessions: Arc<dyn Sessions>,
-    registry: Arc<Registry>,
+    node: Arc<Node>,
+    places: Arc<Places>,
 }
 
 /// What the builder was told beside services and layers.
@@ -50,7 +56,27 @@ pub(crate) struct Settings {
     pub(crate) origins: Origins,
     pub(crate) limits: Limits,
     pub(crate) timing: Timing,
+    /// Within which time clients are to move when the server drains.
+    pub(crate) spread: Duration,
 }
+
+impl Settings {
+    /// A peer for a link that was just made.
+    pub(crate) fn peer(&self) -> Peer {
+        let Self { limits, timing, services, .. } = self;
+        Peer::server(Config { limits: limits.clone(), timing: timing.clone(), services: services.clone() })
+    }
+
+    /// What the handlers of a session are to know.
+    pub(crate) fn info(&self, id: u128, admitted: Admitted) -> SessionInfo {
+        let Admitted { extensions, who } = admitted;
+        let scope = who.identity.unwrap_or_else(|| self.identifier.digest(&who.address));
+        SessionInfo { id, extensions, scope }
+    }
+}
+
+/// The least number of links that may be there beside those of sessions. Source: our choice.
+const GREETING: usize = 16;
 
 /// How long a shutdown takes at most: a close has 5 s to be answered, and a little more to be written.
 const SHUTDOWN: Duration = Duration::from_secs(6);
@@ -61,8 +87,11 @@ impl Server {
         ServerBuilder::new()
     }
 
-    pub(crate) fn new(settings: Settings, sessions: Arc<dyn Sessions>, places: usize) -> Self {
-        Self { shared: Arc::new(Shared { settings, sessions, registry: Registry::new(places) }) }
+    pub(crate) fn new(settings: Settings, sessions: Arc<dyn Sessions>, limits: NodeLimits) -> Self {
+        // Links that have not said hello yet, and those that are told why they may not stay, need room of their own.
+        let places = Places::new(limits.attached.saturating_add((limits.attached / 8).max(GREETING)));
+        let (settings, node) = (Arc::new(settings), Node::new(limits));
+        Self { shared: Arc::new(Shared { settings, sessions, node, places }) }
     }
 
     /// The handler for an Axum route: `Router::new().route("/ws", server.handler())`.
@@ -91,8 +120,8 @@ impl Server {
     ///
     /// Dropping the future before it is ready begins no session.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body> {
-        let (mut parts, _body) = request.into_parts();
-        match self.upgrade(&mut parts).await {
+        let (parts, _body) = request.into_parts();
+        match self.upgrade(parts).await {
             Ok(response) => response,
             Err(rejected) => {
                 tracing::debug!(
@@ -105,25 +134,25 @@ impl Server {
         }
     }
 
-    async fn upgrade(&self, parts: &mut Parts) -> Result<Response<Body>, Rejected> {
-        let Shared { settings, sessions, registry } = &*self.shared;
-        let accepted = upgrade::check(parts, &settings.origins)?;
-        let place = registry.reserve().map_err(|reason| {
+    async fn upgrade(&self, mut parts: Parts) -> Result<Response<Body>, Rejected> {
+        let Shared { settings, places, .. } = &*self.shared;
+        let accepted = upgrade::check(&parts, &settings.origins)?;
+        let place = places.reserve().map_err(|reason| {
             Rejected::unavailable(match reason {
                 NoPlace::Full => "The server has as many connections as it takes. Try again later.",
                 NoPlace::Stopping => "The server is being stopped. Try again later.",
             })
         })?;
         let upgrading = parts.extensions.remove().ok_or_else(Rejected::not_upgradable)?;
-        let admission = settings.identifier.admit(parts).await;
-        let (peer, sessions, stopping) = (self.peer(), sessions.clone(), place.stopping());
+        let (house, stopping) = (self.house(), place.stopping());
         let limits = settings.limits.clone();
         place.spawn(async move {
-            match upgrade::take(upgrading, &limits).await {
-                Some(Socket::Tcp(link)) => run(link, peer, &*sessions, admission, stopping).await,
-                Some(Socket::Other(link)) => run(link, peer, &*sessions, admission, stopping).await,
-                None => {}
-            }
+            let link = match upgrade::take(upgrading, &limits).await {
+                Some(Socket::Tcp(link)) => Box::new(link) as BoxLink,
+                Some(Socket::Other(link)) => Box::new(link),
+                None => return,
+            };
+            link::run(house, link, Some(parts), stopping).await;
         });
         Ok(accepted.response())
     }
@@ -157,15 +186,27 @@ impl Server {
     /// # }
     /// ```
     pub fn accept(&self, link: impl Link) {
-        match self.shared.registry.reserve() {
-            Ok(place) => self.start(place, link, Extensions::new()),
-            Err(reason) => tracing::debug!(?reason, "no place for a link"),
-        }
+        self.take(link, None);
     }
 
-    fn start(&self, place: Place, link: impl Link, extensions: Extensions) {
-        let (peer, sessions, stopping) = (self.peer(), self.shared.sessions.clone(), place.stopping());
-        place.spawn(async move { run(link, peer, &*sessions, Ok(extensions), stopping).await });
+    /// As [`accept`](Self::accept), as whoever sent this request: [`identify`](ServerBuilder::identify) is asked once the
+    /// client has said hello, as for an upgrade.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn accept_for(&self, parts: Parts, link: impl Link) {
+        self.take(link, Some(parts));
+    }
+
+    fn take(&self, link: impl Link, parts: Option<Parts>) {
+        match self.shared.places.reserve() {
+            Ok(place) => {
+                let (house, stopping) = (self.house(), place.stopping());
+                place.spawn(link::run(house, Box::new(link), parts, stopping));
+            }
+            Err(reason) => tracing::debug!(?reason, "no place for a link"),
+        }
     }
 
     /// A channel to the services in process: the same clients with no socket, through the same layers.
@@ -176,7 +217,7 @@ impl Server {
     ///
     /// Outside of a tokio runtime.
     pub fn channel(&self) -> Channel {
-        self.connect(Extensions::new())
+        self.connect(Admitted::default())
     }
 
     /// As [`channel`](Self::channel), as somebody: what handlers get from `Context::identity`.
@@ -185,7 +226,7 @@ impl Server {
     ///
     /// Outside of a tokio runtime.
     pub fn channel_as<I: Clone + Send + Sync + 'static>(&self, identity: I) -> Channel {
-        self.connect(identify::of(identity))
+        self.connect(Admitted { extensions: identify::of(identity), ..Admitted::default() })
     }
 
     /// As [`channel`](Self::channel), as whoever sent this request: for a page that is rendered on the server.
@@ -201,33 +242,82 @@ impl Server {
         Ok(self.connect(self.shared.settings.identifier.admit(parts).await?))
     }
 
-    /// How many sessions there are, channels in process and links that have not said hello included.
+    /// How many links there are, channels in process and links that have not said hello included.
     pub fn sessions(&self) -> usize {
-        self.shared.registry.len()
+        self.shared.places.len()
     }
 
-    /// Closes every session with 4001 and waits until all have ended, at most 6 s; then those that are left are cut.
-    /// Further upgrades are refused from the start.
+    /// What the server holds of its sessions, those included that wait for another link, and what it has counted.
+    pub fn stats(&self) -> RegistryStats {
+        self.shared.node.stats()
+    }
+
+    /// Lets clients leave: from now on no session begins, and every client is told to move to another session.
+    ///
+    /// Clients choose a moment within the [spread](ServerBuilder::drain_spread). Until then their sessions work as
+    /// before, and one whose link is lost is resumed here; then calls in flight are finished. New sessions are refused
+    /// with 1013 and the time to wait. The future is ready when no session has a link any more, or when twice the
+    /// spread has passed; sessions without a link are not waited for. Nothing is closed: follow it with
+    /// [`shutdown`](Self::shutdown).
+    ///
+    /// # Cancel safety
+    ///
+    /// The server goes on draining when the future is dropped.
+    pub async fn drain(&self) {
+        let Shared { settings, node, .. } = &*self.shared;
+        node.drain(settings.spread);
+        if timeout(settings.spread * 2, node.emptied()).await.is_err() {
+            tracing::debug!(links = self.sessions(), "clients stayed to the end of the drain");
+        }
+    }
+
+    /// Ends every session, links or not, closes links with 4001 and waits until all are closed, at most 6 s; then those
+    /// that are left are cut. Further upgrades are refused from the start.
+    ///
+    /// Calls in flight are cut off: [`drain`](Self::drain) first.
     ///
     /// # Cancel safety
     ///
     /// The sessions go on closing when the future is dropped.
     pub async fn shutdown(&self) {
-        let registry = &self.shared.registry;
-        if timeout(SHUTDOWN, registry.stop()).await.is_err() {
-            registry.abort();
+        let Shared { node, places, .. } = &*self.shared;
+        node.stop();
+        if timeout(SHUTDOWN, places.stop()).await.is_err() {
+            places.abort();
         }
     }
 
-    fn connect(&self, extensions: Extensions) -> Channel {
-        let Shared { settings, registry, .. } = &*self.shared;
+    /// Ends the sessions of somebody who may not go on, say after a logout, and returns how many there were.
+    ///
+    /// `identity` is what the function given to [`identify`](ServerBuilder::identify) returned. Links are closed with
+    /// 4500, and sessions without a link can't be resumed. Nothing keeps the caller from connecting anew: that is for
+    /// `identify` to refuse.
+    pub fn revoke<I: Hash + 'static>(&self, identity: &I) -> usize {
+        let Shared { settings, node, .. } = &*self.shared;
+        node.revoke(settings.identifier.digest(identity))
+    }
+
+    fn house(&self) -> House {
+        let Shared { settings, sessions, node, places } = &*self.shared;
+        House {
+            settings: settings.clone(),
+            sessions: sessions.clone(),
+            node: node.clone(),
+            places: Arc::downgrade(places),
+        }
+    }
+
+    fn connect(&self, admitted: Admitted) -> Channel {
+        let Shared { settings, sessions, places, .. } = &*self.shared;
         let config =
             Config { limits: settings.limits.clone(), timing: settings.timing.clone(), services: Vec::new() };
         let caller = Peer::client(config);
-        match registry.enter() {
+        match places.enter() {
             Ok(place) => {
                 let (near, far) = pair(&Faults::default());
-                self.start(place, far, extensions);
+                let stopping = place.stopping();
+                let info = settings.info(random_u128(), admitted);
+                place.spawn(link::run_local(far, settings.peer(), sessions.clone(), info, stopping));
                 let driven = caller.clone();
                 let driver = spawn(async move {
                     let ended = drive(near, &driven, std::future::pending()).await;
@@ -242,11 +332,6 @@ impl Server {
                 caller.channel()
             }
         }
-    }
-
-    fn peer(&self) -> Peer {
-        let Settings { limits, timing, services, .. } = &self.shared.settings;
-        Peer::server(Config { limits: limits.clone(), timing: timing.clone(), services: services.clone() })
     }
 }
 

@@ -4,15 +4,17 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use bowline::prelude::*;
 use bowline_protocol::codec::Codec;
+use bowline_protocol::envelope::{Control, Envelope};
 use bowline_server::{Refused, Server, serve};
 use http::request::Parts;
 use support::probe::{ProbeClient, ProbeServer, Service, User, method};
-use support::{Socket, request, start};
+use support::{Socket, hello, request, start};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -80,7 +82,9 @@ async fn as_a_layer_it_answers_its_path_and_passes_everything_else_on() {
 
 #[tokio::test]
 async fn alone_it_answers_every_path_until_it_is_told_to_stop() {
-    let server = server();
+    // Nobody is given time to leave: that has tests of its own, in which time is not the world's.
+    let builder = Server::builder().service(ProbeServer::new(Service::default()));
+    let server = builder.drain_spread(Duration::ZERO).build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -122,7 +126,10 @@ async fn what_the_request_says_reaches_handlers_as_the_identity() {
                 let said = socket.call(method::WHOAMI, "{}").await.unwrap();
                 assert_eq!(said, format!("{name:?}"));
             }
-            Err(code) => assert_eq!(socket.closed().await.0, code),
+            Err(code) => {
+                socket.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+                assert_eq!(socket.closed().await.0, code);
+            }
         }
     }
 }

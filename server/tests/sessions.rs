@@ -3,15 +3,21 @@
 
 mod support;
 
+use std::time::Duration;
+
 use bowline::prelude::*;
+use bowline_protocol::envelope::{Control, Envelope};
+use bowline_protocol::registry::NodeLimits;
 use bowline_server::Server;
 use support::probe::{ProbeClient, ProbeServer, Service, method};
-use support::{Socket, request, start};
+use support::{Socket, hello, request, start};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
 
 fn builder(service: &Service) -> bowline_server::ServerBuilder {
-    Server::builder().service(ProbeServer::new(service.clone()))
+    // Nothing goes on without a link here: that has tests of its own, in which time is not the world's.
+    let limits = NodeLimits { resume_window: Duration::ZERO, ..NodeLimits::default() };
+    Server::builder().service(ProbeServer::new(service.clone())).node_limits(limits)
 }
 
 async fn counts(server: &Server, sessions: usize) {
@@ -45,11 +51,26 @@ async fn a_full_server_says_so_and_has_room_again() {
     let server = builder(&Service::default()).max_sessions(1).build();
     let address = start(&server).await;
     let first = Socket::connect(address, &[ProbeClient::SERVICE]).await;
-    let stream = TcpStream::connect(address).await.unwrap();
-    let refused = tokio_tungstenite::client_async(request("localhost"), stream).await;
-    let Err(Error::Http(response)) = refused else { panic!("{refused:?}") };
+    // The reason has to reach pages, which can't see how an upgrade was refused.
+    for _ in 0..16 {
+        let mut second = Socket::upgrade(address).await;
+        second.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+        assert_eq!(second.closed().await, (1013, "full, retry after 30 s".to_owned()));
+    }
+    // Who says nothing takes room too, but not without end.
+    let mut silent = Vec::new();
+    let refused = loop {
+        let stream = TcpStream::connect(address).await.unwrap();
+        match tokio_tungstenite::client_async(request("localhost"), stream).await {
+            Ok(socket) => silent.push(socket),
+            Err(refused) => break refused,
+        }
+        assert!(silent.len() <= 16);
+    };
+    let Error::Http(response) = refused else { panic!("{refused:?}") };
     assert_eq!(response.status(), 503);
     assert!(response.headers().contains_key("retry-after"));
+    drop(silent);
 
     // Calls in process are the server's own.
     let probe = ProbeClient::from_channel(server.channel());

@@ -23,6 +23,7 @@ use bowline::{
         memory::{Faults, MemoryConnector, network},
     },
 };
+use bowline_protocol::registry::NodeLimits;
 use bowline_runtime::BoxFuture;
 use tokio::{
     sync::{Notify, watch},
@@ -168,8 +169,18 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
+        Self::keeping(Duration::from_secs(120))
+    }
+
+    /// One whose server forgets a session as soon as its link is lost: every lost link is a gap.
+    pub fn forgetful() -> Self {
+        Self::keeping(Duration::ZERO)
+    }
+
+    fn keeping(resume_window: Duration) -> Self {
         let world = World::default();
-        let server = Server::builder().service(OfficeServer::new(world.clone())).build();
+        let limits = NodeLimits { resume_window, ..NodeLimits::default() };
+        let server = Server::builder().service(OfficeServer::new(world.clone())).node_limits(limits).build();
         let (mut listener, connector) = network();
         let faults = connector.faults().clone();
         let accepting = tokio::spawn({

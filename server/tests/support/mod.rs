@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -49,6 +51,7 @@ pub fn request(address: impl std::fmt::Display) -> Request {
 }
 
 pub mod probe;
+pub mod wire;
 
 pub struct Socket<S = TcpStream> {
     socket: WebSocketStream<S>,
@@ -228,7 +231,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Leaves in order.
     pub async fn close(mut self) {
         // The server may be gone already.
-        let _ = self.socket.close(None).await;
+        let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        let _ = self.socket.close(Some(frame)).await;
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 

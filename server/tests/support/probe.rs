@@ -39,6 +39,8 @@ pub trait Probe {
     /// 10: a number that goes on.
     #[rpc(watch)]
     fn watch(&self) -> impl Stream<Item = u32>;
+    /// 11: 7, once the gate was opened for it.
+    async fn gate(&self) -> u32;
 }
 
 /// The methods' numbers.
@@ -53,18 +55,20 @@ pub mod method {
     pub const TELL: u32 = 7;
     pub const WHOAMI: u32 = 8;
     pub const IGNORE: u32 = 9;
+    pub const GATE: u32 = 11;
     pub const UNKNOWN: u32 = 99;
 }
 
 /// Who a session belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct User(pub String);
 
 #[derive(Debug, Clone, Default)]
 pub struct Service {
     pub told: Arc<AtomicUsize>,
-    /// Handlers of `hang` and `ignore` that run.
+    /// Handlers of `hang`, `ignore` and `gate` that run.
     pub running: Arc<Running>,
+    pub gate: Arc<tokio::sync::Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +150,12 @@ impl Probe for Service {
     async fn ignore(&self, _numbers: Streaming<String>) -> u32 {
         let _ran = self.running.enter();
         std::future::pending().await
+    }
+
+    async fn gate(&self) -> u32 {
+        let _ran = self.running.enter();
+        self.gate.notified().await;
+        7
     }
 
     fn watch(&self) -> impl Stream<Item = u32> {
