@@ -12,26 +12,21 @@ use bowline_protocol::status::{Code, Status};
 use crate::note;
 use crate::once;
 use crate::oracle::{Answer, Intent, Invariant, Party};
-use crate::service::{
-    ASK, CHAT, LIST, LOOK, Label, NOTIFY, PAY, Part, SIM, UPLOAD, WATCH, arguments, has_items, has_upload,
-};
+use crate::service::{Label, NOTIFY, PAY, Part, SIM, WATCH, arguments, has_items, has_upload};
 use crate::world::{Ctx, Place};
-
-/// Calls of one application that it may have open, so that a run ends.
-const MAX_OWN: usize = 40;
 
 /// One application of one session; a client's outlives its sessions.
 #[derive(Debug)]
 pub(crate) struct App {
-    party: Party,
+    pub(crate) party: Party,
     place: Place,
     /// Who the client is.
     pub(crate) identity: u128,
-    own: BTreeMap<CallId, Own>,
-    runs: BTreeMap<CallId, Handling>,
+    pub(crate) own: BTreeMap<CallId, Own>,
+    pub(crate) runs: BTreeMap<CallId, Handling>,
     /// Calls whose tasks the table of `once` calls has.
     paying: BTreeSet<CallId>,
-    notifies: Vec<NotifyTicket>,
+    pub(crate) notifies: Vec<NotifyTicket>,
 }
 
 /// A call that an application wants.
@@ -47,19 +42,19 @@ pub(crate) struct Ask {
 }
 
 #[derive(Debug)]
-struct Own {
-    number: u32,
-    method: usize,
-    up_over: bool,
+pub(crate) struct Own {
+    pub(crate) number: u32,
+    pub(crate) method: usize,
+    pub(crate) up_over: bool,
 }
 
 #[derive(Debug)]
-struct Handling {
-    number: u32,
+pub(crate) struct Handling {
+    pub(crate) number: u32,
     run: u32,
-    method: usize,
-    depth: u8,
-    is_stopped: bool,
+    pub(crate) method: usize,
+    pub(crate) depth: u8,
+    pub(crate) is_stopped: bool,
     up_over: bool,
 }
 
@@ -109,62 +104,6 @@ impl App {
     /// What it has open, for a report.
     pub(crate) fn open(&self) -> String {
         format!("{:?} {:?} {:?}", self.own, self.runs, self.paying)
-    }
-
-    /// Does one thing.
-    pub(crate) fn act(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        match cx.random.below(100) {
-            0..=14 => self.call(cx, machine, 0),
-            15..=44 => self.send(cx, machine),
-            45..=69 => {
-                if let Some(call) = self.any_read(cx) {
-                    let max = 1 + cx.random.below(20) as usize;
-                    self.read(cx, machine, call, max);
-                }
-            }
-            70..=87 => {
-                if let Some(call) = any(cx, self.runs.keys()) {
-                    self.answer(cx, machine, call);
-                }
-            }
-            88..=90 => self.cancel(cx, machine),
-            91..=94 => self.end_upload(cx, machine),
-            95..=96 => self.call_nested(cx, machine),
-            _ => self.notify(cx, machine),
-        }
-    }
-
-    fn len(cx: &mut Ctx) -> usize {
-        match cx.random.below(24) {
-            0 if cx.profile.large => 65_000 + cx.random.below(120_000) as usize,
-            1..=3 => 13 + cx.random.below(8000) as usize,
-            _ => 13 + cx.random.below(100) as usize,
-        }
-    }
-
-    fn call_nested(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        if let Some(call) = any(cx, self.runs.keys()) {
-            let depth = self.runs[&call].depth + 1;
-            self.call(cx, machine, depth);
-        }
-    }
-
-    fn call(&mut self, cx: &mut Ctx, machine: &mut Session, depth: u8) {
-        if self.own.len() >= MAX_OWN {
-            return;
-        }
-        let mut method = [ASK, ASK, LOOK, PAY, LIST, UPLOAD, CHAT, WATCH][cx.random.below(8) as usize];
-        if method == PAY && self.party == Party::Server {
-            // Clients have no table.
-            method = ASK;
-        }
-        let len = Self::len(cx);
-        let has_deadline = cx.random.below(4) == 0;
-        let most = if cx.random.below(4) == 0 { 100_000 } else { 5000 };
-        let time = has_deadline.then(|| Duration::from_millis(cx.random.below(most)));
-        let waits = has_deadline && method == ASK && depth == 0 && cx.random.below(3) == 0;
-        let queued = waits.then(|| Duration::from_millis(cx.random.below(200_000)));
-        self.ask(cx, machine, Ask { method, len, time, queued, depth });
     }
 
     /// Makes a call; its number, if it was taken in.
@@ -226,21 +165,6 @@ impl App {
         self.runs.values().map(|run| run.number).collect()
     }
 
-    /// Sends an item, or sets a watch's value, in a call that can.
-    fn send(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        let ups = self.own.iter().filter(|(_, it)| has_upload(it.method) && !it.up_over).map(|it| it.0);
-        let downs = self.runs.iter().filter(|(_, it)| has_items(it.method) && !it.is_stopped).map(|it| it.0);
-        let can: Vec<_> = ups.chain(downs).copied().collect();
-        let Some(call) = any(cx, can.iter()) else { return };
-        let len = Self::len(cx);
-        let is_stream = self.runs.get(&call).is_some_and(|run| run.method != WATCH);
-        if is_stream && cx.random.below(12) == 0 && machine.capacity(call).is_some() {
-            let missed = 1 + cx.random.below(5) as u32;
-            return self.leave_out(cx, machine, call, missed);
-        }
-        self.send_item(cx, machine, call, len);
-    }
-
     /// Says that items are left out.
     pub(crate) fn leave_out(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, missed: u32) {
         if let Some(run) = self.runs.get(&call) {
@@ -281,25 +205,12 @@ impl App {
         true
     }
 
-    fn end_upload(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        let can = self.own.iter().filter(|(_, it)| has_upload(it.method) && !it.up_over).map(|it| it.0);
-        let can: Vec<_> = can.copied().collect();
-        let Some(call) = any(cx, can.iter()) else { return };
-        self.send_up_end(cx, machine, call);
-    }
-
     pub(crate) fn send_up_end(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
         if let Some(own) = self.own.get_mut(&call).filter(|own| has_upload(own.method) && !own.up_over) {
             own.up_over = true;
             cx.oracle.ends_up(own.number);
             machine.send_end(cx.now, call);
         }
-    }
-
-    fn answer(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
-        let fails = cx.random.below(10) == 0;
-        let len = Self::len(cx);
-        self.end_run(cx, machine, call, if fails { None } else { Some(len) });
     }
 
     /// A handler ends: with an answer of so many bytes, or with a failure.
@@ -326,11 +237,6 @@ impl App {
         }
     }
 
-    fn cancel(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        let Some(call) = any(cx, self.own.keys()) else { return };
-        self.cancel_call(cx, machine, call);
-    }
-
     pub(crate) fn cancel_call(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId) {
         let Some(own) = self.own.remove(&call) else { return };
         note!(cx, "{self} cancels call {}", own.number);
@@ -338,7 +244,7 @@ impl App {
         machine.cancel(cx.now, call);
     }
 
-    fn notify(&mut self, cx: &mut Ctx, machine: &mut Session) {
+    pub(crate) fn notify(&mut self, cx: &mut Ctx, machine: &mut Session) {
         if self.party == Party::Server {
             return;
         }
@@ -361,19 +267,14 @@ impl App {
         let _ = machine.notify(cx.now, request);
     }
 
-    fn any_read(&mut self, cx: &mut Ctx) -> Option<CallId> {
-        let can: Vec<_> = self.readable().collect();
-        any(cx, can.iter())
-    }
-
     /// Calls of which this end reads items.
-    fn readable(&self) -> impl Iterator<Item = CallId> {
+    pub(crate) fn readable(&self) -> impl Iterator<Item = CallId> {
         let own = self.own.iter().filter(|(_, it)| has_items(it.method)).map(|it| *it.0);
         own.chain(self.runs.iter().filter(|(_, it)| has_upload(it.method) && !it.up_over).map(|it| *it.0))
     }
 
     /// Reads what there is of one call, at most `max` times.
-    fn read(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, max: usize) {
+    pub(crate) fn read(&mut self, cx: &mut Ctx, machine: &mut Session, call: CallId, max: usize) {
         for _ in 0..max {
             let read = machine.read(cx.now, call);
             let is_done = match call.origin {
@@ -546,34 +447,6 @@ impl App {
         }
     }
 
-    /// Readers read, handlers answer, uploads end.
-    pub(crate) fn settle(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        for ticket in self.notifies.drain(..) {
-            machine.finish_notify(ticket);
-        }
-        self.read_all(cx, machine);
-        let own: Vec<_> = self.own.keys().copied().collect();
-        for call in own {
-            self.send_up_end(cx, machine, call);
-        }
-        // A watch ends once it shows its newest value, by either end.
-        let shows = |number| cx.oracle.shows_newest(number);
-        let seen = self.own.iter().filter(|(_, it)| it.method == WATCH && shows(it.number)).map(|it| *it.0);
-        let seen: Vec<_> = seen.collect();
-        let runs = self.runs.iter().filter(|(_, it)| it.is_stopped || it.method != WATCH || shows(it.number));
-        let runs: Vec<_> = runs.map(|it| (*it.0, it.1.method == WATCH && !it.1.is_stopped)).collect();
-        for call in seen {
-            if cx.random.below(8) == 0 {
-                self.cancel_call(cx, machine, call);
-            }
-        }
-        for (call, is_watch) in runs {
-            if !is_watch || cx.random.below(8) == 0 {
-                self.answer(cx, machine, call);
-            }
-        }
-    }
-
     pub(crate) fn read_all(&mut self, cx: &mut Ctx, machine: &mut Session) {
         let readable: Vec<_> = self.readable().collect();
         for call in readable {
@@ -589,10 +462,4 @@ impl std::fmt::Display for App {
             Party::Server => write!(f, "s{}", self.place.client()),
         }
     }
-}
-
-/// One of them, by chance.
-fn any<'a>(cx: &mut Ctx, mut from: impl Iterator<Item = &'a CallId> + Clone) -> Option<CallId> {
-    let len = from.clone().count();
-    if len == 0 { None } else { from.nth(cx.random.below(len as u64) as usize).copied() }
 }

@@ -77,8 +77,6 @@ struct Call {
     reading: u32,
     next: u32,
     end: Option<Ended>,
-    /// It was made as somebody else, and the node could not know.
-    is_adopted: bool,
 }
 
 /// One run of a handler.
@@ -184,7 +182,6 @@ impl Oracle {
             reading: 0,
             next: 0,
             end: None,
-            is_adopted: false,
         });
         (self.calls.len() - 1) as u32
     }
@@ -241,7 +238,7 @@ impl Oracle {
         let intent = call.intent;
         let before = call.runs.len();
         let again = call.runs.iter().any(|run| run.session == session);
-        let (ended, is_adopted) = (call.end, call.is_adopted);
+        let ended = call.end;
         call.runs.push(Run { session, up: 0, down: 0, answer: None, is_stopped: false, is_gone: false });
         let run = call.runs.len() as u32;
         if intent.caller == at || intent.method != method || intent.len != len {
@@ -251,7 +248,7 @@ impl Oracle {
             self.violate(Invariant::I2, format!("call {number} starts twice in session {session}"));
         }
         // These may be asked again in a later session.
-        if before > 0 && !matches!(method, WATCH | LOOK | LIST) && !is_adopted {
+        if before > 0 && !matches!(method, WATCH | LOOK | LIST) {
             self.violate(Invariant::I2, format!("call {number} starts again"));
         }
         if ended == Some(Ended::NotRun) {
@@ -494,7 +491,6 @@ impl Oracle {
             let others = |call: &&mut Call| call.intent.client == client && call.intent.identity != identity;
             for call in self.calls.iter_mut().filter(others) {
                 call.intent.identity = identity;
-                call.is_adopted = true;
             }
         }
         let it = self.clients.entry(client).or_default();
