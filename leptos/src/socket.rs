@@ -1,11 +1,18 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bowline_client::{Client, State};
 use bowline_rpc::{Channel, ServiceClient};
-use futures_util::StreamExt;
+use bowline_runtime::sleep;
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
 use leptos::prelude::*;
 
 use crate::{follow::Slot, registry};
+
+/// How often the round-trip time is looked up. A ping is sent only after a while of silence, so more would show nothing.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Connects to a Bowline server for as long as the component lives, and shows how that goes.
 ///
@@ -54,16 +61,26 @@ pub fn use_websocket(url: &str) -> UseWebSocketReturn {
 /// The state is no longer followed, and this handle of the client is dropped, when the owner of the hook ends.
 pub fn use_client(client: Client) -> UseWebSocketReturn {
     let state = ArcRwSignal::new(client.state());
-    let shown = state.read_only().into();
+    let latency = ArcRwSignal::new(None);
+    let (shown, measured) = (state.read_only().into(), latency.read_only().into());
     if !cfg!(feature = "ssr") {
         let mut states = client.states();
+        let client = client.clone();
         Slot::new().run(async move {
-            while let Some(now) = states.next().await {
-                state.set(now);
+            loop {
+                match select(states.next(), sleep(LOOK)).await {
+                    Either::Left((Some(now), _)) => state.set(now),
+                    Either::Left((None, _)) => return,
+                    Either::Right(_) => {}
+                }
+                let now = client.round_trip();
+                if latency.get_untracked() != now {
+                    latency.set(now);
+                }
             }
         });
     }
-    UseWebSocketReturn { state: shown, client: StoredValue::new(client) }
+    UseWebSocketReturn { state: shown, latency: measured, client: StoredValue::new(client) }
 }
 
 /// [`use_websocket`], given to every component below this one, where [`expect_websocket`] finds it.
@@ -87,6 +104,8 @@ pub fn expect_websocket() -> UseWebSocketReturn {
 pub struct UseWebSocketReturn {
     /// What the connection is doing; its `Display` is a sentence for people.
     pub state: ReadSignal<State>,
+    /// How long the server took to answer the last ping, looked up every five seconds; `None` without a link.
+    pub latency: ReadSignal<Option<Duration>>,
     client: StoredValue<Client>,
 }
 

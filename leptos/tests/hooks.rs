@@ -324,6 +324,14 @@ async fn the_state_of_the_connection_is_a_signal() {
     settle().await;
     assert!(socket.state.get_untracked().is_live());
     assert_eq!(socket.client::<OfficeClient>().echo("hi".into()).await.unwrap(), "hi");
+
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let (known, shown) = (page.client.round_trip(), socket.latency.get_untracked());
+    assert!(known.is_some() && shown == known, "{shown:?}, not {known:?}");
+    page.place.faults.unplug();
+    tokio::time::sleep(Duration::from_secs(130)).await;
+    assert!(matches!(socket.state.get_untracked(), State::Suspended { .. }));
+    assert_eq!(socket.latency.get_untracked(), None);
     socket.close();
     settle().await;
     assert_eq!(socket.state.get_untracked(), State::Closed);

@@ -6,6 +6,7 @@ mod calls;
 mod cancel;
 mod fallback;
 mod layers;
+mod line;
 mod once;
 mod retry;
 mod streams;

@@ -67,3 +67,46 @@ impl fmt::Debug for WebWakeSignals {
 fn property(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
+    /// Lets `event` happen at the page, or at its document.
+    fn happen(at_document: bool, event: &Event) {
+        let page = js_sys::global();
+        let target = if at_document { property(&page, "document") } else { page.into() };
+        target.unchecked_ref::<EventTarget>().dispatch_event(event).unwrap();
+    }
+
+    #[wasm_bindgen_test]
+    fn events_that_say_so_wake_until_nobody_listens() {
+        let woken = Rc::new(Cell::new(0));
+        let seen = woken.clone();
+        let signals = WebWakeSignals::listen(move || seen.set(seen.get() + 1));
+        happen(false, &Event::new("online").unwrap());
+        assert_eq!(woken.get(), 1);
+        happen(false, &Event::new("offline").unwrap());
+        happen(false, &Event::new("pageshow").unwrap());
+        assert_eq!(woken.get(), 1, "a page that was loaded did not sleep");
+        let restored = Event::new("pageshow").unwrap();
+        Reflect::set(&restored, &JsValue::from_str("persisted"), &JsValue::TRUE).unwrap();
+        happen(false, &restored);
+        assert_eq!(woken.get(), 2);
+        let hidden = property(&property(&js_sys::global(), "document"), "hidden").is_truthy();
+        happen(true, &Event::new("visibilitychange").unwrap());
+        assert_eq!(woken.get(), if hidden { 2 } else { 3 });
+
+        let before = woken.get();
+        drop(signals);
+        happen(false, &Event::new("online").unwrap());
+        assert_eq!(woken.get(), before);
+        assert_eq!(Rc::strong_count(&woken), 1, "the handlers are freed");
+    }
+}
