@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bowline_protocol::codec::Codec;
@@ -8,6 +9,8 @@ use bowline_protocol::envelope::{OnceKey, OnceTable};
 use bowline_protocol::once::{Begin, OnceLimits, OnceStats, Record, Scope, Table, Ticket};
 use bowline_protocol::status::{Code, Status};
 use bowline_runtime::{Task, now, random_u128};
+
+use tokio::sync::Notify;
 
 use super::{Bell, Claim};
 use crate::server::Tasks;
@@ -26,6 +29,8 @@ pub struct OnceStore(Arc<Shared>);
 
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// Notified when the last call that runs has ended.
+    idle: Notify,
     /// Make a digest of arguments: twice 64 bits. Who guesses at collisions can only spoil calls of its own.
     seeds: [RandomState; 2],
 }
@@ -59,7 +64,11 @@ impl OnceStore {
     pub fn new(limits: OnceLimits) -> Self {
         let table = Table::new(random_u128(), limits);
         let state = State { table, waiting: BTreeMap::new(), tasks: Tasks::default() };
-        Self(Arc::new(Shared { state: Mutex::new(state), seeds: [RandomState::new(), RandomState::new()] }))
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            idle: Notify::new(),
+            seeds: [RandomState::new(), RandomState::new()],
+        }))
     }
 
     /// The id of its table and how much that has forgotten: what sessions tell their callers.
@@ -70,6 +79,23 @@ impl OnceStore {
     /// What it holds.
     pub fn stats(&self) -> OnceStats {
         self.0.lock().table.stats()
+    }
+
+    /// Ends when no call runs: what a process waits for, within some limit, before it stops.
+    ///
+    /// # Cancel safety
+    ///
+    /// Holds nothing: drop it and ask again.
+    pub async fn finished(&self) {
+        loop {
+            let mut idle = pin!(self.0.idle.notified());
+            // Enlisted before the count is read, or an end between the two would go unseen.
+            idle.as_mut().enable();
+            if self.stats().running == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     /// A digest of a call's arguments.
@@ -147,6 +173,9 @@ impl Shared {
         let waiting = {
             let mut state = self.lock();
             change(&mut state.table);
+            if state.table.stats().running == 0 {
+                self.idle.notify_waiters();
+            }
             state.waiting.remove(&ticket)
         };
         for bell in waiting.into_iter().flatten().filter_map(|bell| bell.upgrade()) {

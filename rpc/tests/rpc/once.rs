@@ -422,6 +422,23 @@ async fn handlers_end_with_the_last_clone_of_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_stops_can_wait_for_what_runs() {
+    let node = node();
+    node.store.finished().await;
+    let mut link = node.link().await;
+    link.caller.ask(HOLD, 1, 7);
+    link.caller.ask(HOLD, 2, 7);
+    link.carry().await;
+    let mut finished = Box::pin(node.store.finished());
+    for _ in 0..2 {
+        assert!(tokio::time::timeout(Duration::from_secs(60), &mut finished).await.is_err());
+        node.bank.release.notify_one();
+    }
+    finished.await;
+    assert_eq!(node.bank.counts(), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_recorded_as_an_internal_error() {
     let node = node();
     let mut link = node.link().await;
