@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_protocol::limits::{Limits, Timing};
+use bowline_protocol::once::OnceLimits;
 use bowline_protocol::registry::NodeLimits;
-use bowline_rpc::{BoxError, Call, Reply, Router};
+use bowline_rpc::{BoxError, Call, OnceStore, Reply, Router};
 use tower_layer::{Identity as NoLayer, Layer, Stack};
 use tower_service::Service;
 
@@ -30,6 +31,7 @@ pub struct ServerBuilder<L = NoLayer> {
     timing: Timing,
     node: NodeLimits,
     spread: Duration,
+    once: OnceLimits,
 }
 
 impl ServerBuilder {
@@ -43,6 +45,7 @@ impl ServerBuilder {
             timing: Timing::default(),
             node: NodeLimits::default(),
             spread: SPREAD,
+            once: OnceLimits::default(),
         }
     }
 }
@@ -83,10 +86,10 @@ impl<L> ServerBuilder<L> {
     /// ```
     #[must_use]
     pub fn layer<T>(self, layer: T) -> ServerBuilder<Stack<T, L>> {
-        let Self { router, layers, identifier, origins, limits, timing, node, spread } = self;
+        let Self { router, layers, identifier, origins, limits, timing, node, spread, once } = self;
         // `Stack`'s outer layer is the second one: what was added before stays outside.
         let layers = Stack::new(layer, layers);
-        ServerBuilder { router, layers, identifier, origins, limits, timing, node, spread }
+        ServerBuilder { router, layers, identifier, origins, limits, timing, node, spread, once }
     }
 
     /// Tells from the request's parts who is calling: for a connection, once its client has said hello, and for
@@ -192,6 +195,17 @@ impl<L> ServerBuilder<L> {
         self
     }
 
+    /// How much the server remembers of calls whose methods are declared `once`; see [`OnceLimits`].
+    ///
+    /// All its sessions share that: a call that is asked again, on whatever session of the same caller, runs once. Memory
+    /// alone holds it. After a restart, and on another server, a call that may have run is answered that its outcome is
+    /// unknown.
+    #[must_use]
+    pub fn once_limits(mut self, limits: OnceLimits) -> Self {
+        self.once = limits;
+        self
+    }
+
     /// The server, ready to be mounted.
     pub fn build(self) -> Server
     where
@@ -200,13 +214,15 @@ impl<L> ServerBuilder<L> {
         <L::Service as Service<Call>>::Error: Into<BoxError> + 'static,
         <L::Service as Service<Call>>::Future: Send + 'static,
     {
-        let Self { router, layers, identifier, origins, limits, timing, node, spread } = self;
+        let Self { router, layers, identifier, origins, limits, timing, node, spread, once } = self;
         if matches!(origins, Origins::Any) {
             tracing::warn!("the origin check is switched off: pages of every origin may connect");
         }
         let services = router.descriptors();
-        let stacked = Arc::new(Stacked { layers, router });
-        Server::new(Settings { services, identifier, origins, limits, timing, spread }, stacked, node)
+        let once = OnceStore::new(once);
+        let stacked = Arc::new(Stacked { layers, router, once: once.clone() });
+        let settings = Settings { services, identifier, origins, limits, timing, spread, once };
+        Server::new(settings, stacked, node)
     }
 }
 

@@ -9,7 +9,7 @@ use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::registry::{NodeLimits, RegistryStats};
 use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{Config, Failure};
-use bowline_rpc::{Channel, Peer, SessionInfo};
+use bowline_rpc::{Channel, OnceStore, Peer, SessionInfo};
 use bowline_runtime::{random_u128, spawn, timeout};
 use bowline_transport::memory::{Faults, pair};
 use bowline_transport::{BoxLink, Link, drive};
@@ -58,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) timing: Timing,
     /// Within which time clients are to move when the server drains.
     pub(crate) spread: Duration,
+    pub(crate) once: OnceStore,
 }
 
 impl Settings {
@@ -274,15 +275,20 @@ impl Server {
     /// Ends every session, links or not, closes links with 4001 and waits until all are closed, at most 6 s; then those
     /// that are left are cut. Further upgrades are refused from the start.
     ///
-    /// Calls in flight are cut off: [`drain`](Self::drain) first.
+    /// Calls in flight are cut off: [`drain`](Self::drain) first. Handlers of methods declared `once` that have started are
+    /// waited for within that time.
     ///
     /// # Cancel safety
     ///
     /// The sessions go on closing when the future is dropped.
     pub async fn shutdown(&self) {
-        let Shared { node, places, .. } = &*self.shared;
+        let Shared { node, places, settings, .. } = &*self.shared;
         node.stop();
-        if timeout(SHUTDOWN, places.stop()).await.is_err() {
+        let stopped = async {
+            places.stop().await;
+            settings.once.finished().await;
+        };
+        if timeout(SHUTDOWN, stopped).await.is_err() {
             places.abort();
         }
     }
@@ -316,7 +322,12 @@ impl Server {
             Ok(place) => {
                 let (near, far) = pair(&Faults::default());
                 let stopping = place.stopping();
-                let info = settings.info(random_u128(), admitted);
+                let is_known = admitted.who.identity.is_some();
+                let mut info = settings.info(random_u128(), admitted);
+                if !is_known {
+                    // Nobody asks again on another channel: each has room of its own for what is to be remembered.
+                    info.scope = info.id;
+                }
                 place.spawn(link::run_local(far, settings.peer(), sessions.clone(), info, stopping));
                 let driven = caller.clone();
                 let driver = spawn(async move {

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 
 use bowline_middleware::status_from_error;
-use bowline_rpc::{BoxError, Call, Dispatcher, Peer, Reply, Router, SessionInfo};
+use bowline_rpc::{BoxError, Call, Dispatcher, OnceStore, Peer, Reply, Router, SessionInfo};
 use bowline_runtime::BoxFuture;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -20,6 +20,8 @@ pub(crate) trait Sessions: Send + Sync {
 pub(crate) struct Stacked<L> {
     pub(crate) layers: L,
     pub(crate) router: Router,
+    /// Shared by all sessions: a call asked again on another one is found in it.
+    pub(crate) once: OnceStore,
 }
 
 impl<L> Sessions for Stacked<L>
@@ -31,7 +33,7 @@ where
 {
     fn dispatch(&self, peer: &Peer, info: SessionInfo) -> BoxFuture<'static, Infallible> {
         let stack = self.layers.layer(self.router.clone());
-        let mut dispatcher = Dispatcher::new(peer, stack, info, status_from_error);
+        let mut dispatcher = Dispatcher::new(peer, stack, info, status_from_error).once(self.once.clone());
         Box::pin(async move { poll_fn(|cx| dispatcher.poll(cx)).await })
     }
 }
