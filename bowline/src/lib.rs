@@ -93,7 +93,7 @@ pub use bowline_macros::{message, rpc};
 pub use bowline_protocol::{
     codec::with::With,
     envelope::GapReason,
-    limits::{Limits, Timing},
+    limits::{Limits, NodeLimits, Timing},
     status::{CloseCode, Code, Delivery, Status},
 };
 pub use bowline_rpc::{
@@ -106,8 +106,8 @@ pub use bowline_rpc::{
 pub use bowline_client::{Arrival, Builder as ClientBuilder, Client, ConnectFailed, State};
 #[cfg(all(feature = "server", not(target_arch = "wasm32")))]
 pub use bowline_server::{
-    Answer, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade, UpgradeLayer,
-    serve,
+    Answer, Credentials, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade,
+    UpgradeLayer, serve,
 };
 
 /// Moving whole messages: links, connectors, and a network in memory for tests of your own.

@@ -49,7 +49,16 @@ impl Session {
         dispatch: impl FnOnce(&Peer) -> BoxFuture<'static, Infallible>,
     ) -> Self {
         // First what ends the session when making the stack panics.
-        let desk = Desk { id, peer, node, mail, held: HeldReport::default(), has_link: true, ending: None };
+        let desk = Desk {
+            id,
+            peer,
+            node,
+            mail,
+            held: HeldReport::default(),
+            has_link: true,
+            is_proved: false,
+            ending: None,
+        };
         let dispatch = dispatch(&desk.peer);
         Self { dispatch, desk }
     }
@@ -141,6 +150,8 @@ struct Desk {
     mail: Arc<Mail>,
     held: HeldReport,
     has_link: bool,
+    /// The client has shown that it has the newest token.
+    is_proved: bool,
     /// The session ends: when its link is closed, if it has one.
     ending: Option<End>,
 }
@@ -148,7 +159,8 @@ struct Desk {
 impl Desk {
     /// What there is to do beside driving the link. Ready when another link takes its place.
     fn poll_attached(&mut self, cx: &mut Context<'_>) -> Poll<Box<Arrival>> {
-        while self.peer.poll_proved(cx).is_ready() {
+        if !self.is_proved && self.peer.poll_proved(cx).is_ready() {
+            self.is_proved = true;
             self.node.prove(self.id);
         }
         self.held.poll(cx, &self.peer, |held| self.node.set_held(self.id, held));
@@ -219,6 +231,7 @@ impl Desk {
     /// Puts the session on the link. Nothing was read from the older one since [`judge`](Self::judge).
     fn take_up(&mut self, arrival: Arrival) -> Carried {
         let Arrival { carried, hello, token, generation, superseded: _ } = arrival;
+        self.is_proved = false;
         let epoch = hello.resume.as_ref().map_or(0, |resume| resume.epoch);
         self.peer.attach(&hello, Welcoming { generation, ..Welcoming::new(self.id, token, epoch) });
         tracing::debug!(session = self.id, generation, "session resumed");

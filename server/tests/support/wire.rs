@@ -44,7 +44,7 @@ impl Place {
     /// A link that has said nothing.
     pub async fn link(&self) -> Wire {
         let link = self.connector.connect("memory").await.unwrap();
-        Wire { link, inbox: VecDeque::new() }
+        Wire { link, inbox: VecDeque::new(), seen: 0 }
     }
 
     /// A new session of this user.
@@ -128,6 +128,8 @@ pub fn reason(welcome: &Welcome) -> GapReason {
 pub struct Wire {
     link: BoxLink,
     inbox: VecDeque<Envelope>,
+    /// The last number of the server's on this link; acknowledged with each pong.
+    seen: u64,
 }
 
 impl Wire {
@@ -172,9 +174,13 @@ impl Wire {
         loop {
             if let Some(envelope) = self.inbox.pop_front() {
                 if let Envelope::Control(Control::Ping { nonce }) = envelope {
-                    let pong = Control::Pong { nonce, ack: Ack::default(), once_tick: 0 };
+                    let ack = Ack { seq: self.seen, unsequenced: 0 };
+                    let pong = Control::Pong { nonce, ack, once_tick: 0 };
                     self.send(&[Envelope::Control(pong)]).await;
                     continue;
+                }
+                if let Envelope::Sequenced(seq, _) = envelope {
+                    self.seen = seq;
                 }
                 return Ok(envelope);
             }
@@ -224,9 +230,13 @@ impl Wire {
         }
     }
 
-    /// Reads what there is for a while; the link must not end.
+    /// Reads what there is for half a second; the link must not end.
     pub async fn stays(&mut self) {
-        let ended = tokio::time::timeout(Duration::from_millis(500), self.closed()).await;
+        self.stays_for(Duration::from_millis(500)).await;
+    }
+
+    pub async fn stays_for(&mut self, time: Duration) {
+        let ended = tokio::time::timeout(time, self.closed()).await;
         assert!(ended.is_err(), "{ended:?}");
     }
 
