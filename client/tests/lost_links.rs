@@ -85,16 +85,25 @@ async fn a_watch_goes_on_over_the_next_link_with_the_newest_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_ends_with_its_link_and_says_so() {
+async fn a_stream_that_is_lost_for_good_starts_anew_and_says_so() {
     let place = Place::forgetful();
     let client = place.client().await;
     let mut news = client.client::<OfficeClient>().news("all".into()).await.unwrap();
     place.world.news.publish(1);
     assert_eq!(news.next().await.unwrap().unwrap(), 1);
     place.faults.cut();
-    let last = news.next().await.unwrap().unwrap_err();
+    assert!(news.stale_changed().await);
+    assert_eq!(news.next().await.unwrap().unwrap_err(), StreamError::Gap { missed: None });
+    assert!(!news.is_stale());
+    place.world.news.publish(2);
+    assert_eq!(news.next().await.unwrap().unwrap(), 2);
+    assert_eq!(place.running(), 1);
+
+    let mut once = client.client::<OfficeClient>().news("all".into()).no_resubscribe().await.unwrap();
+    place.faults.cut();
+    let last = once.next().await.unwrap().unwrap_err();
     assert_eq!(last, StreamError::Failed(CallError::Disconnected(Delivery::OutcomeUnknown)));
-    assert!(news.next().await.is_none());
+    assert!(once.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,11 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
 };
 
-use bowline_rpc::{CallError, StreamError, StreamFuture};
+use bowline_protocol::status::Delivery;
+use bowline_rpc::{CallError, StreamError, StreamFuture, Streaming};
 use bowline_runtime::sleep;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::poll_fn, stream::ReadyChunks};
 use leptos::prelude::*;
 
 use crate::follow::{Again, Patience, Start, Wanted, follow};
@@ -25,8 +27,9 @@ use crate::follow::{Again, Patience, Start, Wanted, follow};
 ///
 /// Every item that arrives reaches the signal, in order. Where items are missing the signal says so: `missed` counts
 /// those that the server left out for a slow reader, `interrupted` counts the times that the stream had to be started
-/// anew after a lost connection, when nobody knows how many were missed. A stream waits for the connection without a
-/// deadline and starts again by itself.
+/// anew, after a lost connection or because the page was far too slow, when nobody knows how many were missed. A method
+/// with `resume = ".."` goes on behind its last item instead, and neither counts. A stream waits for the connection
+/// without a deadline and starts again by itself.
 ///
 /// # Server-side rendering
 ///
@@ -112,6 +115,9 @@ impl<T, E> fmt::Debug for StreamSignal<T, E> {
     }
 }
 
+type Batch<T, E> = Vec<Result<T, StreamError<E>>>;
+type Batches<T, E> = ReadyChunks<Streaming<T, E>>;
+
 /// What the task of a stream writes to. Reference-counted, so that it never meets a signal that is gone.
 struct Folding<A, E> {
     value: ArcRwSignal<A>,
@@ -175,10 +181,10 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
         // Told when the new stream runs and not when the old one broke: whoever fetches what is missing then gets
         // everything up to its first item.
         if self.ran.swap(true, Ordering::Relaxed) {
-            self.interrupted.update(|times| *times = times.saturating_add(1));
+            self.interrupt();
         }
         let mut batches = items.ready_chunks(Self::BATCH);
-        while let Some(batch) = batches.next().await {
+        while let Some(batch) = poll_fn(|cx| self.poll_batch(&mut batches, cx)).await {
             patience.reset();
             if let ControlFlow::Break(error) = self.add(batch, fold) {
                 return Some(error);
@@ -188,16 +194,29 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
         None
     }
 
-    fn add<T>(
-        &self,
-        batch: Vec<Result<T, StreamError<E>>>,
-        fold: &impl Fn(&mut A, T),
-    ) -> ControlFlow<CallError<E>> {
+    /// The next items. A stream that was lost subscribes again by itself: until then none come.
+    fn poll_batch<T>(&self, batches: &mut Batches<T, E>, cx: &mut Context<'_>) -> Poll<Option<Batch<T, E>>> {
+        loop {
+            if let Poll::Ready(batch) = batches.poll_next_unpin(cx) {
+                return Poll::Ready(batch);
+            }
+            let lost = std::task::ready!(batches.get_mut().poll_stale_changed(cx));
+            self.error.set(lost.then_some(CallError::Disconnected(Delivery::OutcomeUnknown)));
+        }
+    }
+
+    /// Items may be missing here, nobody knows how many.
+    fn interrupt(&self) {
+        self.interrupted.update(|times| *times = times.saturating_add(1));
+    }
+
+    fn add<T>(&self, batch: Batch<T, E>, fold: &impl Fn(&mut A, T)) -> ControlFlow<CallError<E>> {
         let (mut items, mut missed, mut over) = (Vec::with_capacity(batch.len()), 0_u64, None);
         for item in batch {
             match item {
                 Ok(item) => items.push(item),
-                Err(StreamError::Gap { missed: more }) => missed = missed.saturating_add(more),
+                Err(StreamError::Gap { missed: Some(more) }) => missed = missed.saturating_add(more),
+                Err(StreamError::Gap { missed: None }) => self.interrupt(),
                 Err(StreamError::Lagged { missed: more }) => {
                     missed = missed.saturating_add(more);
                     let message = "the reader was too slow".into();
@@ -243,7 +262,7 @@ macro_rules! collected {
             pub $field: ReadSignal<$held>,
             /// How many items the server left out because this reader was slow.
             pub missed: ReadSignal<u64>,
-            /// How many times the stream was lost and started anew; each time an unknown number of items is missing.
+            /// How many times the stream was lost and started anew; each time items may be missing, nobody knows how many.
             pub interrupted: ReadSignal<u32>,
             /// Why no items come at the moment; `None` while the stream runs.
             pub error: ReadSignal<Option<CallError<E>>>,

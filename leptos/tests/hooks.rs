@@ -306,7 +306,8 @@ async fn a_stream_that_was_lost_starts_again_keeps_its_items_and_says_that_some_
 async fn a_refused_stream_shows_the_methods_own_error_and_is_left_alone() {
     let page = Page::open().await;
     let news = page.office.news_signal(String::new).keep(10);
-    tokio::time::sleep(Duration::from_secs(100)).await;
+    // Beyond the time for which the server keeps a session.
+    tokio::time::sleep(Duration::from_secs(200)).await;
     assert_eq!(news.error.get_untracked(), Some(CallError::Application(NoSuchTopic)));
     assert_eq!(page.place.running(), 0);
 }

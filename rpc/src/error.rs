@@ -144,12 +144,14 @@ impl<E> From<Status> for CallError<E> {
 #[non_exhaustive]
 pub enum StreamError<E> {
     /// Items are missing at this place; the stream goes on behind them.
-    #[error("{missed} items are missing")]
+    #[error("{}", missing(*.missed))]
     Gap {
-        /// How many.
-        missed: u64,
+        /// How many. `None` where nobody knows, perhaps none at all: the stream was lost, with its session or because
+        /// its reader was too slow, and starts anew here.
+        missed: Option<u64>,
     },
-    /// This reader was too slow for a source that can't wait; the stream is over.
+    /// This reader was too slow for a source that can't wait; the stream is over. A client's stream is then subscribed
+    /// again by itself and shows this only where that would change nothing.
     #[error("the reader was too slow and missed {missed} items")]
     Lagged {
         /// How many items were left out at the end.
@@ -166,6 +168,13 @@ impl<E> StreamError<E> {
             (Ending::Status, Code::Lagged) => Self::Lagged { missed: status.detail },
             (ending, _) => Self::Failed(CallError::from_ending(status, ending)),
         }
+    }
+}
+
+fn missing(missed: Option<u64>) -> String {
+    match missed {
+        Some(missed) => format!("{missed} items are missing"),
+        None => "items may be missing".to_owned(),
     }
 }
 

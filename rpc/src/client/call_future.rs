@@ -18,8 +18,9 @@ use crate::{CallError, Channel, Reply, error};
 /// A unary call or client stream; `R` is what the trait's method returns.
 ///
 /// Nothing is sent before the first poll; the deadline counts from there. Dropping it withdraws the call, and the
-/// handler is dropped at the other end (that of a `once` method runs to its end). It is `'static`, `Send` and `Unpin`:
-/// spawn it, join it, select on it by `&mut`.
+/// handler is dropped at the other end (that of a `once` method runs to its end). Whether the call may
+/// be sent again when its session is lost is the method's to say (`idempotent`, `once`); any other ends with what is known
+/// about it. It is `'static`, `Send` and `Unpin`: spawn it, join it, select on it by `&mut`.
 ///
 /// A call of an `idempotent` method that the other end answers with [`CallError::Unavailable`] is made again, below the
 /// caller's layers, which see one call: at most 3 times, after pauses of 0 to 0.1 s, 0.2 s and 0.4 s by chance, or as
@@ -195,7 +196,7 @@ impl Core {
 }
 
 /// The error in a reply that is not the value it should be.
-pub(super) fn failure<E>(
+pub(crate) fn failure<E>(
     reply: Reply,
     name: &dyn Fn() -> String,
     decode: fn(Codec, &Buffer) -> Result<E, DecodePayloadError>,

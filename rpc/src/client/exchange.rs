@@ -32,6 +32,11 @@ impl Exchange {
         Self::Prepared(prepared)
     }
 
+    /// A call that ended before it began.
+    pub(crate) fn answered(status: Status) -> Self {
+        Self::Answered(Box::new(status.into()))
+    }
+
     /// The description, until the first poll.
     pub(crate) fn prepared(&mut self) -> Option<&mut Prepared> {
         match self {
@@ -74,7 +79,7 @@ impl Exchange {
     fn start(prepared: Prepared) -> Self {
         let (channel, call) = match prepared.into_call() {
             Ok(parts) => parts,
-            Err(status) => return Self::Answered(Box::new(status.into())),
+            Err(status) => return Self::answered(status),
         };
         let Some(stack) = channel.stack() else {
             return match Sent::start(channel.target(), call, channel.lease()) {

@@ -14,4 +14,6 @@ pub use key::CallKey;
 pub use notify_future::NotifyFuture;
 pub use stream_future::StreamFuture;
 
-pub(crate) use exchange::Opened;
+pub(crate) use call_future::failure;
+pub(crate) use exchange::{Exchange, Opened};
+pub(crate) use prepared::Recipe;

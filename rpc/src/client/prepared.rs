@@ -7,7 +7,9 @@ use bowline_runtime::now;
 use bytes::Bytes;
 
 use super::CallKey;
+use super::exchange::Exchange;
 use crate::call::{Content, Patience};
+use crate::peer::Peer;
 use crate::stream::Upload;
 use crate::{Call, Channel, Metadata, error};
 
@@ -103,6 +105,23 @@ impl Prepared {
         self.service
     }
 
+    /// How to make the same call again; `None` where that is not for the caller to do.
+    ///
+    /// That are calls whose stream went with them, calls of a server, whose session ends for good, and those of
+    /// handlers, which end with it.
+    pub(crate) fn recipe(&self) -> Option<Recipe> {
+        let may_repeat =
+            self.upload.is_none() && self.channel.peer().is_client() && self.channel.depth() == 0;
+        let arguments = self.arguments.as_ref().ok().filter(|_| may_repeat)?;
+        Some(Recipe {
+            channel: self.channel.clone(),
+            service: self.service,
+            method: self.method,
+            arguments: arguments.clone(),
+            metadata: self.metadata.clone(),
+        })
+    }
+
     /// Starts the clock.
     pub(crate) fn into_call(self) -> Result<(Channel, Call), Status> {
         let timeout = self.timeout();
@@ -141,5 +160,35 @@ impl Prepared {
                 Some(of_method.unwrap_or_else(|| self.channel.peer().default_deadline()))
             }
         }
+    }
+}
+
+/// What it takes to make a call once more.
+pub(crate) struct Recipe {
+    channel: Channel,
+    service: &'static ServiceDescriptor,
+    method: usize,
+    arguments: Arguments,
+    metadata: Metadata,
+}
+
+impl Recipe {
+    /// Where the call would go now.
+    pub(crate) fn peer(&self) -> Peer {
+        self.channel.peer()
+    }
+
+    /// Makes the call, with other `arguments` if there are some, through the channel's layers, without a deadline.
+    pub(crate) fn exchange(&self, arguments: Option<Arguments>) -> Exchange {
+        Exchange::new(Prepared {
+            channel: self.channel.clone(),
+            service: self.service,
+            method: self.method,
+            arguments: Ok(arguments.unwrap_or_else(|| self.arguments.clone())),
+            upload: None,
+            timeout: Timeout::Never,
+            waiting: Waiting::Deadline,
+            metadata: self.metadata.clone(),
+        })
     }
 }

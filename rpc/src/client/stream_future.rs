@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Payload, View, ViewPayload};
-use bowline_protocol::schema::ServiceDescriptor;
+use bowline_protocol::schema::{MethodKind, ServiceDescriptor};
 use futures_core::Stream;
 
 use super::CallKey;
@@ -13,13 +13,14 @@ use super::exchange::Exchange;
 use super::prepared::Prepared;
 use super::setters::setters;
 use crate::reply::Outcome;
-use crate::stream::{Decode, Item, Streaming, Upload};
+use crate::stream::{Again, Cursor, Decode, FieldCursor, Item, Streaming, Upload, ViewCursor};
 use crate::{CallError, Channel, Reply, error};
 
 /// A call whose answer is a stream of `T`; it ends when the other end accepted or refused it.
 ///
 /// As with [`CallFuture`](crate::CallFuture) nothing is sent before the first poll, and dropping it withdraws the
-/// call. The deadline bounds only the time until the stream is accepted.
+/// call. The deadline bounds only the time until the stream is accepted. A stream that is lost after that subscribes
+/// again by itself, see [`Streaming`].
 ///
 /// # Errors
 ///
@@ -31,6 +32,10 @@ pub struct StreamFuture<T, E = Infallible> {
     service: &'static ServiceDescriptor,
     method: usize,
     decode: Decode<T, E>,
+    resubscribes: bool,
+    cursor: Option<Box<dyn Cursor<T>>>,
+    /// How to ask for the stream again; from the first poll on.
+    again: Option<Box<Again<T>>>,
 }
 
 impl<T: Payload, E: Payload> StreamFuture<T, E> {
@@ -42,6 +47,21 @@ impl<T: Payload, E: Payload> StreamFuture<T, E> {
         arguments: &A,
     ) -> Self {
         Self::from_prepared(Prepared::new(channel, service, method, arguments, None))
+    }
+
+    /// Describes a server stream that goes on where it was lost: `argument` is then set to `field` of the last item.
+    /// Generated code calls this.
+    pub fn resuming<A: Payload, K: Clone + 'static>(
+        channel: &Channel,
+        service: &'static ServiceDescriptor,
+        method: usize,
+        arguments: A,
+        argument: fn(&mut A) -> &mut Option<K>,
+        field: fn(&T) -> &K,
+    ) -> Self {
+        let prepared = Prepared::new(channel, service, method, &arguments, None);
+        let cursor: Box<dyn Cursor<T>> = Box::new(FieldCursor { arguments, argument, field });
+        Self { cursor: Some(cursor), ..Self::from_prepared(prepared) }
     }
 
     /// Describes a bidirectional call. Generated code calls this.
@@ -65,18 +85,33 @@ impl<T: Payload, E: Payload> StreamFuture<T, E> {
     where
         T: ViewPayload,
     {
-        let Self { exchange, key, service, method, .. } = self;
-        StreamFuture { exchange, key, service, method, decode: Decode::view() }
+        let Self { exchange, key, service, method, resubscribes, cursor, .. } = self;
+        let cursor =
+            cursor.map(|inner| -> Box<dyn Cursor<View<T>>> { Box::new(ViewCursor { inner, last: None }) });
+        let decode = Decode::view();
+        StreamFuture { exchange, key, service, method, decode, resubscribes, cursor, again: None }
     }
 
     fn from_prepared(prepared: Prepared) -> Self {
         let key = prepared.key();
         let (service, method) = (prepared.service(), prepared.method());
-        Self { exchange: Exchange::new(prepared), key, service, method, decode: Decode::owned() }
+        let resubscribes = prepared.descriptor().kind == MethodKind::ServerStream;
+        let (exchange, decode) = (Exchange::new(prepared), Decode::owned());
+        Self { exchange, key, service, method, decode, resubscribes, cursor: None, again: None }
     }
 }
 
 impl<T, E> StreamFuture<T, E> {
+    /// Lets the stream end with [`StreamError::Failed`](crate::StreamError::Failed) or
+    /// [`Lagged`](crate::StreamError::Lagged) where it would subscribe again by itself.
+    ///
+    /// For streams that mean one attempt, such as the progress of a job, and for readers that start again in their own
+    /// way.
+    pub fn no_resubscribe(mut self) -> Self {
+        self.resubscribes = false;
+        self
+    }
+
     /// What the call asks, for a cache.
     pub fn key(&self) -> CallKey {
         self.key.clone()
@@ -95,12 +130,19 @@ impl<T, E> Future for StreamFuture<T, E> {
     type Output = Result<Streaming<T, E>, CallError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reply = std::task::ready!(self.exchange.poll(cx));
+        let this = &mut *self;
+        if let Some(prepared) = this.exchange.prepared().filter(|_| this.resubscribes) {
+            let cursor = this.cursor.take();
+            this.again = prepared.recipe().map(|recipe| Box::new(Again::new(recipe, cursor)));
+        }
+        let reply = std::task::ready!(this.exchange.poll(cx));
         Poll::Ready(match reply.0 {
-            Outcome::Opened(opened) => Ok(Streaming::opened(opened, self.service, self.method, self.decode)),
+            Outcome::Opened(opened) => {
+                Ok(Streaming::opened(opened, this.again.take(), this.service, this.method, this.decode))
+            }
             other => {
-                let name = || error::name(self.service, &self.service.methods[self.method]);
-                Err(failure(Reply(other), &name, self.decode.error))
+                let name = || error::name(this.service, &this.service.methods[this.method]);
+                Err(failure(Reply(other), &name, this.decode.error))
             }
         })
     }

@@ -29,6 +29,24 @@ impl Peer {
         })
     }
 
+    /// Whether nothing of `call` is left to read but its failure. What was looked at stays to be read; where there is
+    /// nothing, the reader is woken when something comes.
+    pub(crate) fn is_failed(&self, cx: &Context<'_>, call: CallId) -> bool {
+        self.act(|state, now, wakes| {
+            let Some(slot) = state.slots.get_mut(&call) else { return false };
+            if slot.peeked.is_none() {
+                match state.session.read(now, call) {
+                    Read::Pending => wakes.park(&mut slot.reader, cx),
+                    read => {
+                        wakes.push(state.driver.take());
+                        slot.peeked = Some(read);
+                    }
+                }
+            }
+            matches!(slot.peeked, Some(Read::Failed(_)))
+        })
+    }
+
     /// Waits until an item of `call` may be sent, and returns how to encode it.
     pub(crate) fn poll_capacity(&self, cx: &Context<'_>, call: CallId) -> Poll<Codec> {
         self.act(|state, _, wakes| {

@@ -39,24 +39,26 @@ struct Shared {
     extensions: Extensions,
     /// The deadline of calls that name none.
     deadline: Duration,
+    /// Whether it lives across links.
+    is_client: bool,
 }
 
 impl Peer {
     /// Makes the client's end. It lives across links.
     pub fn client(config: Config) -> Self {
         let deadline = config.timing.deadline;
-        Self::new(Session::client(config, random_u128()), deadline)
+        Self::new(Session::client(config, random_u128()), deadline, true)
     }
 
     /// Makes the server's end. It ends with its link.
     pub fn server(config: Config) -> Self {
         let deadline = config.timing.deadline;
-        Self::new(Session::server(config), deadline)
+        Self::new(Session::server(config), deadline, false)
     }
 
-    fn new(session: Session, deadline: Duration) -> Self {
+    fn new(session: Session, deadline: Duration, is_client: bool) -> Self {
         let state = Mutex::new(State::new(session));
-        Self(Arc::new(Shared { state, extensions: Extensions::default(), deadline }))
+        Self(Arc::new(Shared { state, extensions: Extensions::default(), deadline, is_client }))
     }
 
     /// A channel for stubs, without layers.
@@ -81,6 +83,16 @@ impl Peer {
 
     pub(crate) fn default_deadline(&self) -> Duration {
         self.0.deadline
+    }
+
+    /// Whether this is the client's end, which has another session when one is lost.
+    pub(crate) fn is_client(&self) -> bool {
+        self.0.is_client
+    }
+
+    /// Counts who this end has been taken for, one after another.
+    pub(crate) fn identity(&self) -> u64 {
+        self.lock().identity
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use bowline_protocol::envelope::{Hello, Outcome};
+use bowline_protocol::envelope::{GapReason, Hello, Outcome};
 use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
 
 use super::callee::{Arrival, StopReason};
@@ -20,6 +20,8 @@ pub(crate) struct State {
     pub(super) proved: Mailbox<()>,
     pub(super) go_away: Mailbox<Duration>,
     pub(super) session_id: Option<u128>,
+    /// How often the other end has said that the credentials name somebody else.
+    pub(super) identity: u64,
     /// What came in and waits for the dispatcher.
     pub(super) arrivals: VecDeque<Arrival>,
     /// `once` calls whose callers have the end, for the dispatcher.
@@ -54,6 +56,7 @@ impl State {
             proved: Mailbox::default(),
             go_away: Mailbox::default(),
             session_id: None,
+            identity: 0,
             arrivals: VecDeque::new(),
             acknowledged: Vec::new(),
             dispatcher: None,
@@ -76,6 +79,9 @@ impl State {
             }
             Event::Live { outcome, session } => {
                 self.session_id = Some(session);
+                if matches!(outcome, Outcome::Gap { reason: GapReason::IdentityChanged, .. }) {
+                    self.identity += 1;
+                }
                 self.live.value = Some(outcome);
                 wakes.push(self.live.waker.take());
                 self.wake_readers(wakes);

@@ -1,3 +1,5 @@
+mod again;
+mod cursor;
 mod decode;
 mod hooks;
 mod item;
@@ -12,6 +14,8 @@ pub use sink::Sink;
 pub use streaming::Streaming;
 pub use upload::Upload;
 
+pub(crate) use again::Again;
+pub(crate) use cursor::{Cursor, FieldCursor, ViewCursor};
 pub(crate) use decode::Decode;
 pub(crate) use hooks::Hooks;
 pub(crate) use sink::{Accepting, Body, BodyEnd, Stage};

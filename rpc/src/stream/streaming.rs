@@ -4,24 +4,41 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bowline_protocol::codec::Payload;
+use bowline_protocol::codec::{Buffer, Codec, Payload};
 use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{CallId, Failure, Read};
 use futures_core::Stream;
 
-use super::{Decode, StreamEnd};
-use crate::client::Opened;
-use crate::error::{self, split};
+use super::{Again, Decode, StreamEnd};
+use crate::client::{Exchange, Opened, failure};
+use crate::error::{self, Ending};
 use crate::peer::Peer;
-use crate::{CallError, StreamError};
+use crate::reply::Outcome;
+use crate::{CallError, Reply, StreamError};
 
 /// Items from the other end: what a stream call gives its caller, and what a handler gets of an upload.
 ///
 /// Each item is a `Result`: after [`StreamError::Gap`] the stream goes on, any other error is the last item. At the
 /// caller dropping it withdraws the call, and the handler is dropped at the other end. It is `Send` and `Unpin` on
 /// every target. An item that nobody takes holds the sender back once the window (64 KiB at first) is full.
+///
+/// # Lost streams
+///
+/// A client's server stream that was accepted subscribes again by itself when its session is lost for good, and when
+/// its reader was too slow ([`StreamError::Lagged`]). It then waits for a session without a deadline;
+/// [`is_stale`](Self::is_stale) meanwhile. A method with `resume = ".."` goes on behind the last item that was read, and
+/// nothing is missing or told. Any other stream starts anew and says so by [`StreamError::Gap`] with `missed: None`; so
+/// does one that has neither an item nor a place in its arguments to go on from. If the other end refuses the new
+/// subscription, the stream ends with its answer. All of this happens while it is read: one that nobody reads, or that
+/// was dropped, asks for nothing. [`StreamFuture::no_resubscribe`](crate::StreamFuture::no_resubscribe) leaves it to
+/// the application.
+///
+/// What a handler gets, what a call with a stream of its own gives, and what a server gets of its client's streams ends
+/// with the session. Watches go on by themselves and show their newest value.
 pub struct Streaming<T, E = Infallible> {
-    source: Option<Source>,
+    source: Source,
+    /// How it is asked for again; `None` where it is not.
+    again: Option<Box<Again<T>>>,
     service: &'static ServiceDescriptor,
     method: usize,
     decode: Decode<T, E>,
@@ -30,15 +47,23 @@ pub struct Streaming<T, E = Infallible> {
 }
 
 enum Source {
+    /// At the caller.
     Opened(Opened),
+    /// At the callee.
     Received(Peer, CallId),
+    /// At the caller: it was lost and asked for again.
+    Asked(Box<Exchange>),
+    /// The reader has not been told why.
+    Ended(Box<Reply>),
+    Over,
 }
 
 impl Source {
-    fn call(&self) -> (&Peer, CallId) {
+    fn call(&self) -> Option<(&Peer, CallId)> {
         match self {
-            Self::Opened(opened) => (opened.handle.peer(), opened.handle.call()),
-            Self::Received(peer, call) => (peer, *call),
+            Self::Opened(opened) => Some((opened.handle.peer(), opened.handle.call())),
+            Self::Received(peer, call) => Some((peer, *call)),
+            Self::Asked(_) | Self::Ended(_) | Self::Over => None,
         }
     }
 }
@@ -46,24 +71,30 @@ impl Source {
 impl<T, E> Streaming<T, E> {
     pub(crate) fn opened(
         opened: Opened,
+        again: Option<Box<Again<T>>>,
         service: &'static ServiceDescriptor,
         method: usize,
         decode: Decode<T, E>,
     ) -> Self {
-        Self { source: Some(Source::Opened(opened)), service, method, decode, stale: false }
+        Self { source: Source::Opened(opened), again, service, method, decode, stale: false }
     }
 
-    /// Whether the newest value of a watch came over a link that was lost since. Always false for other streams.
+    /// Whether what was read last may be out of date.
+    ///
+    /// That is so from the moment in which its link is lost until the session goes on; where the session is lost too,
+    /// until a watch has its newest value and the new subscription of another stream is accepted. A stream whose reader
+    /// was too slow is stale while it waits for its new subscription.
     pub fn is_stale(&self) -> bool {
-        self.source.as_ref().is_some_and(|source| {
-            let (peer, call) = source.call();
-            peer.is_stale(call)
-        })
+        match &self.source {
+            Source::Asked(_) => true,
+            source => source.call().is_some_and(|(peer, call)| peer.is_stale(call)),
+        }
     }
 
     /// Waits until [`is_stale`](Self::is_stale) is another than when this last returned (false at first), and returns it.
     ///
-    /// It shares its place to wait with the items: await one or the other, or poll both from one task.
+    /// It shares its place to wait with the items: await one or the other, or poll both from one task. A stream that was
+    /// lost subscribes again while this waits.
     ///
     /// # Cancel safety
     ///
@@ -74,10 +105,18 @@ impl<T, E> Streaming<T, E> {
 
     /// As [`stale_changed`](Self::stale_changed).
     pub fn poll_stale_changed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let stale = self.source.as_ref().is_some_and(|source| {
-            let (peer, call) = source.call();
-            peer.watch_stale(cx, call)
-        });
+        if self.again.is_some()
+            && let Some((peer, call)) = self.source.call()
+            && peer.is_failed(cx, call)
+            && let Poll::Ready(Read::Failed(failure)) = peer.poll_read(cx, call)
+        {
+            self.lose(failure);
+        }
+        let asked = self.poll_asked(cx);
+        let stale = match self.source.call() {
+            Some((peer, call)) => peer.watch_stale(cx, call),
+            None => asked.is_pending(),
+        };
         if stale == self.stale {
             return Poll::Pending;
         }
@@ -85,8 +124,49 @@ impl<T, E> Streaming<T, E> {
         Poll::Ready(stale)
     }
 
-    fn finish(&mut self, end: &StreamEnd) {
-        if let Some(Source::Opened(mut opened)) = self.source.take() {
+    /// Brings a stream that was asked for again to its answer.
+    fn poll_asked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut repeated = false;
+        loop {
+            let Source::Asked(exchange) = &mut self.source else { return Poll::Ready(()) };
+            let reply = std::task::ready!(exchange.poll(cx));
+            let lost = match &reply.0 {
+                // A peer that has no session any more answers so each time.
+                Outcome::Failed(_, Ending::Disconnected(delivery)) if !repeated => {
+                    Some(Failure::Disconnected(*delivery))
+                }
+                _ => None,
+            };
+            repeated = true;
+            match (reply.0, lost) {
+                (Outcome::Opened(opened), _) => self.source = Source::Opened(opened),
+                (_, Some(failure)) => self.lose(failure),
+                (refused, None) => self.end(Reply(refused)),
+            }
+        }
+    }
+
+    /// The stream has failed: it is asked for again, or has ended.
+    fn lose(&mut self, failure: Failure) {
+        match self.again.as_mut().filter(|again| again.follows(&failure)) {
+            Some(again) => {
+                let asked = Source::Asked(Box::new(again.ask(&failure)));
+                self.close(asked, &end_of(&Reply::failed(failure)));
+            }
+            None => self.end(Reply::failed(failure)),
+        }
+    }
+
+    /// The stream has ended with `reply`, which its reader is still to be told.
+    fn end(&mut self, reply: Reply) {
+        let end = end_of(&reply);
+        self.close(Source::Ended(Box::new(reply)), &end);
+        self.again = None;
+    }
+
+    /// Tells the layers of the subscription how it ended.
+    fn close(&mut self, next: Source, end: &StreamEnd) {
+        if let Source::Opened(mut opened) = std::mem::replace(&mut self.source, next) {
             opened.hooks.end(end);
         }
     }
@@ -95,13 +175,11 @@ impl<T, E> Streaming<T, E> {
         error::name(self.service, &self.service.methods[self.method])
     }
 
-    fn failed(&self, failure: Failure) -> StreamError<E> {
-        match split(failure) {
-            Ok((status, ending)) => StreamError::from_ending(status, ending),
-            Err((codec, buffer)) => StreamError::Failed(match (self.decode.error)(codec, &buffer) {
-                Ok(error) => CallError::Application(error),
-                Err(cause) => error::unreadable(codec, "error", &self.name(), &cause),
-            }),
+    /// What the reader is told of `reply`.
+    fn error(&self, reply: Reply) -> StreamError<E> {
+        match reply.0 {
+            Outcome::Failed(status, ending) => StreamError::from_ending(status, ending),
+            other => StreamError::Failed(failure(Reply(other), &|| self.name(), self.decode.error)),
         }
     }
 }
@@ -113,8 +191,8 @@ impl<T: Payload> Streaming<T> {
         service: &'static ServiceDescriptor,
         method: usize,
     ) -> Self {
-        let source = call.map(|call| Source::Received(peer, call));
-        Self { source, service, method, decode: Decode::owned(), stale: false }
+        let source = call.map_or(Source::Over, |call| Source::Received(peer, call));
+        Self { source, again: None, service, method, decode: Decode::owned(), stale: false }
     }
 }
 
@@ -122,41 +200,67 @@ impl<T, E> Stream for Streaming<T, E> {
     type Item = Result<T, StreamError<E>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(source) = &self.source else { return Poll::Ready(None) };
-        let (peer, call) = source.call();
-        let (codec, buffer) = match std::task::ready!(peer.poll_read(cx, call)) {
-            Read::Item(codec, buffer) => (codec, buffer),
-            Read::Gap(missed) => return Poll::Ready(Some(Err(StreamError::Gap { missed }))),
-            Read::Pending => return Poll::Pending,
-            Read::End => {
-                self.finish(&StreamEnd::Over);
-                return Poll::Ready(None);
+        loop {
+            std::task::ready!(self.poll_asked(cx));
+            if self.again.as_mut().is_some_and(|again| again.take_gap()) {
+                return Poll::Ready(Some(Err(StreamError::Gap { missed: None })));
             }
-            Read::Failed(failure) => {
-                self.finish(&match &failure {
-                    Failure::Application(..) => StreamEnd::Application,
-                    other => split(other.clone())
-                        .map_or(StreamEnd::Application, |(status, _)| StreamEnd::Status(status)),
+            let Some((peer, call)) = self.source.call() else {
+                return Poll::Ready(match std::mem::replace(&mut self.source, Source::Over) {
+                    Source::Ended(reply) => Some(Err(self.error(*reply))),
+                    _ => None,
                 });
-                return Poll::Ready(Some(Err(self.failed(failure))));
+            };
+            match std::task::ready!(peer.poll_read(cx, call)) {
+                Read::Item(codec, buffer) => return Poll::Ready(Some(self.take(codec, buffer))),
+                Read::Gap(missed) => {
+                    return Poll::Ready(Some(Err(StreamError::Gap { missed: Some(missed) })));
+                }
+                Read::Pending => return Poll::Pending,
+                Read::End => {
+                    self.close(Source::Over, &StreamEnd::Over);
+                    self.again = None;
+                }
+                Read::Failed(failure) => self.lose(failure),
             }
-        };
+        }
+    }
+}
+
+impl<T, E> Streaming<T, E> {
+    /// Makes a value of an item. One that is none ends the stream.
+    fn take(&mut self, codec: Codec, buffer: Buffer) -> Result<T, StreamError<E>> {
         match (self.decode.item)(codec, buffer) {
-            Ok(item) => Poll::Ready(Some(Ok(item))),
+            Ok(item) => {
+                if let Some(again) = &mut self.again {
+                    again.pass(&item);
+                }
+                Ok(item)
+            }
             Err(cause) => {
-                let failed = match &source {
-                    Source::Opened(_) => error::unreadable(codec, "item", &self.name(), &cause),
+                let failed = match &self.source {
                     // The caller's fault, and the end of its call, whatever the handler makes of it.
                     Source::Received(peer, call) => {
                         let status = error::undecodable(codec, "item", &self.name(), &cause);
                         peer.stop(*call, status.clone());
                         CallError::from(status)
                     }
+                    _ => error::unreadable(codec, "item", &self.name(), &cause),
                 };
-                self.source = None;
-                Poll::Ready(Some(Err(StreamError::Failed(failed))))
+                self.source = Source::Over;
+                self.again = None;
+                Err(StreamError::Failed(failed))
             }
         }
+    }
+}
+
+/// What layers are told of `reply`.
+fn end_of(reply: &Reply) -> StreamEnd {
+    match &reply.0 {
+        Outcome::Application(..) => StreamEnd::Application,
+        Outcome::Failed(status, _) => StreamEnd::Status(status.clone()),
+        _ => StreamEnd::Over,
     }
 }
 
@@ -165,7 +269,7 @@ impl<T, E> fmt::Debug for Streaming<T, E> {
         f.debug_struct("Streaming")
             .field("service", &self.service.name)
             .field("method", &self.service.methods[self.method].name)
-            .field("open", &self.source.is_some())
+            .field("open", &!matches!(self.source, Source::Ended(_) | Source::Over))
             .finish_non_exhaustive()
     }
 }

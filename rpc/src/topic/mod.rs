@@ -86,18 +86,11 @@ impl<T: Payload> Topic<T> {
     }
 
     /// Every item from `position` on. What is no longer kept is shown as a gap; a position of another topic, or of a
-    /// time before a restart, gives everything that is kept.
+    /// time before a restart, gives everything that is kept. What is kept takes no room of the subscriber's.
     pub fn subscribe_from(&self, cx: &Context, position: Position) -> Subscription<T> {
         self.subscribe_queue(cx, |state, queue| {
-            let from = if position.epoch == state.epoch { position.offset } else { 0 };
-            let (missed, kept) = state.retained.from(now(), from);
-            if position.epoch == state.epoch {
-                queue.miss(missed);
-            }
-            for (item, size) in kept {
-                // Nobody waits yet.
-                drop(queue.push(item, size));
-            }
+            let is_known = position.epoch == state.epoch;
+            queue.start_at(if is_known { position.offset } else { state.retained.first(now()) });
         })
     }
 

@@ -2,8 +2,10 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use bowline_protocol::schema::Lag;
+use bowline_runtime::Instant;
 
 use super::Shared;
+use super::retained::Retained;
 
 /// What one subscriber may have waiting.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +27,9 @@ pub(super) struct Queue<T> {
     lag: Lag,
     items: VecDeque<(Shared<T>, usize)>,
     bytes: usize,
+    /// The offset of the item that this subscriber gets next, while it is behind: until then nothing waits for it here,
+    /// and what the topic keeps is not held a second time.
+    behind: Option<u64>,
     /// Left out before the first of `items`.
     missed: u64,
     /// The subscriber was too slow for a stream that closes then; everything since is left out.
@@ -43,11 +48,20 @@ pub(super) enum Taken<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new(room: Room, lag: Lag) -> Self {
-        Self { room, lag, items: VecDeque::new(), bytes: 0, missed: 0, lagged: false, waker: None }
+        let items = VecDeque::new();
+        Self { room, lag, items, bytes: 0, behind: None, missed: 0, lagged: false, waker: None }
+    }
+
+    /// Starts with what is kept from `offset` on.
+    pub(super) fn start_at(&mut self, offset: u64) {
+        self.behind = Some(offset);
     }
 
     /// Adds an item, making room as the policy says. Returns who waits for it.
     pub(super) fn push(&mut self, item: Shared<T>, size: usize) -> Option<Waker> {
+        if self.behind.is_some() {
+            return None;
+        }
         if self.lagged {
             self.missed += 1;
             return None;
@@ -73,12 +87,17 @@ impl<T> Queue<T> {
         self.waker.take()
     }
 
-    /// Items are missing before everything that comes.
-    pub(super) fn miss(&mut self, missed: u64) {
-        self.missed += missed;
-    }
-
-    pub(super) fn take(&mut self) -> Taken<T> {
+    /// The next item. A subscriber that is behind goes through what is kept before it gets what is published.
+    pub(super) fn take(&mut self, now: Instant, retained: &mut Retained<T>) -> Taken<T> {
+        if let Some(offset) = self.behind {
+            let (missed, item) = retained.at(now, offset);
+            self.missed += missed;
+            if let Some(item) = item {
+                self.behind = Some(offset + missed + 1);
+                return Taken::Item(std::mem::take(&mut self.missed), item);
+            }
+            self.behind = None;
+        }
         if let Some((item, size)) = self.items.pop_front() {
             self.bytes -= size;
             return Taken::Item(std::mem::take(&mut self.missed), item);
@@ -112,11 +131,15 @@ mod tests {
     }
 
     fn taken(queue: &mut Queue<u32>) -> (u64, Option<u32>) {
-        match queue.take() {
+        match next(queue) {
             Taken::Item(missed, item) => (missed, Some(*item)),
             Taken::Lagged(missed) => (missed, None),
             Taken::Nothing => panic!("nothing is waiting"),
         }
+    }
+
+    fn next(queue: &mut Queue<u32>) -> Taken<u32> {
+        queue.take(bowline_runtime::now(), &mut Retained::default())
     }
 
     const THREE: Room = Room { items: 3, bytes: 1000 };
@@ -128,7 +151,7 @@ mod tests {
             for number in 0..3 {
                 assert_eq!(taken(&mut queue), (0, Some(number)));
             }
-            assert!(matches!(queue.take(), Taken::Nothing));
+            assert!(matches!(next(&mut queue), Taken::Nothing));
         }
     }
 
@@ -143,7 +166,7 @@ mod tests {
     fn latest_keeps_the_newest_alone() {
         let mut queue = pushed(Lag::Latest, THREE, 4);
         assert_eq!(taken(&mut queue), (3, Some(3)));
-        assert!(matches!(queue.take(), Taken::Nothing));
+        assert!(matches!(next(&mut queue), Taken::Nothing));
     }
 
     #[test]
@@ -161,5 +184,51 @@ mod tests {
         queue.push(Shared::new(2), 6);
         queue.push(Shared::new(3), 6);
         assert_eq!(taken(&mut queue), (1, Some(3)));
+    }
+
+    /// It had been given all of it at once, so that a reader that had lagged lagged again before its first item.
+    #[test]
+    fn a_reader_that_is_behind_takes_what_is_kept_without_filling_its_room() {
+        let now = bowline_runtime::now();
+        let mut retained = Retained::default();
+        let mut queue = Queue::new(THREE, Lag::Close);
+        queue.start_at(0);
+        for number in 0..10 {
+            queue.push(Shared::new(number), 1);
+            retained.push(now, Shared::new(number), 1);
+        }
+        let mut take = |queue: &mut Queue<u32>| match queue.take(now, &mut retained) {
+            Taken::Item(0, item) => Some(*item),
+            Taken::Nothing => None,
+            _ => panic!("something is missing"),
+        };
+        for number in 0..10 {
+            assert_eq!(take(&mut queue), Some(number));
+        }
+        assert_eq!(take(&mut queue), None);
+        queue.push(Shared::new(10), 1);
+        assert_eq!(take(&mut queue), Some(10));
+    }
+
+    #[test]
+    fn what_is_dropped_while_a_reader_is_behind_is_counted() {
+        let now = bowline_runtime::now();
+        let mut retained = Retained::default();
+        let mut queue: Queue<u32> = Queue::new(THREE, Lag::Close);
+        retained.push(now, Shared::new(0), 1);
+        queue.start_at(0);
+        assert!(matches!(queue.take(now, &mut retained), Taken::Item(0, _)));
+        for number in 1..=2000 {
+            retained.push(now, Shared::new(number), 1);
+        }
+        let Taken::Item(missed, item) = queue.take(now, &mut retained) else { panic!("nothing is kept") };
+        assert_eq!(u64::from(*item), missed + 1);
+        // All of it is gone: told before the next item.
+        let later = now + std::time::Duration::from_secs(61);
+        assert!(matches!(queue.take(later, &mut retained), Taken::Nothing));
+        queue.push(Shared::new(2001), 1);
+        assert!(
+            matches!(queue.take(later, &mut retained), Taken::Item(left, _) if left == 2000 - missed - 1)
+        );
     }
 }

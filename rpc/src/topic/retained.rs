@@ -46,17 +46,17 @@ impl<T> Retained<T> {
         self.next - 1
     }
 
-    /// How many items from `offset` on are gone, and those that are not.
-    pub(super) fn from(
-        &mut self,
-        now: Instant,
-        offset: u64,
-    ) -> (u64, impl Iterator<Item = (Shared<T>, usize)>) {
+    /// The offset of the oldest item that is kept, or of the next one.
+    pub(super) fn first(&mut self, now: Instant) -> u64 {
         self.evict(now);
-        let first = self.next - self.items.len() as u64;
-        let missed = first.saturating_sub(offset);
-        let skipped = usize::try_from(offset.saturating_sub(first)).unwrap_or(usize::MAX);
-        (missed, self.items.iter().skip(skipped).map(|kept| (kept.item.clone(), kept.size)))
+        self.next - self.items.len() as u64
+    }
+
+    /// How many items from `offset` on are gone, and the first that is not.
+    pub(super) fn at(&mut self, now: Instant, offset: u64) -> (u64, Option<Shared<T>>) {
+        let first = self.first(now);
+        let place = usize::try_from(offset.saturating_sub(first)).unwrap_or(usize::MAX);
+        (first.saturating_sub(offset), self.items.get(place).map(|kept| kept.item.clone()))
     }
 
     fn evict(&mut self, now: Instant) {
@@ -76,8 +76,9 @@ mod tests {
     use super::*;
 
     fn continued(retained: &mut Retained<u64>, now: Instant, offset: u64) -> (u64, Vec<u64>) {
-        let (missed, items) = retained.from(now, offset);
-        (missed, items.map(|(item, _)| *item).collect())
+        let (missed, _) = retained.at(now, offset);
+        let items = (offset + missed..).map_while(|offset| retained.at(now, offset).1);
+        (missed, items.map(|item| *item).collect())
     }
 
     #[test]

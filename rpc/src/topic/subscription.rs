@@ -3,10 +3,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bowline_runtime::now;
 use futures_core::Stream;
 
 use super::queue::Taken;
-use super::{Inner, Notices, Shared};
+use super::{Inner, Notices, Shared, State};
 
 /// The items of a topic for one call's stream. Dropping it ends the subscription.
 pub struct Subscription<T> {
@@ -26,9 +27,10 @@ impl<T> Stream for Subscription<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
         let mut state = self.topic.lock();
-        let closed = state.closed;
-        let Some(queue) = state.queues.get_mut(&self.queue) else { return Poll::Ready(None) };
-        match queue.take() {
+        let State { retained, queues, closed, .. } = &mut *state;
+        let closed = *closed;
+        let Some(queue) = queues.get_mut(&self.queue) else { return Poll::Ready(None) };
+        match queue.take(now(), retained) {
             Taken::Item(missed, item) => {
                 self.notices.miss(missed);
                 Poll::Ready(Some(item))

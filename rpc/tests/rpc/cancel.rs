@@ -72,7 +72,7 @@ async fn a_lost_link_drops_every_handler() {
     let mut ends = Ends::new().await;
     let stub = ends.stub();
     let call = tokio::spawn(stub.hang());
-    let mut stream = stub.hang_stream().await.unwrap();
+    let mut stream = stub.hang_stream().no_resubscribe().await.unwrap();
     settle().await;
     assert_eq!(ends.handlers.started(), 2);
     ends.cut().await;

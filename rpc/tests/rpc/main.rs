@@ -8,6 +8,7 @@ mod fallback;
 mod layers;
 mod line;
 mod once;
+mod resubscribe;
 mod retry;
 mod streams;
 mod support;

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use bowline_protocol::codec::{Buffer, Codec, DecodePayloadError, EncodeError, Pa
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_rpc::macros;
 use bowline_rpc::{
-    Call, CallError, CallFuture, Cancellation, Channel, Context, NotifyFuture, ReplyFuture, Service,
-    ServiceClient, StreamFuture, Streaming, Topic, View,
+    Call, CallError, CallFuture, Cancellation, Channel, Context, NotifyFuture, Position, ReplyFuture,
+    Service, ServiceClient, StreamFuture, Streaming, Topic, View,
 };
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
@@ -61,6 +61,8 @@ table! {
     26 watched Watch Close;
     27 replaced ServerStream Close;
     28 note_slowly Notify Close;
+    29 journal ServerStream Close;
+    30 entries ServerStream Close;
 }
 
 /// How often a [`Counted`] was encoded as an archive.
@@ -106,6 +108,23 @@ pub struct Handlers {
     pub replaced: Mutex<Option<Topic<String>>>,
     pub newest: watch::Sender<u64>,
     pub cancellation: Mutex<Option<Cancellation>>,
+    /// How many entries `journal` has; they are numbered from 0.
+    pub journal: watch::Sender<u64>,
+    /// What `entries` gives.
+    pub entries: Topic<Entry>,
+    /// What `journal` and `entries` were asked to go on behind, by each call.
+    pub asked: Mutex<Vec<Option<u64>>>,
+    /// What they refuse calls with.
+    pub refusal: Mutex<Option<String>>,
+    /// Whether they make callers wait for their answer.
+    pub hesitates: AtomicBool,
+}
+
+/// A number that a stream can go on behind, and a text.
+pub type Entry = (u64, String);
+
+pub fn entry(number: u64) -> Entry {
+    (number, format!("entry {number}"))
 }
 
 /// Counts its drop.
@@ -129,6 +148,11 @@ impl Handlers {
             replaced: Mutex::default(),
             newest: watch::Sender::new(0),
             cancellation: Mutex::default(),
+            journal: watch::Sender::new(0),
+            entries: Topic::new(),
+            asked: Mutex::default(),
+            refusal: Mutex::default(),
+            hesitates: AtomicBool::new(false),
         })
     }
 
@@ -138,6 +162,37 @@ impl Handlers {
 
     pub fn started(&self) -> usize {
         self.started.load(Ordering::SeqCst)
+    }
+
+    /// Adds `count` entries to the journal.
+    pub fn write(&self, count: u64) {
+        self.journal.send_modify(|length| *length += count);
+    }
+
+    pub fn asked(&self) -> Vec<Option<u64>> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// The entries behind `after`, and those to come.
+    fn journal(&self, after: Option<u64>) -> impl Stream<Item = Entry> + Send + use<> {
+        let lengths = self.journal.subscribe();
+        let next = after.map_or_else(|| *lengths.borrow(), |after| after + 1);
+        stream::unfold((lengths, next), |(mut lengths, next)| async move {
+            lengths.wait_for(|length| *length > next).await.ok()?;
+            Some((entry(next), (lengths, next + 1)))
+        })
+    }
+
+    async fn hesitate(&self) {
+        if self.hesitates.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    }
+
+    /// Whether a call is refused.
+    fn ask(&self, after: Option<u64>) -> Result<(), String> {
+        self.asked.lock().unwrap().push(after);
+        self.refusal.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
     fn hang(self: &Arc<Self>, cx: &Context) -> Hanging {
@@ -265,7 +320,7 @@ impl Service for Served {
                 out.drive(stream::empty::<u64>()).await;
             }),
             24 => macros::streaming(call, move |cx, (epoch, offset): (u128, u64), out| async move {
-                let position = bowline_rpc::Position { epoch, offset };
+                let position = Position { epoch, offset };
                 out.drive(this.topic.subscribe_from(&cx, position)).await;
             }),
             25 => macros::streaming(call, move |cx, (): (), out| async move {
@@ -281,6 +336,29 @@ impl Service for Served {
             28 => macros::notify(call, move |_, (): ()| async move {
                 this.notes.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_secs(60)).await;
+            }),
+            29 => macros::streaming(call, move |cx, (_, after): (String, Option<u64>), out| async move {
+                let _hanging = this.hang(&cx);
+                let answer = this.ask(after);
+                this.hesitate().await;
+                match answer {
+                    Ok(()) => out.drive(this.journal(after)).await,
+                    Err(why) => out.refuse(why).await,
+                }
+            }),
+            30 => macros::streaming(call, move |cx, (_, after): (String, Option<u64>), out| async move {
+                this.ask(after).unwrap();
+                match after {
+                    None => {
+                        let entries = this.entries.subscribe(&cx);
+                        this.hesitate().await;
+                        out.drive(entries).await;
+                    }
+                    Some(after) => {
+                        let next = Position { offset: after + 1, ..this.entries.position() };
+                        out.drive(this.entries.subscribe_from(&cx, next)).await;
+                    }
+                }
             }),
             _ => macros::unimplemented(call),
         }
@@ -406,7 +484,40 @@ impl Stub {
         self.stream(Method::counted, &())
     }
 
-    pub fn continued(&self, position: bowline_rpc::Position) -> StreamFuture<String> {
+    /// The journal, which goes on where it was lost.
+    pub fn journal(&self, after: Option<u64>) -> StreamFuture<Entry, String> {
+        self.resuming(Method::journal, after)
+    }
+
+    /// As [`journal`](Self::journal), over a topic.
+    pub fn entries(&self, after: Option<u64>) -> StreamFuture<Entry> {
+        self.resuming(Method::entries, after)
+    }
+
+    fn resuming<E: Payload>(&self, method: Method, after: Option<u64>) -> StreamFuture<Entry, E> {
+        let arguments = ("me".to_owned(), after);
+        let method = method as usize;
+        StreamFuture::resuming(
+            &self.0,
+            &SERVICE,
+            method,
+            arguments,
+            |args| &mut args.1,
+            |item: &Entry| &item.0,
+        )
+    }
+
+    /// The journal from now on, which starts anew where it was lost.
+    pub fn journal_from_now(&self) -> StreamFuture<Entry, String> {
+        self.stream(Method::journal, &("me".to_owned(), None::<u64>))
+    }
+
+    /// As [`journal_from_now`](Self::journal_from_now), over a topic.
+    pub fn entries_from_now(&self) -> StreamFuture<Entry> {
+        self.stream(Method::entries, &("me".to_owned(), None::<u64>))
+    }
+
+    pub fn continued(&self, position: Position) -> StreamFuture<String> {
         self.stream(Method::continued, &(position.epoch, position.offset))
     }
 

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bowline_protocol::envelope::{GapReason, Outcome};
 use bowline_protocol::session::{Config, Welcoming};
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::{BoxError, Call, Channel, Dispatcher, Peer, Reply, Router, SessionInfo, status_of};
@@ -99,12 +100,29 @@ impl Ends {
         self.server.handle_disconnect(Some(CloseCode::NORMAL));
     }
 
+    /// Loses the link; the client expects to go on with the session.
+    pub async fn lose_link(&mut self) {
+        self.link.abort();
+        let _ = (&mut self.link).await;
+        self.client.handle_disconnect(None);
+    }
+
     /// Connects the client to a new server with the same handlers.
     pub async fn reconnect(&mut self) {
+        self.reconnect_with(Outcome::New).await;
+    }
+
+    /// As [`reconnect`](Self::reconnect), to a server that says why the session that was asked for can't go on.
+    pub async fn reconnect_after(&mut self, reason: GapReason) {
+        self.reconnect_with(Outcome::Gap { reason, lost_from: 1, lost_to: None }).await;
+    }
+
+    async fn reconnect_with(&mut self, outcome: Outcome) {
         let router = Router::new().add(Served(self.handlers.clone()));
         self.server = Peer::server(Config { services: router.descriptors(), ..Config::default() });
         let background = vec![background(&self.server, router)];
-        self.link = tokio::spawn(Wire::new(&self.client, &self.server, background));
+        let wire = Wire { outcome, ..Wire::new(&self.client, &self.server, background) };
+        self.link = tokio::spawn(wire);
         poll_fn(|cx| self.client.poll_live(cx)).await;
     }
 }
@@ -124,13 +142,15 @@ pub struct Wire {
     peers: [Peer; 2],
     background: Vec<Background>,
     timer: Option<Sleep>,
+    /// What the welcome says of the session before.
+    outcome: Outcome,
 }
 
 impl Wire {
     pub fn new(client: &Peer, server: &Peer, background: Vec<Background>) -> Self {
         client.handle_connected();
         server.handle_connected();
-        Self { peers: [client.clone(), server.clone()], background, timer: None }
+        Self { peers: [client.clone(), server.clone()], background, timer: None, outcome: Outcome::New }
     }
 
     fn carry(&mut self, cx: &mut Context<'_>) -> bool {
@@ -146,7 +166,8 @@ impl Wire {
             }
         }
         if self.peers[1].poll_hello(cx).is_ready() {
-            self.peers[1].welcome(Welcoming::new(random_u128(), random_bytes(), random_u128()));
+            let welcoming = Welcoming::new(random_u128(), random_bytes(), random_u128());
+            self.peers[1].welcome(Welcoming { outcome: self.outcome, ..welcoming });
             carried = true;
         }
         carried
