@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::parse::Parser;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, MetaNameValue, Path, Token, parse_quote};
+use syn::{
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Member, Meta, MetaNameValue, Path, Token, parse_quote,
+};
 
 use crate::diag::Diagnostics;
 
 const ON_A_TRAIT: &str = "`crate = path`";
-const ON_A_METHOD: &str = "`notify`, `watch`, `deadline = \"..\"` or `lag = \"..\"`";
+const ON_A_METHOD: &str =
+    "`idempotent`, `once`, `notify`, `watch`, `deadline = \"..\"`, `lag = \"..\"` or `resume = \"..\"`";
 
 /// What stands in the brackets behind the trait's `#[rpc]`.
 pub(crate) struct ServiceArgs {
@@ -27,6 +31,17 @@ pub(crate) struct MethodArgs {
     pub(crate) watch: Option<Span>,
     pub(crate) deadline: Option<(Span, Duration)>,
     pub(crate) lag: Option<(Span, Lag)>,
+    pub(crate) idempotent: Option<Span>,
+    pub(crate) once: Option<Span>,
+    pub(crate) resume: Option<(Span, Resume)>,
+}
+
+/// Where a stream goes on that was lost: the argument that says so, and the field of an item that it is set to.
+///
+/// Both carry the place of the text that names them.
+pub(crate) struct Resume {
+    pub(crate) argument: Ident,
+    pub(crate) field: Member,
 }
 
 /// What a stream over a source that can't wait does with a slow reader.
@@ -97,7 +112,7 @@ impl MethodArgs {
             "notify" => flag(meta, diagnostics) && self.notify.replace(span).is_some(),
             "watch" => flag(meta, diagnostics) && self.watch.replace(span).is_some(),
             "deadline" => value(meta, "2s", diagnostics)
-                .and_then(|(literal, text)| match parse_duration(&text) {
+                .and_then(|literal| match parse_duration(&literal.value()) {
                     Ok(duration) => Some(duration),
                     Err(message) => {
                         diagnostics.report(literal, message);
@@ -106,7 +121,7 @@ impl MethodArgs {
                 })
                 .is_some_and(|duration| self.deadline.replace((span, duration)).is_some()),
             "lag" => value(meta, "latest", diagnostics)
-                .and_then(|(literal, text)| match text.as_str() {
+                .and_then(|literal| match literal.value().as_str() {
                     "close" => Some(Lag::Close),
                     "latest" => Some(Lag::Latest),
                     "drop_oldest" => Some(Lag::DropOldest),
@@ -117,11 +132,11 @@ impl MethodArgs {
                     }
                 })
                 .is_some_and(|lag| self.lag.replace((span, lag)).is_some()),
-            "idempotent" | "once" | "resume" => {
-                let message = format!("`{name}` is not supported yet: it comes with sessions that resume");
-                diagnostics.report(path, message);
-                false
-            }
+            "idempotent" => flag(meta, diagnostics) && self.idempotent.replace(span).is_some(),
+            "once" => flag(meta, diagnostics) && self.once.replace(span).is_some(),
+            "resume" => value(meta, Resume::EXAMPLE, diagnostics)
+                .and_then(|text| diagnostics.take(Resume::parse(text)))
+                .is_some_and(|resume| self.resume.replace((span, resume)).is_some()),
             "crate" => {
                 diagnostics.report(path, "`crate` belongs on the trait");
                 false
@@ -134,6 +149,23 @@ impl MethodArgs {
         if repeated {
             diagnostics.report(path, format!("`{name}` is given twice"));
         }
+    }
+}
+
+impl Resume {
+    const EXAMPLE: &str = "after: id";
+
+    fn parse(text: &LitStr) -> syn::Result<Self> {
+        let parser = |input: ParseStream<'_>| {
+            let argument = input.call(Ident::parse_any)?;
+            input.parse::<Token![:]>()?;
+            Ok(Self { argument, field: input.parse()? })
+        };
+        text.parse_with(parser).map_err(|_| {
+            let message =
+                format!("expected an argument and a field of the item, as in `\"{}\"`", Self::EXAMPLE);
+            syn::Error::new_spanned(text, message)
+        })
     }
 }
 
@@ -178,10 +210,10 @@ fn flag(meta: &Meta, diagnostics: &mut Diagnostics) -> bool {
     is_flag
 }
 
-fn value<'a>(meta: &'a Meta, example: &str, diagnostics: &mut Diagnostics) -> Option<(&'a Expr, String)> {
+fn value<'a>(meta: &'a Meta, example: &str, diagnostics: &mut Diagnostics) -> Option<&'a LitStr> {
     if let Meta::NameValue(MetaNameValue { value, .. }) = meta {
         if let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = value {
-            return Some((value, literal.value()));
+            return Some(literal);
         }
         diagnostics.report(value, format!("expected a string, as in `\"{example}\"`"));
     } else {

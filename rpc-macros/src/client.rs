@@ -2,9 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
-use syn::Ident;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Ident, Member};
 
-use crate::ast::{Argument, Crate, Kind, Method, Output, Service};
+use crate::ast::{Argument, Crate, Kind, Method, Output, Retry, Service};
 use crate::service::{answer, number};
 
 /// What the methods do.
@@ -48,8 +50,10 @@ pub(crate) fn implementation(service: &Service, body: Body) -> TokenStream {
             Body::Inert => quote!(::core::unreachable!()),
         };
         let shared = &method.shared;
+        let promise = promise(method).into_iter().map(|promise| quote!(#[doc = ""] #[doc = #promise]));
         quote_spanned! {Span::mixed_site()=>
             #(#shared)*
+            #(#promise)*
             #vis #signature { #body }
         }
     });
@@ -71,6 +75,35 @@ pub(crate) fn implementation(service: &Service, body: Body) -> TokenStream {
             #(#methods)*
         }
     }
+}
+
+/// What the method's attribute means for its caller, where it says anything.
+fn promise(method: &Method) -> Option<String> {
+    if let Some((argument, field)) = &method.resume {
+        let field = match field {
+            Member::Named(field) => field.unraw().to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        };
+        return Some(format!(
+            " Goes on by itself after a lost session, or after it lagged: behind the last item that was read, whose \
+             `{field}` it sends as `{}`. A gap is shown only where there is no such item and no `{}` to begin with.",
+            argument.unraw(),
+            argument.unraw(),
+        ));
+    }
+    let promise = match method.retry {
+        Retry::Never => return None,
+        Retry::Idempotent => {
+            " This call is idempotent: it is sent again by itself when the session was lost before the answer came, and \
+             when the other end was not available, all within its deadline. The handler may run more than once."
+        }
+        Retry::Once => {
+            " This call runs once: it is sent again by itself when the session was lost before the answer came, and a \
+             repeat gets the recorded answer of the first run. A handler that has started runs to its end, also when \
+             the call is dropped or its deadline passes."
+        }
+    };
+    Some(promise.to_owned())
 }
 
 fn signature(method: &Method, krate: &Crate) -> TokenStream {
@@ -119,6 +152,18 @@ fn call(method: &Method, krate: &Crate) -> TokenStream {
     let function = Ident::new(function, span);
     let upload = upload.iter();
     let located = krate.at(span);
+    if let Some((argument, field)) = &method.resume {
+        let (item, error) = answer(method, krate);
+        let future = quote_spanned!(span=> #located::__private::StreamFuture::<#item, #error>::resuming);
+        let field_of = quote_spanned!(field.span()=> |item| &item.#field);
+        return quote_spanned! {Span::mixed_site()=>
+            #future(
+                &self.channel, &__SERVICE, #number, #arguments { #(#fields),* },
+                |arguments| &mut arguments.#argument,
+                #field_of,
+            )
+        };
+    }
     let future = quote_spanned!(span=> #located::__private::#future::#function);
     quote_spanned! {Span::mixed_site()=>
         #future(&self.channel, &__SERVICE, #number, &#arguments { #(#fields),* } #(, #upload)*)

@@ -35,6 +35,8 @@ mod service;
 /// | `#[rpc(watch)] fn members(&self) -> impl Stream<Item = Vec<Member>>` | a stream of which only the newest item matters |
 /// | `#[rpc(notify)] async fn typing(&self)` | one way, at most once, no response |
 ///
+/// A stream from the server that is lost with its session subscribes again by itself; so does a watch.
+///
 /// Whether a method returns a `Result` is asked of its type, so an alias of `Result` works.
 ///
 /// Arguments are named fields on the wire: renaming one changes what travels, moving one does not matter where ends differ.
@@ -57,6 +59,19 @@ mod service;
 ///   For a stream: until it is accepted.
 /// - `lag = "close"`, `"latest"` or `"drop_oldest"`: what a stream over a source that can't wait does with a slow reader.
 ///   Default: `"close"`, since losing items unasked would be worse.
+///
+/// - `idempotent`, on a method of one request and one response: it makes no difference whether the handler runs once or
+///   more often, so the call may be sent again when it is not known whether it ran, or when the other end was not
+///   available.
+/// - `once`, on the same: the handler must not run twice. The call may be sent again all the same, since a repeat gets the
+///   recorded answer of the first run; a handler that has started runs to its end. Without either of the two a call whose
+///   outcome is not known ends with an error that says so. Where the two ends were built with different classes, the
+///   weaker promise holds.
+/// - `resume = "after: id"`, on a stream from the server: the argument `after`, an `Option<T>`, says where the stream starts,
+///   and the field `id` of an item, a `T`, what to set it to in order to go on behind that item. A client's stream that
+///   is lost then goes on without a gap; without `resume` it starts anew and says that items may be missing. The handler
+///   answers `Some(after)` with every item behind it, in the same order each time. An item that is a tuple has fields `0`,
+///   `1` and so on.
 ///
 /// `#[cfg]`, `#[deprecated]` and docs on a method reach everything that is made of it.
 ///

@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
-use crate::ast::{Argument, Crate, Kind, Method, Output, Service};
+use crate::ast::{Argument, Crate, Kind, Method, Output, Retry, Service};
 use crate::attr::Lag;
 
 /// The trait that the application implements.
@@ -118,6 +118,11 @@ fn row(method: &Method, krate: &Crate) -> TokenStream {
         Lag::Latest => quote!(Latest),
         Lag::DropOldest => quote!(DropOldest),
     };
+    let retry = match method.retry {
+        Retry::Never => quote!(Never),
+        Retry::Idempotent => quote!(Idempotent),
+        Retry::Once => quote!(Once),
+    };
     let deadline = match method.deadline.map(|deadline| deadline.as_millis() as u64) {
         Some(millis) => quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#millis))),
         None => quote!(::core::option::Option::None),
@@ -127,7 +132,7 @@ fn row(method: &Method, krate: &Crate) -> TokenStream {
         #krate::__private::MethodDescriptor {
             name: #name,
             kind: #krate::__private::MethodKind::#kind,
-            retry: #krate::__private::Retry::Never,
+            retry: #krate::__private::Retry::#retry,
             hash: #hash,
             deadline: #deadline,
             lag: #krate::__private::Lag::#lag,

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bowline::ServiceClient;
 use bowline::prelude::*;
-use bowline_protocol::schema::{Lag, MethodKind, ServiceDescriptor};
+use bowline_protocol::schema::{Lag, MethodKind, Retry, ServiceDescriptor};
 
 #[bowline::message]
 pub struct Point {
@@ -64,6 +64,42 @@ fn attributes_reach_the_table() {
     assert_eq!(said("type"), (Some(Duration::from_millis(250)), Lag::Close));
     assert_eq!(said("latest"), (None, Lag::Latest));
     assert_eq!(said("newer"), (Some(Duration::from_secs(120)), Lag::DropOldest));
+}
+
+/// The only method of a trait that has `$($method)*`, and the digest of that trait.
+macro_rules! one {
+    ($($method:tt)*) => {{
+        #[bowline::rpc]
+        trait One {
+            $($method)*
+        }
+        (&OneClient::SERVICE.methods[0], OneClient::SERVICE.digest())
+    }};
+}
+
+/// So ends that differ in it compare their methods and find the weaker class, and still speak rkyv.
+#[test]
+fn a_retry_class_is_part_of_the_digest_and_not_of_the_hash() {
+    let (never, never_digest) = one! { async fn of(&self, a: u64) -> u64; };
+    let (idempotent, idempotent_digest) = one! { #[rpc(idempotent)] async fn of(&self, a: u64) -> u64; };
+    let (once, once_digest) = one! { #[rpc(once, deadline = "1s")] async fn of(&self, a: u64) -> u64; };
+    let classes = [never.retry, idempotent.retry, once.retry];
+    assert_eq!(classes, [Retry::Never, Retry::Idempotent, Retry::Once]);
+    assert_eq!(HashSet::from([never_digest, idempotent_digest, once_digest]).len(), 3);
+    assert_eq!(HashSet::from([never.hash, idempotent.hash, once.hash]).len(), 1);
+}
+
+/// A client that resumes and one that does not, of one build or another, ask the same of the server.
+#[test]
+fn where_a_stream_resumes_is_its_callers_own_affair() {
+    let (_, plain) = one! { fn of(&self, after: Option<u64>) -> impl Stream<Item = Numbered>; };
+    let (_, resuming) = one! { #[rpc(resume = "after: number")] fn of(&self, after: Option<u64>) -> impl Stream<Item = Numbered>; };
+    assert_eq!(plain, resuming);
+}
+
+#[bowline::message]
+pub struct Numbered {
+    pub number: u64,
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::time::Duration;
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, ReturnType, Signature, TraitItemFn, Type};
+use syn::{Attribute, Ident, Member, ReturnType, Signature, TraitItemFn, Type};
 
 use super::argument::{Argument, Arguments, Context, Upload};
 use super::output::Output;
+use super::types::last_segment;
 use super::{Crate, check_name, is_cfg};
-use crate::attr::{self, Lag, MethodArgs};
+use crate::attr::{self, Lag, MethodArgs, Resume};
 use crate::diag::Diagnostics;
 
 /// A method.
@@ -29,6 +30,17 @@ pub(crate) struct Method {
     pub(crate) output: Output,
     pub(crate) deadline: Option<Duration>,
     pub(crate) lag: Lag,
+    pub(crate) retry: Retry,
+    /// What a stream sets to go on where it was lost: an argument, to a field of the last item.
+    pub(crate) resume: Option<(Ident, Member)>,
+}
+
+/// Whether a call may be sent again when its outcome is not known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    Never,
+    Idempotent,
+    Once,
 }
 
 /// The six kinds of calls.
@@ -67,6 +79,10 @@ impl Method {
         check_attribute(&args, &answer, &output, arguments.upload.as_ref(), diagnostics);
         let kind = kind(&args, &output, arguments.upload.as_ref());
         check_args(&args, kind, diagnostics);
+        let retry = retry(&args, kind, diagnostics);
+        let resume = args.resume.and_then(|(span, resume)| {
+            check_resume(span, resume, kind, &arguments.wire, arguments.incomplete, diagnostics)
+        });
         if is_generic || arguments.incomplete {
             return None;
         }
@@ -83,6 +99,8 @@ impl Method {
             output,
             deadline: args.deadline.map(|(_, deadline)| deadline),
             lag: args.lag.map_or(Lag::Close, |(_, lag)| lag),
+            retry,
+            resume,
         })
     }
 
@@ -207,6 +225,70 @@ fn check_args(args: &MethodArgs, kind: Kind, diagnostics: &mut Diagnostics) {
             diagnostics.report_at(span, "only a method that returns `impl Stream<Item = T>` can lag");
         }
     }
+}
+
+/// The retry class, which only what can be sent again as a whole may have.
+fn retry(args: &MethodArgs, kind: Kind, diagnostics: &mut Diagnostics) -> Retry {
+    let (span, retry) = match (args.idempotent, args.once) {
+        (None, None) => return Retry::Never,
+        (Some(span), None) => (span, Retry::Idempotent),
+        (None, Some(span)) => (span, Retry::Once),
+        (Some(idempotent), Some(_)) => {
+            let message = "a method is either `idempotent` or `once`: one may run twice, the other may not";
+            diagnostics.report_at(idempotent, message);
+            return Retry::Never;
+        }
+    };
+    let message = match kind {
+        Kind::Unary => return retry,
+        Kind::Notify => "a notify is never sent again: it has no answer that could be missing",
+        Kind::ClientStream | Kind::Bidirectional => {
+            "a call that sends a stream is never sent again: its items are gone"
+        }
+        Kind::Watch => "a watch is subscribed again by itself",
+        Kind::ServerStream => {
+            "a stream is subscribed again by itself; `resume = \"..\"` says where it goes on"
+        }
+    };
+    diagnostics.report_at(span, message);
+    Retry::Never
+}
+
+/// What `resume` names, if it is there and fits. Where arguments had to be left out, the one that is named may be one
+/// of them.
+fn check_resume(
+    span: Span,
+    resume: Resume,
+    kind: Kind,
+    arguments: &[Argument],
+    incomplete: bool,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Ident, Member)> {
+    let message = match kind {
+        Kind::ServerStream => None,
+        Kind::Watch => Some("a watch keeps only its newest value: it has no place to go on from"),
+        Kind::Bidirectional => Some("a call that sends a stream is never made again: its items are gone"),
+        Kind::Unary | Kind::ClientStream | Kind::Notify => {
+            Some("only a method that returns `impl Stream<Item = T>` can go on from an item")
+        }
+    };
+    if let Some(message) = message {
+        diagnostics.report_at(span, message);
+        return None;
+    }
+    let Resume { argument, field } = resume;
+    let Some(found) = arguments.iter().find(|it| it.ident.unraw() == argument.unraw()) else {
+        if !incomplete {
+            diagnostics.report(&argument, format!("there is no argument `{}`", argument.unraw()));
+        }
+        return None;
+    };
+    if last_segment(&found.ty).is_none_or(|segment| segment.ident != "Option") {
+        let message = "expected `Option<T>`: a stream that `resume`s sets it to the field of its last item";
+        diagnostics.report(&found.ty, message);
+        return None;
+    }
+    Some((found.ident.clone(), field))
 }
 
 fn is_unit(ty: &Type) -> bool {

@@ -16,7 +16,7 @@ use crate::diag::Diagnostics;
 
 pub(crate) use self::argument::Argument;
 pub(crate) use self::krate::Crate;
-pub(crate) use self::method::{Kind, Method};
+pub(crate) use self::method::{Kind, Method, Retry};
 pub(crate) use self::output::Output;
 
 /// Both ends of the wire refuse longer tables.

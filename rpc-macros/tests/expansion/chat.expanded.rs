@@ -15,10 +15,11 @@ pub trait Chat: ::bowline::__private::MaybeSend + ::bowline::__private::MaybeSyn
         clip: View<Clip>,
         speed: Option<f64>,
     ) -> impl ::core::future::Future<Output = u64> + ::bowline::__private::MaybeSend;
-    /// Every message from now on.
+    /// Every message behind `after`, or from now on.
     fn messages(
         &self,
         room: String,
+        after: Option<u64>,
     ) -> impl ::core::future::Future<
         Output = Result<
             impl Stream<Item = Message> + ::bowline::__private::MaybeSend,
@@ -106,6 +107,7 @@ const _: () = {
     #[allow(dead_code)]
     struct __MessagesArgs {
         room: String,
+        after: Option<u64>,
     }
     #[::bowline::message(crate = ::bowline)]
     #[allow(dead_code)]
@@ -141,7 +143,7 @@ const _: () = {
             ::bowline::__private::MethodDescriptor {
                 name: "post",
                 kind: ::bowline::__private::MethodKind::Unary,
-                retry: ::bowline::__private::Retry::Never,
+                retry: ::bowline::__private::Retry::Once,
                 hash: ::bowline::__private::hash_of_value::<
                     __PostArgs,
                     Result<u64, PostError>,
@@ -155,7 +157,7 @@ const _: () = {
             ::bowline::__private::MethodDescriptor {
                 name: "length",
                 kind: ::bowline::__private::MethodKind::Unary,
-                retry: ::bowline::__private::Retry::Never,
+                retry: ::bowline::__private::Retry::Idempotent,
                 hash: ::bowline::__private::hash_of_value::<__LengthArgs, u64>("Unary")
                     .finish(),
                 deadline: ::core::option::Option::None,
@@ -262,10 +264,10 @@ const _: () = {
                         call,
                         move |
                             _: ::bowline::__private::Context,
-                            __MessagesArgs { room },
+                            __MessagesArgs { room, after },
                             out: ::bowline::__private::Sink|
                         async move {
-                            match <__S as Chat>::messages(&service, room).await {
+                            match <__S as Chat>::messages(&service, room, after).await {
                                 ::core::result::Result::Ok(stream) => {
                                     out.drive(stream).await
                                 }
@@ -338,6 +340,8 @@ const _: () = {
     #[allow(dead_code, missing_docs, unused_variables, clippy::too_many_arguments)]
     impl ChatClient {
         /// Posts a message and returns its id.
+        ///
+        /// This call runs once: it is sent again by itself when the session was lost before the answer came, and a repeat gets the recorded answer of the first run. A handler that has started runs to its end, also when the call is dropped or its deadline passes.
         pub fn post(
             &self,
             room: String,
@@ -351,6 +355,8 @@ const _: () = {
             )
         }
         /// How long a clip is, in milliseconds.
+        ///
+        /// This call is idempotent: it is sent again by itself when the session was lost before the answer came, and when the other end was not available, all within its deadline. The handler may run more than once.
         pub fn length(
             &self,
             clip: Clip,
@@ -363,10 +369,13 @@ const _: () = {
                 &__LengthArgs { clip, speed },
             )
         }
-        /// Every message from now on.
+        /// Every message behind `after`, or from now on.
+        ///
+        /// Goes on by itself after a lost session, or after it lagged: behind the last item that was read, whose `id` it sends as `after`. A gap is shown only where there is no such item and no `after` to begin with.
         pub fn messages(
             &self,
             room: String,
+            after: Option<u64>,
         ) -> ::bowline::__private::StreamFuture<
             ::bowline::__private::ItemOf<
                 Result<::bowline::__private::Items<Message>, ChatError>,
@@ -375,11 +384,20 @@ const _: () = {
                 Result<::bowline::__private::Items<Message>, ChatError>,
             >,
         > {
-            ::bowline::__private::StreamFuture::new(
+            ::bowline::__private::StreamFuture::<
+                ::bowline::__private::ItemOf<
+                    Result<::bowline::__private::Items<Message>, ChatError>,
+                >,
+                ::bowline::__private::StreamErrOf<
+                    Result<::bowline::__private::Items<Message>, ChatError>,
+                >,
+            >::resuming(
                 &self.channel,
                 &__SERVICE,
                 __Method::messages as usize,
-                &__MessagesArgs { room },
+                __MessagesArgs { room, after },
+                |arguments| &mut arguments.after,
+                |item| &item.id,
             )
         }
         /// Who is in the room.
@@ -473,14 +491,15 @@ const _: () = {
         ::core::clone::Clone::clone(self); ::bowline::leptos::action(move | (clip, speed)
         : (Clip, Option < f64 >) | client.length(clip, speed)) } #[doc =
         "[`messages`](Self::messages) as a signal, with what `args` returns as its arguments."]
-        #[doc = ""] #[doc = " Every message from now on."] pub fn messages_signal(& self,
-        args : impl ::core::ops::Fn() -> String + ::core::marker::Send +
-        ::core::marker::Sync + 'static) -> ::bowline::leptos::StreamSignal <
-        ::bowline::__private::ItemOf < Result < ::bowline::__private::Items < Message >,
-        ChatError > >, ::bowline::__private::StreamErrOf < Result <
-        ::bowline::__private::Items < Message >, ChatError > > > { let client =
-        ::core::clone::Clone::clone(self); ::bowline::leptos::stream(move || { let room =
-        args(); client.messages(room) }) } #[doc =
+        #[doc = ""] #[doc = " Every message behind `after`, or from now on."] pub fn
+        messages_signal(& self, args : impl ::core::ops::Fn() -> (String, Option < u64 >)
+        + ::core::marker::Send + ::core::marker::Sync + 'static) ->
+        ::bowline::leptos::StreamSignal < ::bowline::__private::ItemOf < Result <
+        ::bowline::__private::Items < Message >, ChatError > >,
+        ::bowline::__private::StreamErrOf < Result < ::bowline::__private::Items <
+        Message >, ChatError > > > { let client = ::core::clone::Clone::clone(self);
+        ::bowline::leptos::stream(move || { let (room, after) = args(); client
+        .messages(room, after) }) } #[doc =
         "[`members`](Self::members) as a signal, with what `args` returns as its arguments."]
         #[doc = ""] #[doc = " Who is in the room."] pub fn members_signal(& self, args :
         impl ::core::ops::Fn() -> String + ::core::marker::Send + ::core::marker::Sync +

@@ -2,15 +2,16 @@
 #[bowline::rpc]
 pub trait Chat {
     /// Posts a message and returns its id.
-    #[rpc(deadline = "2s")]
+    #[rpc(once, deadline = "2s")]
     async fn post(&self, cx: &Context, room: String, text: String) -> Result<u64, PostError>;
 
     /// How long a clip is, in milliseconds.
+    #[rpc(idempotent)]
     async fn length(&self, clip: View<Clip>, #[serde(default)] speed: Option<f64>) -> u64;
 
-    /// Every message from now on.
-    #[rpc(lag = "drop_oldest")]
-    async fn messages(&self, room: String) -> Result<impl Stream<Item = Message>, ChatError>;
+    /// Every message behind `after`, or from now on.
+    #[rpc(lag = "drop_oldest", resume = "after: id")]
+    async fn messages(&self, room: String, after: Option<u64>) -> Result<impl Stream<Item = Message>, ChatError>;
 
     /// Who is in the room.
     #[rpc(watch)]

@@ -12,7 +12,7 @@ trait Chat: Clone {
     #[rpc(watch, lag = "latest", deadline = "soon")]
     fn members(&self, room: impl Into<String>) -> impl Stream<Item = u64> + Send;
 
-    #[rpc(once)]
+    #[rpc(once, idempotent)]
     async fn leave(&self) {}
 }
 

@@ -1,6 +1,7 @@
 #[bowline::rpc]
 trait Chat {
     #[rpc(idempotent)]
+    #[rpc(idempotent)]
     async fn post(&self, text: String) -> u64;
 }
 

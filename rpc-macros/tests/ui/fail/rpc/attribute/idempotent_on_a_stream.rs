@@ -2,7 +2,7 @@ use bowline::prelude::*;
 
 #[bowline::rpc]
 trait Chat {
-    #[rpc(resume = "id")]
+    #[rpc(idempotent)]
     fn messages(&self) -> impl Stream<Item = u64>;
 }
 

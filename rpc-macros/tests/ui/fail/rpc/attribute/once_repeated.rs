@@ -1,6 +1,6 @@
 #[bowline::rpc]
 trait Chat {
-    #[rpc(once)]
+    #[rpc(once, once)]
     async fn post(&self, text: String) -> u64;
 }
 

@@ -1,0 +1,7 @@
+#[bowline::rpc]
+trait Chat {
+    #[rpc(idempotent, once)]
+    async fn post(&self, text: String) -> u64;
+}
+
+fn main() {}
