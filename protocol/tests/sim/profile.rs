@@ -35,7 +35,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let limits = Limits {
+        let scarce = Limits {
             calls: 1 + random.below(8) as u32,
             streams: 1 + random.below(8) as u32,
             nested: random.below(3) as u32,
@@ -51,6 +51,11 @@ impl Profile {
             message_out: 500 + random.below(64 * 1024) as usize,
             waiting_calls: 20,
             ..Limits::default()
+        };
+        // Mostly everything is scarce; sometimes it is as it is by default.
+        let limits = match random.below(5) {
+            0 => Limits { payload_in: 200_000, assembly: 400_000, ..Limits::default() },
+            _ => scarce,
         };
         let node = NodeLimits {
             resume_window: Duration::from_secs([120, 120, 3, 20][random.below(4) as usize]),
