@@ -245,9 +245,6 @@ impl App {
     }
 
     pub(crate) fn notify(&mut self, cx: &mut Ctx, machine: &mut Session) {
-        if self.party == Party::Server {
-            return;
-        }
         if let Some(ticket) = self.notifies.pop() {
             machine.finish_notify(ticket);
         }

@@ -8,7 +8,7 @@ use bowline_protocol::limits::Limits;
 use crate::net::{End, Weather};
 use crate::oracle::{Ended, Party};
 use crate::scene::{Scene, ms, secs};
-use crate::service::{ASK, LIST, LOOK, UPLOAD};
+use crate::service::{ASK, LIST, LOOK, UPLOAD, WATCH};
 
 use Party::{Client, Server};
 
@@ -234,6 +234,26 @@ fn one_two_and_three_lost_welcomes() {
         assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
         scene.end();
     }
+}
+
+/// What the client counted is of the link before: on a link whose welcome it never saw it read nothing.
+#[test]
+fn a_value_on_a_link_whose_welcome_was_lost() {
+    let mut scene = Scene::new();
+    let watch = scene.ask(Client, WATCH, 50);
+    scene.advance(secs(1));
+    scene.send(Server, watch, 50);
+    scene.advance(secs(2));
+    scene.read_all(Client);
+    scene.cut();
+    scene.connect();
+    scene.advance(ms(110));
+    scene.send(Server, watch, 50);
+    scene.cut();
+    scene.reconnect();
+    scene.read_all(Client);
+    assert_eq!(scene.world.cx.oracle.read(watch), 2, "the newest value arrives");
+    scene.end();
 }
 
 #[test]

@@ -77,6 +77,8 @@ struct Call {
     reading: u32,
     next: u32,
     end: Option<Ended>,
+    /// Links that the session of its caller had been on when it ended.
+    links_at_end: u32,
 }
 
 /// One run of a handler.
@@ -141,6 +143,8 @@ struct Client {
     session: Option<u128>,
     /// Sessions that ended, as each end knows.
     lost: [u32; 2],
+    /// Links that sessions went live on, as each end knows.
+    links: [u32; 2],
 }
 
 /// See the [module](self).
@@ -182,6 +186,7 @@ impl Oracle {
             reading: 0,
             next: 0,
             end: None,
+            links_at_end: 0,
         });
         (self.calls.len() - 1) as u32
     }
@@ -238,7 +243,7 @@ impl Oracle {
         let intent = call.intent;
         let before = call.runs.len();
         let again = call.runs.iter().any(|run| run.session == session);
-        let ended = call.end;
+        let (ended, at_end) = (call.end, call.links_at_end);
         call.runs.push(Run { session, up: 0, down: 0, answer: None, is_stopped: false, is_gone: false });
         let run = call.runs.len() as u32;
         if intent.caller == at || intent.method != method || intent.len != len {
@@ -255,6 +260,14 @@ impl Oracle {
             self.violate(
                 Invariant::I4,
                 format!("call {number} starts after its caller was told that it does not"),
+            );
+        }
+        let links = self.clients.get(&intent.client).map_or(0, |it| it.links[intent.caller as usize]);
+        // What began to arrive before may be whole only now, and is stopped at once.
+        if ended.is_some() && links > at_end && len <= 64 * 1024 {
+            self.violate(
+                Invariant::I4,
+                format!("call {number} starts on a later link, and ended on an earlier one"),
             );
         }
         if intent.depth == 0 && len <= 64 * 1024 {
@@ -457,6 +470,8 @@ impl Oracle {
             return self.violate(Invariant::I2, format!("call {number} ends twice: {earlier:?}, {how:?}"));
         }
         call.end = Some(how);
+        let intent = call.intent;
+        call.links_at_end = self.clients.get(&intent.client).map_or(0, |it| it.links[intent.caller as usize]);
         self.counts.completed += u64::from(how == Ended::Complete);
     }
 
@@ -495,6 +510,7 @@ impl Oracle {
         }
         let it = self.clients.entry(client).or_default();
         let before = it.session.replace(session);
+        it.links[Party::Client as usize] += 1;
         let what = match outcome {
             Outcome::Resumed => {
                 self.counts.resumed += 1;
@@ -519,7 +535,8 @@ impl Oracle {
     }
 
     /// A session has this link now.
-    pub(crate) fn attached(&mut self, session: u128, link: LinkId) {
+    pub(crate) fn attached(&mut self, client: usize, session: u128, link: LinkId) {
+        self.clients.entry(client).or_default().links[Party::Server as usize] += 1;
         self.attached.insert(session, link);
     }
 
@@ -538,9 +555,10 @@ impl Oracle {
         it.lost[party as usize] += 1;
     }
 
-    /// Sessions that clients have lost.
-    pub(crate) fn sessions_lost(&self) -> u32 {
-        self.clients.values().map(|it| it.lost[Party::Client as usize]).sum()
+    /// Sessions that ended in another way than by their client's leave, at most.
+    pub(crate) fn sessions_lost(&self) -> u64 {
+        let clients = self.clients.values().map(|it| u64::from(it.lost[Party::Client as usize]));
+        clients.sum::<u64>() + self.gone.len() as u64
     }
 
     /// How a call ended, as its caller knows.

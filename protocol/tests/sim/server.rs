@@ -192,7 +192,7 @@ impl Node {
         peer.machine.welcome(cx.now, welcoming);
         self.by_session.insert(session, slot);
         if let Some(link) = peer.link {
-            cx.oracle.attached(session, link);
+            cx.oracle.attached(peer.place.client(), session, link);
         }
     }
 
@@ -223,7 +223,7 @@ impl Node {
         }
         peer.link = Some(link);
         self.by_link.insert(link, old);
-        cx.oracle.attached(welcoming.session, link);
+        cx.oracle.attached(peer.place.client(), welcoming.session, link);
         peer.machine.attach(cx.now, hello, welcoming);
     }
 
