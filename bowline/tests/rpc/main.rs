@@ -6,6 +6,7 @@
 mod descriptor;
 mod dispatch;
 mod evolution;
+mod lost;
 mod names;
 mod tap;
 
