@@ -7,14 +7,33 @@ use tokio::sync::watch;
 
 use crate::{Builder, ConnectFailed, State, desk::Lease};
 
-/// A connection to one server that outlives its sockets.
+/// A connection to one service that outlives its sockets.
 ///
 /// A handle: clones are cheap and name the same connection. Stubs, calls and streams made from it are handles too;
 /// the connection is closed when the last of them is gone, or by [`close`](Self::close).
 ///
-/// A lost link is made again, for ever, with growing delays; see [`State`] for what can be seen of that. Calls made in
-/// the meantime wait within their deadline. Calls that were under way end with `Disconnected`, which says whether they
-/// may have run; streams end with the same; watches go on by themselves.
+/// # When the network fails
+///
+/// A lost link is made again, for ever, with growing delays ([`Builder::backoff`]); [`State`] shows how that goes. A server
+/// keeps the session in the meantime (for two minutes by default): if the client is back by then, calls, streams and
+/// watches go on as if nothing had been, [`Arrival::Resumed`](crate::Arrival::Resumed). If not, that is a
+/// [`Gap`](crate::Arrival::Gap): what may be asked again is asked again, and what may have run and must not run twice ends
+/// with `Disconnected`, which says what is known about it.
+///
+/// Calls made without a session wait for one within their deadline, in order; `.queued(expiry)` lets a call wait for longer,
+/// `.fail_fast()` not at all.
+///
+/// The pauses between tries end early when there is a sign that the network is back or that the device slept: the page's
+/// events `online`, `pageshow` and `visibilitychange` in a browser, clocks that jumped everywhere,
+/// [`wake`](Self::wake) and [`reconnect`](Self::reconnect) by hand. The same signs make a client ask at once whether a link
+/// that seems to live still does.
+///
+/// # Several endpoints, and servers that stop
+///
+/// With more than one [`endpoint`](Builder::endpoint) the others are tried when one fails. A server that announces that it
+/// will stop is left within the time it gives, at a moment drawn at random: a new session is opened beside the old one, at
+/// another endpoint if there is one, and takes the calls made from then on. Those under way end on the old session, which
+/// is closed after 30 s at the latest. The state stays live throughout.
 ///
 /// # Examples
 ///

@@ -78,7 +78,7 @@ impl State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Arrival {
-    /// It is the first one of the client.
+    /// It continues no other: the first one of the client, or one that was opened beside another whose server will stop.
     New,
     /// The one that was there before the link was lost goes on: nothing is missing.
     Resumed,
