@@ -127,6 +127,25 @@ async fn a_slow_answer_is_a_failure() {
     }
 }
 
+/// It takes as long as its caller does.
+#[tokio::test(start_paused = true)]
+async fn an_upload_is_never_slow() {
+    on_both_ends!(config(), |_worker, session, handle| {
+        let work = session();
+        let upload = || {
+            let items = futures_util::stream::iter(0..3).then(async |item| {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                item
+            });
+            tokio::spawn(work.upload(items).deadline(Duration::from_secs(90)))
+        };
+        for upload in [upload(), upload()] {
+            assert_eq!(upload.await.unwrap().unwrap(), 3);
+        }
+        assert_eq!(handle.state("Work"), BreakerState::Closed);
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_caller_did_and_the_methods_own_error_are_no_failures() {
     on_both_ends!(config(), |worker, session, handle| {

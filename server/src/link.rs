@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
+use bowline_middleware::link_refused;
 use bowline_protocol::envelope::{Hello, Outcome, Refusal, Secret};
 use bowline_protocol::registry::{Gap, New, Verdict};
 use bowline_protocol::session::Welcoming;
@@ -87,6 +88,7 @@ async fn greeted(
 /// Closes a link whose client has said hello.
 async fn refuse(link: BoxLink, peer: &Peer, code: CloseCode, reason: &str) {
     tracing::debug!(%code, reason, "link refused");
+    link_refused(code);
     peer.close(code, reason);
     drive(link, peer, std::future::pending()).await;
 }
@@ -129,14 +131,15 @@ impl House {
             return Err((guest, refusal));
         }
         let Guest { link, peer, hello, admitted } = *guest;
+        let outcome = gap.map_or(Outcome::New, |gap| lost(&hello, gap));
         peer.welcome(Welcoming {
-            outcome: gap.map_or(Outcome::New, |gap| lost(&hello, gap)),
+            outcome,
             peer_last_processed: gap.and_then(|gap| gap.remains).map(|remains| remains.last_processed),
             ..Welcoming::new(id, token, epoch)
         });
         let info = self.settings.info(id, admitted);
         let dispatch = |peer: &Peer| self.sessions.dispatch(peer, info);
-        let session = Session::new(id, peer, self.node.clone(), mail, dispatch);
+        let session = Session::new(id, peer, self.node.clone(), mail, dispatch, outcome);
         let (back, returned) = oneshot::channel();
         // Without an owner the server is gone, and so is the session.
         if let Some(places) = self.places.upgrade() {

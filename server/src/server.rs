@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::routing::{MethodRouter, any};
+use bowline_middleware::link_refused;
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::registry::{NodeLimits, RegistryStats};
 use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{Config, Failure};
+use bowline_protocol::status::CloseCode;
 use bowline_rpc::{Channel, OnceStore, Peer, SessionInfo};
 use bowline_runtime::{random_u128, spawn, timeout};
 use bowline_transport::memory::{Faults, pair};
@@ -139,6 +141,7 @@ impl Server {
         let Shared { settings, places, .. } = &*self.shared;
         let accepted = upgrade::check(&parts, &settings.origins)?;
         let place = places.reserve().map_err(|reason| {
+            link_refused(CloseCode::TRY_AGAIN);
             Rejected::unavailable(match reason {
                 NoPlace::Full => "The server has as many connections as it takes. Try again later.",
                 NoPlace::Stopping => "The server is being stopped. Try again later.",

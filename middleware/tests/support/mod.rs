@@ -29,6 +29,8 @@ pub trait Work {
     fn items(&self) -> impl Stream<Item = u32>;
     /// Three items.
     fn three(&self) -> impl Stream<Item = u32>;
+    /// Counts what is sent, at the caller's pace.
+    async fn upload(&self, items: Streaming<u32>) -> u32;
     /// A bug.
     async fn panics(&self) -> u32;
     /// The trace that came along.
@@ -100,6 +102,10 @@ impl Work for Worker {
 
     fn three(&self) -> impl Stream<Item = u32> {
         futures_util::stream::iter(0..3)
+    }
+
+    async fn upload(&self, items: Streaming<u32>) -> u32 {
+        items.count().await as u32
     }
 
     async fn panics(&self) -> u32 {

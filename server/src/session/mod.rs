@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_protocol::envelope::Hello;
+use bowline_middleware::SessionMetrics;
+use bowline_protocol::envelope::{Hello, Outcome};
 use bowline_protocol::registry::{Gap, Remains, Verdict};
 use bowline_protocol::session::Welcoming;
 use bowline_protocol::status::CloseCode;
@@ -31,6 +32,7 @@ pub(crate) struct Session {
     /// Polled in this task, and its handlers with it.
     dispatch: BoxFuture<'static, Infallible>,
     desk: Desk,
+    metrics: SessionMetrics,
 }
 
 /// A link, and where it goes when the session has no use for it any more.
@@ -47,6 +49,7 @@ impl Session {
         node: Arc<Node>,
         mail: Arc<Mail>,
         dispatch: impl FnOnce(&Peer) -> BoxFuture<'static, Infallible>,
+        outcome: Outcome,
     ) -> Self {
         // First what ends the session when making the stack panics.
         let desk = Desk {
@@ -60,7 +63,9 @@ impl Session {
             ending: None,
         };
         let dispatch = dispatch(&desk.peer);
-        Self { dispatch, desk }
+        let mut metrics = SessionMetrics::server();
+        metrics.live(outcome);
+        Self { dispatch, desk, metrics }
     }
 
     /// Runs it, first on this link.
@@ -72,7 +77,10 @@ impl Session {
                 None => self.detached().await,
             };
             match next {
-                Next::Link(arrival) => carried = Some(self.desk.take_up(*arrival)),
+                Next::Link(arrival) => {
+                    carried = Some(self.desk.take_up(*arrival));
+                    self.metrics.live(Outcome::Resumed);
+                }
                 Next::NoLink => {}
                 Next::Over => return,
             }
@@ -81,10 +89,14 @@ impl Session {
 
     /// Drives a link until it ends or another takes its place.
     async fn attached(&mut self, Carried { link, back }: Carried) -> Next {
-        let Self { dispatch, desk } = self;
+        let Self { dispatch, desk, metrics } = self;
         desk.has_link = true;
+        metrics.link_opened();
         let peer = desk.peer.clone();
-        let until = poll_fn(|cx| desk.poll_attached(cx));
+        let until = poll_fn(|cx| {
+            metrics.poll(cx, &peer);
+            desk.poll_attached(cx)
+        });
         let (link, left) = drive_until(link, &peer, dispatch.as_mut(), until).await;
         match left {
             Left::Until(arrival) => {
@@ -93,11 +105,14 @@ impl Session {
                 } else {
                     (CloseCode::FENCED, "a newer link has the session")
                 };
+                metrics.link_closed(Some(code));
                 give_back(back, link, CloseFrame::new(code, reason));
                 Next::Link(arrival)
             }
             Left::Ended(Ended { by, frame }) => {
                 tracing::debug!(?by, ?frame, "link ended");
+                metrics.look(&peer);
+                metrics.link_closed(frame.as_ref().map(|frame| frame.code));
                 if let Some(frame) = frame {
                     give_back(back, link, frame);
                 }
@@ -108,12 +123,13 @@ impl Session {
 
     /// Waits without a link.
     async fn detached(&mut self) -> Next {
-        let Self { dispatch, desk } = self;
+        let Self { dispatch, desk, metrics } = self;
         desk.has_link = false;
         let mut timer = None;
         poll_fn(|cx| {
             let Poll::Pending = dispatch.as_mut().poll(cx);
             desk.pass_time(&mut timer, cx);
+            metrics.poll(cx, &desk.peer);
             desk.poll_detached(cx)
         })
         .await
