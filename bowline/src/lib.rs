@@ -94,6 +94,7 @@ pub use bowline_protocol::{
     codec::with::With,
     envelope::GapReason,
     limits::{Limits, NodeLimits, Timing},
+    once::OnceLimits,
     status::{CloseCode, Code, Delivery, Status},
 };
 pub use bowline_rpc::{
