@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bowline_protocol::codec::Codec;
@@ -29,6 +30,9 @@ pub struct OnceStore(Arc<Shared>);
 
 pub(super) struct Shared {
     state: Mutex<State>,
+    id: u128,
+    /// The table's, beside the lock: every session looks at it whenever it runs.
+    tick: AtomicU64,
     /// Notified when the last call that runs has ended.
     idle: Notify,
     /// Make a digest of arguments: twice 64 bits. Who guesses at collisions can only spoil calls of its own.
@@ -62,10 +66,14 @@ pub(crate) enum Admission {
 impl OnceStore {
     /// Makes an empty store with a random id.
     pub fn new(limits: OnceLimits) -> Self {
-        let table = Table::new(random_u128(), limits);
+        let id = random_u128();
+        let table = Table::new(id, limits);
+        let tick = AtomicU64::new(table.table().tick);
         let state = State { table, waiting: BTreeMap::new(), tasks: Tasks::default() };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
+            id,
+            tick,
             idle: Notify::new(),
             seeds: [RandomState::new(), RandomState::new()],
         }))
@@ -73,7 +81,7 @@ impl OnceStore {
 
     /// The id of its table and how much that has forgotten: what sessions tell their callers.
     pub fn table(&self) -> OnceTable {
-        self.0.lock().table.table()
+        OnceTable { id: self.0.id, tick: self.0.tick.load(Ordering::Acquire) }
     }
 
     /// What it holds.
@@ -109,7 +117,9 @@ impl OnceStore {
     pub(crate) fn begin(&self, asked: &Asked, bell: &Arc<Bell>) -> (Admission, Option<Ticket>) {
         let mut state = self.0.lock();
         let refused = |code, why: &str| (Admission::Refused(Status::new(code, why)), None);
-        match state.table.begin(now(), &asked.key, asked.scope, asked.arguments) {
+        let begun = state.table.begin(now(), &asked.key, asked.scope, asked.arguments);
+        self.0.publish(&state.table);
+        match begun {
             Begin::Start(ticket) => {
                 (Admission::Start(Claim::new(Arc::downgrade(&self.0), ticket)), Some(ticket))
             }
@@ -173,6 +183,7 @@ impl Shared {
         let waiting = {
             let mut state = self.lock();
             change(&mut state.table);
+            self.publish(&state.table);
             if state.table.stats().running == 0 {
                 self.idle.notify_waiters();
             }
@@ -181,6 +192,10 @@ impl Shared {
         for bell in waiting.into_iter().flatten().filter_map(|bell| bell.upgrade()) {
             bell.ring();
         }
+    }
+
+    fn publish(&self, table: &Table) {
+        self.tick.store(table.table().tick, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -113,13 +113,13 @@ where
         if let Some(once) = &mut self.once {
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
-            self.queue.extend(once.poll(cx));
         }
         while let Poll::Ready(arrival) = self.peer.poll_arrival(cx) {
             let waiting = self.receive(arrival);
             self.queue.extend(waiting);
         }
         if let Some(once) = &mut self.once {
+            self.queue.extend(once.poll(cx));
             once.tell(&self.peer);
         }
         if self.peer.take_stopped_waiting() {

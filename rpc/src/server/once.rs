@@ -96,7 +96,7 @@ impl OnceSide {
 
     /// What is to be started of the calls that waited.
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Vec<Waiting> {
-        if !self.bell.heard(cx) || self.repeats.is_empty() {
+        if self.repeats.is_empty() || !self.bell.heard(cx) {
             return Vec::new();
         }
         let repeats = std::mem::take(&mut self.repeats);

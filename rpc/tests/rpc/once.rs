@@ -516,6 +516,32 @@ async fn without_room_a_call_is_refused_and_an_acknowledged_answer_makes_room() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_hear_how_much_was_forgotten() {
+    let node = Node::new(OnceLimits { identity_entries: 1, keep: Duration::ZERO, ..OnceLimits::default() });
+    let mut link = node.link().await;
+    let mut other = node.link_as(2).await;
+    other.caller.session.declare(now(), &SERVICE);
+    other.carry().await;
+    for key in [1, 2] {
+        // Nothing of it is acknowledged.
+        other.caller.ask(PAY, key, 7);
+        other.send();
+        settle().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(node.store.table().tick, 2);
+    // A call that was first written before is not known any more; a later one can't have been forgotten.
+    let early = link.caller.ask(PAY, 3, 8);
+    link.carry().await;
+    assert_eq!(link.caller.status(early).code, Code::OutcomeUnknown);
+    link.caller.session.handle_wake(now());
+    link.carry().await;
+    let late = link.caller.ask(PAY, 4, 8);
+    link.carry().await;
+    assert_eq!(link.caller.number(late), 3008);
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_methods_are_not_remembered_whatever_key_they_carry() {
     let node = node();
     let mut link = node.link().await;
