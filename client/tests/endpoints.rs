@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use bowline::{Client, ClientBuilder, CloseCode, ConnectFailed, State};
+use bowline::{Client, ClientBuilder, CloseCode, ConnectFailed, State, prelude::*};
 use common::{Map, OfficeClient, Place, reaches, until};
 use tokio::time::Instant;
 
@@ -88,6 +88,34 @@ async fn a_server_that_drains_is_left_for_another() {
     reaches(&client, State::is_live).await;
     assert!(two.map.tried().starts_with("ab"), "{}", two.map.tried());
     draining.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_drains_is_left_without_a_moment_between_sessions() {
+    let two = Two::new();
+    let client = two.builder().connect().await.unwrap();
+    let mut states = client.states();
+    let watching = tokio::spawn(async move {
+        while let Some(state) = states.next().await {
+            assert!(state.is_live() || state == State::Closed, "{state}");
+        }
+    });
+    let office = client.client::<OfficeClient>();
+    let under_way = tokio::spawn(office.wait().deadline(Duration::from_secs(100)));
+    until("it runs", || two.a.running() == 1).await;
+    let draining = tokio::spawn({
+        let server = two.a.server.clone();
+        async move { server.drain().await }
+    });
+    until("there is another session", || two.b.server.sessions() == 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(office.echo("there".into()).await.unwrap(), "there");
+    assert_eq!(two.b.calls(), 1);
+    two.a.world.release.notify_one();
+    assert_eq!(under_way.await.unwrap().unwrap(), 7);
+    draining.await.unwrap();
+    client.close().await;
+    watching.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

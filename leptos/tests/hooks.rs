@@ -21,9 +21,12 @@ struct Page {
 
 impl Page {
     async fn open() -> Self {
+        Self::at(Place::new()).await
+    }
+
+    async fn at(place: Place) -> Self {
         // Fails when another test of this program was first.
         let _ = any_spawner::Executor::init_tokio();
-        let place = Place::new();
         let client = place.client().await;
         let office = client.client();
         let owner = Owner::new();
@@ -137,7 +140,7 @@ async fn a_query_that_was_not_sent_is_asked_when_the_connection_is_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_query_that_may_have_run_is_left_to_the_user() {
-    let page = Page::open().await;
+    let page = Page::at(Place::forgetful()).await;
     let answer = page.office.wait_query();
     until("the handler runs", || page.place.running() == 1).await;
     page.place.faults.cut();
