@@ -171,7 +171,9 @@ async fn a_stolen_token_in_other_hands_gets_nothing_and_leaves_the_owner_unharme
 async fn a_token_that_was_replaced_gets_nothing_and_leaves_the_owner_unharmed() {
     let service = Service::default();
     let place = place(&service);
-    let (wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
+    // The first token was proved, and the second has to be as well.
+    wire.stays().await;
     drop(wire);
     let mut old = ticket.clone();
     let (mut wire, welcome) = place.resume(ticket.again()).await;
