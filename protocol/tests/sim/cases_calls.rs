@@ -158,6 +158,25 @@ fn a_deadline_passes_while_detached() {
     scene.end();
 }
 
+/// A call that is written again states what is left of its time, not what was left when it was written first.
+#[test]
+fn a_call_that_is_written_again_states_its_time_anew() {
+    let mut scene = Scene::new();
+    let call = scene.ask_for(Client, within(ASK, secs(60)));
+    scene.cut();
+    scene.advance(secs(50));
+    scene.reconnect();
+    assert_eq!(scene.runs(call), 1);
+    scene.cut();
+    scene.advance(secs(5));
+    assert!(!scene.is_stopped(call));
+    scene.advance(secs(5));
+    assert!(scene.is_stopped(call), "by the deadline at the callee: no cancel can arrive");
+    scene.reconnect();
+    assert_eq!(scene.ended(call), Some(Ended::Failed));
+    scene.end();
+}
+
 #[test]
 fn a_cancel_of_an_undelivered_call() {
     let mut scene = Scene::new();

@@ -95,6 +95,8 @@ fn a_cut_in_the_middle_of_a_replay() {
     let mut scene = Scene::with(|profile| profile.limits = Limits { message_out: 1000, ..Limits::default() });
     let calls: Vec<_> = (0..30).map(|_| scene.ask(Client, ASK, 700)).collect();
     scene.cut();
+    // The socket takes a part of it, and of that a part arrives.
+    scene.world.cx.profile.weather = Some(Weather { rate: 5000, buffer: 1500, ..Weather::fair() });
     for part in 1..6 {
         scene.connect();
         scene.advance(ms(110));
@@ -105,6 +107,7 @@ fn a_cut_in_the_middle_of_a_replay() {
         scene.hold();
     }
     scene.reconnect();
+    scene.advance(secs(10));
     scene.answer_all(Server);
     scene.advance(secs(2));
     for call in calls {

@@ -92,6 +92,11 @@ impl Client {
         let opens = weather.delay * 4;
         let link = net.make(cx.now, self.index, weather);
         note!(cx, "c{} opens l{link}: {:?}", self.index, net.get(link).map(|it| &it.weather));
+        if !cx.is_healed && !cx.profile.is_calm && cx.random.below(6) == 0 {
+            // In the middle of the handshake, or of what is written again.
+            let end = if cx.random.below(2) == 0 { End::Client } else { End::Server };
+            net.lose_after(link, end, cx.random.below(6000));
+        }
         self.opening = Some(link);
         cx.queue.at(cx.now + opens, Happening::Opened(link));
     }

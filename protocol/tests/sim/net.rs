@@ -61,9 +61,9 @@ impl Weather {
         Self {
             delay: Duration::from_millis(delay),
             jitter: Duration::from_millis(random.below(80) * random.below(2)),
-            rate: [50_000, 500_000, 5_000_000, 1_000_000_000][random.below(4) as usize],
+            rate: [20_000, 500_000, 5_000_000, 1_000_000_000][random.below(4) as usize],
             slices: if random.below(3) == 0 { random.below(256) as u8 } else { 0 },
-            buffer: 4096 << random.below(6),
+            buffer: 512 << random.below(9),
         }
     }
 

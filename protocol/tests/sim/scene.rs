@@ -119,6 +119,13 @@ impl Scene {
         self.at(party, |_, app, _| app.handled())
     }
 
+    /// Whether the node's handler of this call was told to stop.
+    pub(crate) fn is_stopped(&mut self, number: u32) -> bool {
+        self.at(Party::Server, |_, app, _| {
+            app.runs.values().any(|run| run.number == number && run.is_stopped)
+        })
+    }
+
     /// Tasks of `once` calls end.
     pub(crate) fn pay(&mut self) {
         once::finish(&mut self.world.cx, true);
