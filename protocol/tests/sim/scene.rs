@@ -11,6 +11,7 @@ use crate::net::{Cargo, End, LinkId, Weather};
 use crate::once;
 use crate::oracle::{Counts, Ended, Party};
 use crate::profile::Profile;
+use crate::service::SIM;
 use crate::world::{Ctx, Happening, Place, World};
 
 /// One client and the node, live, with nothing under way.
@@ -39,6 +40,11 @@ impl Scene {
         let mut scene = Self { world: World::with(profile, Random::new(1), None) };
         scene.advance(secs(2));
         assert!(scene.is_live(), "{}", scene.world.cx.trace.text());
+        // So that a call is written when it is made.
+        for party in [Party::Client, Party::Server] {
+            scene.at(party, |cx, _, machine| machine.declare(cx.now, &SIM));
+        }
+        scene.advance(secs(2));
         scene
     }
 
