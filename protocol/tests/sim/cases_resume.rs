@@ -218,6 +218,22 @@ fn a_cut_in_the_middle_of_eight_large_payloads() {
     }
 }
 
+/// Only time on a living link counts against a payload that makes no progress.
+#[test]
+fn a_large_payload_goes_on_after_a_minute_without_a_link() {
+    let mut scene = Scene::new();
+    let large = scene.ask(Client, ASK, 190_000);
+    scene.advance(ms(40));
+    assert_eq!((scene.held(Server).assembling, scene.runs(large)), (1, 0), "it is under way");
+    scene.cut();
+    scene.advance(secs(60));
+    scene.reconnect();
+    scene.answer_all(Server);
+    scene.advance(secs(2));
+    assert_eq!((scene.runs(large), scene.ended(large)), (1, Some(Ended::Complete)));
+    scene.end();
+}
+
 /// The client shows the token that it had: it stays valid until the client shows that it has a newer one.
 #[test]
 fn one_two_and_three_lost_welcomes() {
