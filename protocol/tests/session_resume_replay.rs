@@ -4,7 +4,7 @@ mod common;
 
 use bowline_protocol::envelope::{Control, Credit, Envelope, Sequenced};
 use bowline_protocol::limits::Limits;
-use bowline_protocol::session::{Config, Event};
+use bowline_protocol::session::{Config, Event, Read};
 use bowline_test_support::{Pair, Side};
 use bytes::Bytes;
 use common::*;
@@ -83,4 +83,24 @@ fn a_message_that_is_full_gets_no_chunk_on_top() {
         chunks += decode(message).into_iter().filter(is_chunk).count();
     }
     assert!(chunks > 10);
+}
+
+/// The link was lost between the look at the credit and the item that was made because of it: the item vanished.
+#[test]
+fn an_item_that_is_sent_after_the_link_was_lost_arrives() {
+    for (method, side) in [(SERVER_STREAM, Side::Server), (CLIENT_STREAM, Side::Client)] {
+        let mut pair = pair();
+        let (own, call) = open(&mut pair, method);
+        let (sender, reader) = if side == Side::Server { (call, own) } else { (own, call) };
+        assert!(pair.session(side).capacity(sender).is_some());
+        pair.cut();
+        let now = pair.now;
+        assert!(pair.session(side).capacity(sender).is_none(), "no further one is asked for");
+        pair.session(side).send_item(now, sender, "late".into());
+        pair.session(side).send_gap(now, sender, 3);
+        pair.connect();
+        pair.run();
+        assert_eq!(item(&mut pair, side.other(), reader), b"late");
+        assert!(matches!(read(&mut pair, side.other(), reader), Read::Gap(3)));
+    }
 }

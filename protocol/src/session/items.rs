@@ -39,16 +39,17 @@ impl Session {
     ///
     /// `None` while not; then [`Event::Writable`] follows, unless the call ends.
     pub fn capacity(&self, call: CallId) -> Option<Codec> {
+        if !self.is_live() {
+            return None;
+        }
         let codec = self.sends_items(call)?;
         let stream = self.stream(call)?;
         (!stream.sent_end && stream.may_queue(self.config.limits.stream_window_max as u64)).then_some(codec)
     }
 
-    /// The codec of a call whose items this end may still send.
+    /// The codec of a call whose items this end may still send, now or when the session is live again: the link may be
+    /// lost between a look at [`capacity`](Self::capacity) and the item that was made because of it.
     fn sends_items(&self, call: CallId) -> Option<Codec> {
-        if !self.is_live() {
-            return None;
-        }
         match call.origin {
             Origin::Local => {
                 let own = self.own.get(call)?;

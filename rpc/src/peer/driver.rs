@@ -107,7 +107,11 @@ impl Peer {
     /// Server: goes on with this session on the link that `hello` came on. What still comes on an older link must not
     /// be given to this peer any more.
     pub fn attach(&self, hello: &Hello, welcoming: Welcoming) {
-        self.command(|state, now, _| state.session.attach(now, hello, welcoming));
+        self.command(|state, now, _| {
+            // What an older link proved is about an older token.
+            state.proved.value = None;
+            state.session.attach(now, hello, welcoming);
+        });
     }
 
     /// Server: nobody continues the session. Its handlers are dropped, its calls fail, nothing is left of it.

@@ -25,10 +25,11 @@ use crate::peer::{Arrival, Peer, Terminal, Ticket};
 use crate::topic::Notices;
 use crate::{BoxError, Call, Cancellation, Reply};
 
-/// How many handlers one poll of the dispatcher polls inline: 64. Source: rule 22 of the protocol.
+/// How many handlers one poll of the dispatcher starts and polls: 64, then writing gets its turn. Calls start in their
+/// order, so the rest waits for the next poll. Source: rule 22 of the protocol.
 const INLINE: usize = 64;
 
-/// How long one poll of the dispatcher polls handlers inline: 1 ms, then writing gets its turn.
+/// How long one poll of the dispatcher starts handlers: 1 ms.
 const INLINE_TIME: Duration = Duration::from_millis(1);
 
 /// Runs the calls that come in on one session through that session's own stack of layers.
@@ -127,6 +128,11 @@ where
         }
         let mut turn = Turn { polled: 0, started: now() };
         while !self.queue.is_empty() {
+            if turn.is_over() {
+                // Calls start in their order: tasks of their own would race for who is polled first.
+                cx.waker().wake_by_ref();
+                break;
+            }
             let ready = guarded(&|| "poll_ready".to_owned(), || self.stack.poll_ready(cx));
             let refusal = match ready {
                 Ok(Poll::Pending) => break,
@@ -226,18 +232,18 @@ struct Turn {
 impl Turn {
     /// Polls `running` once, and makes a task of it if it has not ended.
     fn run(&mut self, mut running: impl Future<Output = ()> + MaybeSend + Unpin + 'static) -> Option<Task> {
-        if self.take() {
-            // Whatever wakes it between here and the first poll of its task is seen by that poll.
-            let mut cx = Context::from_waker(Waker::noop());
-            if Pin::new(&mut running).poll(&mut cx).is_ready() {
-                return None;
-            }
+        self.polled += 1;
+        // Whatever wakes it between here and the first poll of its task is seen by that poll.
+        let mut cx = Context::from_waker(Waker::noop());
+        if Pin::new(&mut running).poll(&mut cx).is_ready() {
+            return None;
         }
         Some(spawn(running))
     }
 
-    fn take(&mut self) -> bool {
-        self.polled += 1;
-        self.polled <= INLINE && now().saturating_duration_since(self.started) < INLINE_TIME
+    fn is_over(&self) -> bool {
+        // At least one in each turn, however long the way here took.
+        self.polled >= INLINE
+            || (self.polled > 0 && now().saturating_duration_since(self.started) >= INLINE_TIME)
     }
 }

@@ -1,9 +1,14 @@
 //! What is bounded, what is batched, and what is logged.
 
-use std::sync::atomic::Ordering;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
-use bowline_rpc::CallError;
+use bowline_rpc::{Call, CallError, Reply, Router};
 use futures_util::future::join_all;
+use tower::Service;
 
 use crate::support::{Ends, assert_empty, log, settle};
 
@@ -26,6 +31,47 @@ async fn more_calls_than_one_turn_polls_inline_are_all_answered() {
     assert!(answers.into_iter().enumerate().all(|(number, answer)| answer == Ok(number as u64)));
     settle().await;
     assert_empty(&ends.server);
+}
+
+/// Notices a call that is made before the one before it was polled.
+struct InTurn {
+    router: Router,
+    called: Arc<AtomicUsize>,
+    polled: Arc<AtomicUsize>,
+    overtaken: Arc<AtomicUsize>,
+}
+
+impl Service<Call> for InTurn {
+    type Response = Reply;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        if self.called.fetch_add(1, Ordering::SeqCst) != self.polled.load(Ordering::SeqCst) {
+            self.overtaken.fetch_add(1, Ordering::SeqCst);
+        }
+        let (reply, polled) = (self.router.call(call), self.polled.clone());
+        Box::pin(async move {
+            polled.fetch_add(1, Ordering::SeqCst);
+            reply.await
+        })
+    }
+}
+
+/// What one turn had no time for became tasks that nobody had polled: on several threads they raced for who starts.
+#[tokio::test(start_paused = true)]
+async fn calls_start_in_their_order_however_many_come_at_once() {
+    let overtaken = Arc::new(AtomicUsize::new(0));
+    let (called, polled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = overtaken.clone();
+    let ends = Ends::layered(|router| InTurn { router, called, polled, overtaken: counted }).await;
+    let answers = join_all((0..250).map(|number| ends.stub().echo(number))).await;
+    assert_eq!(answers.len(), 250);
+    assert_eq!(overtaken.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
