@@ -55,6 +55,27 @@ pub struct Limits {
     pub metadata_entries: usize,
     /// See `metadata_entries`.
     pub metadata_bytes: usize,
+    /// Pings that a server takes on one link: 10 per 50 s. Our own clients ping every 5 s at most. More closes the link
+    /// with 4006, as do the rates below; the session can be continued.
+    pub pings: Rate,
+    /// New credentials that a server takes on one link: 3 per minute, since each may cost it a look elsewhere.
+    pub auths: Rate,
+    /// Acknowledgements without news that a server takes on one link: 200 per second. Ours always carry news, but for
+    /// the one after the welcome and those in pongs.
+    pub idle_acks: Rate,
+    /// Cancels that a server takes on one link: 1,000 per 10 s. Each may have cost the start of a handler.
+    pub cancels: Rate,
+}
+
+/// How often something may come: `count` times at once, and over time `count` times in each `per`.
+///
+/// A `count` of 0 takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub per: Duration,
 }
 
 impl Default for Limits {
@@ -83,6 +104,10 @@ impl Default for Limits {
             waiting_bytes: MIB,
             metadata_entries: 64,
             metadata_bytes: 8 * KIB,
+            pings: Rate { count: 10, per: Duration::from_secs(50) },
+            auths: Rate { count: 3, per: Duration::from_secs(60) },
+            idle_acks: Rate { count: 200, per: Duration::from_secs(1) },
+            cancels: Rate { count: 1000, per: Duration::from_secs(10) },
         }
     }
 }
@@ -107,7 +132,7 @@ pub struct Timing {
     /// How long a large payload may make no progress on a living link: 30 s, then its call ends.
     pub assembly_stall: Duration,
     /// How often a server pings, whatever flows: 25 s, since proxies cut links that were idle for 60 s. The first ping
-    /// goes at a random moment of the first interval.
+    /// goes at a random moment of the first interval. Zero: never.
     pub ping: Duration,
     /// How long after a ping an end may say nothing at all: 10 s, then the link is closed with 4003.
     pub pong: Duration,

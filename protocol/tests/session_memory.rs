@@ -2,12 +2,15 @@
 
 mod common;
 
+use std::time::Duration;
+
 use bowline_protocol::codec::Codec;
 use bowline_protocol::envelope::{
     Ack, CallOpen, CallRef, Control, Credit, Declaration, Decoder, Encoder, Envelope, Hello, Notify, Opener,
     Payload, Sequenced, WatchValue, WireLimits,
 };
-use bowline_protocol::session::{CallId, Event, Session, Welcoming};
+use bowline_protocol::limits::{Limits, Rate};
+use bowline_protocol::session::{CallId, Config, Event, Session, Welcoming};
 use bowline_test_support::origin;
 use bytes::Bytes;
 use common::*;
@@ -30,7 +33,10 @@ struct Server {
 
 impl Server {
     fn new(limits: WireLimits) -> Self {
-        let mut server = Self { session: Session::server(serving()), seq: 0 };
+        // Time stands still here, and a test cancels thousands.
+        let cancels = Rate { count: 100_000, per: Duration::from_secs(1) };
+        let config = Config { limits: Limits { cancels, ..Limits::default() }, ..serving() };
+        let mut server = Self { session: Session::server(config), seq: 0 };
         server.session.handle_connected(origin());
         let declarations = vec![Declaration { name: CHAT.name.into(), digest: CHAT.digest() }];
         let hello =

@@ -150,6 +150,13 @@ impl Sent {
         !self.replay.is_empty()
     }
 
+    /// What is kept was written now, as far as its age counts.
+    pub(super) fn restart(&mut self, now: Instant) {
+        for written in &mut self.messages {
+            written.at = now;
+        }
+    }
+
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.messages.front().map(|written| written.at)
     }

@@ -14,7 +14,7 @@ use crate::status::CloseCode;
 const APART: Duration = Duration::from_secs(5);
 
 /// A timer that fires so much too late means that the machine slept: the other end gets another chance.
-const SLEPT: Duration = Duration::from_secs(5);
+pub(super) const SLEPT: Duration = Duration::from_secs(5);
 
 /// The heartbeat of one link.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ pub(super) struct Heartbeat {
     /// A ping is to be written; it may take so long to be answered.
     due: Option<Duration>,
     asked: Option<Asked>,
+    /// Client: a ping after a wake-up that came too soon after the last one.
+    probe: Option<Instant>,
     nonce: u64,
     round_trip: Option<Duration>,
 }
@@ -47,7 +49,8 @@ impl Heartbeat {
     /// restart does not make all of them beat at once.
     pub(super) fn server(now: Instant, timing: &Timing, session: u128) -> Self {
         let part = (session % 1024) as u32;
-        Self { heard: Some(now), next: Some(now + timing.ping * part / 1024), ..Self::default() }
+        let next = (!timing.ping.is_zero()).then(|| now + timing.ping * part / 1024);
+        Self { heard: Some(now), next, ..Self::default() }
     }
 
     pub(super) fn handle_hello(&mut self, now: Instant) {
@@ -84,6 +87,23 @@ impl Heartbeat {
         }
     }
 
+    /// A client woke up: asks at once, as long as its pings stay apart.
+    fn wake(&mut self, now: Instant, timing: &Timing) {
+        match &mut self.asked {
+            Some(asked) if asked.at + APART > now => {
+                if asked.is_open {
+                    asked.until = asked.until.min(now + timing.wake);
+                } else {
+                    self.probe = Some(asked.at + APART);
+                }
+            }
+            _ => {
+                self.asked = None;
+                self.due = Some(timing.wake);
+            }
+        }
+    }
+
     fn may_ask(&self, now: Instant) -> bool {
         self.asked.is_none_or(|asked| asked.at + APART <= now)
     }
@@ -113,7 +133,7 @@ impl Heartbeat {
             }
             _ => None,
         };
-        earlier(self.next, asks)
+        earlier(earlier(self.next, self.probe), asks)
     }
 
     /// Whether the other end is gone.
@@ -128,7 +148,8 @@ impl Heartbeat {
             self.due = Some(timing.wake);
             return false;
         }
-        self.due = Some(timing.pong);
+        let probes = self.probe.take_if(|at| *at <= now).is_some();
+        self.due = Some(if probes { timing.wake } else { timing.pong });
         if let Some(next) = &mut self.next {
             while *next <= now {
                 *next += timing.ping;
@@ -148,11 +169,10 @@ impl Session {
     /// The machine slept, or the network came back: deadlines that have passed are found first, then the other end is
     /// asked whether it is still there, and has [`Timing::wake`] to answer.
     pub fn handle_wake(&mut self, now: Instant) {
-        let wake = self.config.timing.wake;
         if self.is_live() && self.role == Role::Client {
             // Before the timers: those of the link are late, and the link may well be alive.
-            self.link.heartbeat.asked = None;
-            self.link.heartbeat.due = Some(wake);
+            self.link.heartbeat.wake(now, &self.config.timing);
+            self.restart_stalls(now);
         }
         self.handle_timeout(now);
     }

@@ -9,6 +9,7 @@ use super::Session;
 use super::acks::Arrival;
 use super::assembly::{Assembly, Purpose, Sink};
 use super::caller::Class;
+use super::floods::Flood;
 use super::handshake::MIN_MESSAGE;
 use super::types::{Event, Failure, Origin, Role};
 use crate::Instant;
@@ -125,7 +126,10 @@ impl Session {
                 Opener::Writer => self.close(now, CloseCode::MALFORMED, "an acceptance from the caller"),
             },
             Sequenced::Cancel { call } => match call.opener {
-                Opener::Writer => self.handle_cancel(call.id),
+                Opener::Writer => {
+                    self.count_flood(now, Flood::Cancel);
+                    self.handle_cancel(call.id);
+                }
                 Opener::Reader => self.close(now, CloseCode::MALFORMED, "a cancel from the callee"),
             },
             // It stands in for a call that was withdrawn before a replay; a call that was never here has nothing to
@@ -142,6 +146,7 @@ impl Session {
             Control::Ack(ack) => self.handle_ack(now, ack),
             Control::Credit(credit) => self.handle_credit(now, credit),
             Control::Ping { nonce } => {
+                self.count_flood(now, Flood::Ping);
                 self.link.pong = Some(nonce);
                 self.link.heartbeat.handle_ping(now, &self.config.timing);
             }
@@ -152,7 +157,10 @@ impl Session {
                 }
                 self.handle_ack(now, ack);
             }
-            Control::Auth { .. } => self.link.auth_answer_due = true,
+            Control::Auth { .. } => {
+                self.count_flood(now, Flood::Auth);
+                self.link.auth_answer_due = true;
+            }
             Control::GoAway { spread_ms } if self.role == Role::Client => {
                 self.events.push_back(Event::GoAway { spread: Duration::from_millis(spread_ms) });
             }
@@ -166,23 +174,23 @@ impl Session {
     }
 
     fn handle_ack(&mut self, now: Instant, ack: Ack) {
-        match self.state.sent.handle_ack(ack.seq) {
-            Ok(true) => {
-                self.state.strikes = 0;
-                self.tell_acknowledged();
-            }
-            Ok(false) => {}
-            Err(_) => {
-                return self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent");
-            }
-        }
+        let sequenced = self.state.sent.handle_ack(ack.seq);
+        let unsequenced = self.link.unsequenced.handle_ack(ack.unsequenced);
+        let (Ok(is_news), Ok(is_more)) = (sequenced, unsequenced) else {
+            return self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent");
+        };
         if self.role == Role::Server && !std::mem::replace(&mut self.link.proved, true) {
             self.events.push_back(Event::Proved);
         }
-        match self.link.unsequenced.handle_ack(ack.unsequenced) {
-            Ok(true) => self.unpark(),
-            Ok(false) => {}
-            Err(_) => self.close(now, CloseCode::OUT_OF_STEP, "an acknowledgement of what was never sent"),
+        if is_news {
+            self.state.strikes = 0;
+            self.tell_acknowledged();
+        }
+        if is_more {
+            self.unpark();
+        }
+        if !is_news && !is_more {
+            self.count_flood(now, Flood::Ack);
         }
     }
 

@@ -34,6 +34,7 @@ mod callee;
 mod caller;
 mod closing;
 mod credit;
+mod floods;
 mod gap;
 mod handshake;
 mod heartbeat;
@@ -63,6 +64,7 @@ use callee::Incoming;
 use caller::{Own, Waiting, WireIds};
 use closing::Phase;
 use credit::{Allowance, Grant};
+use floods::Floods;
 use heartbeat::Heartbeat;
 use outgoing::Queue;
 use services::Agreement;
@@ -123,6 +125,7 @@ struct Link {
     /// An acknowledgement is to be written, news or not.
     ack_due: bool,
     heartbeat: Heartbeat,
+    floods: Floods,
     /// The go-away to write, in milliseconds.
     go_away: Option<u64>,
     /// When hello or welcome must have come.

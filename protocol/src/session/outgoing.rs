@@ -251,15 +251,16 @@ impl Session {
 
     /// Writes an envelope under the number that it was given on an earlier link.
     fn write_again(&mut self, now: Instant, seq: u64, mut sequenced: Sequenced, encoder: &mut Encoder<'_>) {
-        if let Sequenced::Call(open) = &mut sequenced
-            && open.time_left_ms.is_some()
-        {
-            // Time went on. Of a call that is not wanted any more, none is left.
-            let deadline = match self.state.wire.get(open.id) {
-                WireId::Call(call) => self.own.get(call).and_then(|own| own.deadline),
-                _ => None,
-            };
-            open.time_left_ms = Some(deadline.map_or(0, |deadline| time_left(now, deadline)));
+        if let Sequenced::Call(open) = &mut sequenced {
+            match self.state.wire.get(open.id) {
+                // Time went on.
+                WireId::Call(call) => {
+                    let deadline = self.own.get(call).and_then(|own| own.deadline);
+                    open.time_left_ms = deadline.map(|deadline| time_left(now, deadline));
+                }
+                // Withdrawn since the replay began: without time left, it is refused before it runs.
+                _ => open.time_left_ms = Some(0),
+            }
         }
         self.counted.envelopes_out += 1;
         encoder.push(&Envelope::Sequenced(seq, sequenced));

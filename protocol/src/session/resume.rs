@@ -172,7 +172,7 @@ impl Session {
         self.state.assembly_granted.restate();
         let calls: Vec<_> = self.own.ids().chain(self.incoming.ids()).collect();
         for call in calls {
-            self.restate_items(call);
+            self.restate_items(now, call);
             if let Some(own) = self.own.get_mut(call).filter(|_| call.origin == Origin::Local) {
                 own.is_stale = false;
             }
@@ -285,12 +285,15 @@ impl Session {
         true
     }
 
-    /// Says again what was taken of a stream's items.
-    fn restate_items(&mut self, call: CallId) {
+    /// Says again what was taken of a stream's items: at once, for its writer may wait for nothing else.
+    fn restate_items(&mut self, now: Instant, call: CallId) {
         let Some(stream) = self.stream_mut(call) else { return };
-        let says = stream.receive.restate();
-        if says && !std::mem::replace(&mut stream.is_taken_listed, true) {
+        if !stream.receive.restate() {
+            return;
+        }
+        if !std::mem::replace(&mut stream.is_taken_listed, true) {
             self.state.taken.push(call);
         }
+        self.state.taken_due = Some(now);
     }
 }

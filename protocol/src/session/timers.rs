@@ -4,6 +4,7 @@ use super::Session;
 use super::assembly::Sink;
 use super::caller::{Stage, WireId, earlier};
 use super::closing::Phase;
+use super::heartbeat::SLEPT;
 use super::types::{Failure, Origin, Stop};
 use crate::Instant;
 use crate::status::{CloseCode, Code, Status};
@@ -45,6 +46,9 @@ impl Session {
             self.link.hello_due = None;
             return self.close(now, CloseCode::NO_HELLO, "no handshake in time");
         }
+        if self.stalled_since_sleep(now) {
+            self.restart_stalls(now);
+        }
         let timing = &self.config.timing;
         let is_blocked = self.link.blocked_since.is_some_and(|since| since + timing.write_stall <= now);
         if is_blocked && !matches!(self.link.phase, Phase::Closed) {
@@ -59,6 +63,25 @@ impl Session {
         }
         self.expire_assemblies(now);
         self.beat(now);
+    }
+
+    /// Whether a stall shows so late that this machine slept: then it says nothing about the other end.
+    fn stalled_since_sleep(&self, now: Instant) -> bool {
+        let timing = &self.config.timing;
+        let blocked = self.link.blocked_since.map(|since| since + timing.write_stall);
+        let unacknowledged = self.state.sent.oldest().map(|at| at + timing.ack_stall);
+        let assembling = self.oldest_assembly().map(|at| at + timing.assembly_stall);
+        let due = earlier(earlier(blocked, unacknowledged), assembling);
+        due.is_some_and(|due| due + SLEPT <= now)
+    }
+
+    /// What waits for the other end has waited since now.
+    pub(super) fn restart_stalls(&mut self, now: Instant) {
+        if let Some(since) = &mut self.link.blocked_since {
+            *since = now;
+        }
+        self.state.sent.restart(now);
+        self.state.assemblies.restart(now);
     }
 
     /// The link is closed without waiting for the socket, also where it is being closed already.

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
 
+pub(crate) mod links;
+
 use std::time::Duration;
 
 use bowline_protocol::Instant;

@@ -152,6 +152,9 @@ impl World {
             self.write();
             let message = self.peer.handshake(script, self.tested);
             self.session.handle_message(self.now, message);
+        } else if script.once_in(4) {
+            self.now += Duration::from_secs(10);
+            self.session.handle_timeout(self.now);
         }
     }
 

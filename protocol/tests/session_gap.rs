@@ -1,0 +1,415 @@
+//! A session that can't go on: both ends hear of it, and every call of the client ends in the one way that is true of it.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
+mod common;
+
+use std::time::Duration;
+
+use bowline_protocol::envelope::{
+    Control, Decoder, Encoder, Envelope, GapReason, Hello, OnceTable, Outcome, Resume, Sequenced, Welcome,
+};
+use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
+use bowline_protocol::session::{CallId, Config, Event, Failure, Held, Request, Session, Welcoming};
+use bowline_protocol::status::{CloseCode, Delivery};
+use bowline_test_support::{Pair, Side};
+use bytes::Bytes;
+use common::links::*;
+use common::*;
+
+const fn retried(name: &'static str, retry: Retry, hash: u128) -> MethodDescriptor {
+    MethodDescriptor { retry, ..method(name, MethodKind::Unary, hash) }
+}
+
+static SHOP: ServiceDescriptor = ServiceDescriptor {
+    name: "Shop",
+    methods: &[
+        retried("never", Retry::Never, 1),
+        retried("idempotent", Retry::Idempotent, 2),
+        retried("once", Retry::Once, 3),
+    ],
+};
+
+const NEVER: usize = 0;
+const IDEMPOTENT: usize = 1;
+const ONCE: usize = 2;
+
+const TABLE: OnceTable = OnceTable { id: 70, tick: 3 };
+const OTHER_TABLE: OnceTable = OnceTable { id: 71, tick: 90 };
+
+fn shopping() -> Config {
+    Config { services: vec![&SHOP], timing: quiet(), ..Config::default() }
+}
+
+fn shop() -> Pair {
+    let mut pair = Pair::new(shopping(), shopping());
+    pair.server().set_once_table(TABLE);
+    let now = pair.now;
+    pair.client().declare(now, &SHOP);
+    pair.connect();
+    pair.run();
+    outcomes(&mut pair, Side::Client);
+    outcomes(&mut pair, Side::Server);
+    pair.sent(Side::Client);
+    pair
+}
+
+fn buy(pair: &mut Pair, method: usize, what: &'static str) -> CallId {
+    let once = (method == ONCE).then_some(u128::from(what.as_bytes()[0]));
+    ask(pair, Request { service: &SHOP, once, ..request(method, what) })
+}
+
+fn failed(told: &[(CallId, Result<Vec<u8>, Failure>)], call: CallId) -> Option<Delivery> {
+    told.iter().find(|it| it.0 == call).map(|it| match &it.1 {
+        Err(Failure::Disconnected(delivery)) => *delivery,
+        other => panic!("{other:?}"),
+    })
+}
+
+fn restart(pair: &mut Pair) {
+    pair.restart_server(shopping());
+    pair.server().set_once_table(OTHER_TABLE);
+}
+
+#[test]
+fn a_restarted_server_is_told_what_may_be_asked_again_in_order_and_before_new_calls() {
+    let mut pair = shop();
+    let arrived: Vec<_> = [(NEVER, "a"), (IDEMPOTENT, "b"), (ONCE, "c")]
+        .into_iter()
+        .map(|(method, what)| buy(&mut pair, method, what))
+        .collect();
+    pair.run();
+    assert_eq!(arrivals(&mut pair).len(), 3);
+    let keys: Vec<_> = once_keys(&pair.sent(Side::Client));
+    cut(&mut pair);
+    buy(&mut pair, NEVER, "d");
+    buy(&mut pair, ONCE, "e");
+    restart(&mut pair);
+    pair.connect();
+    pair.run();
+    assert_eq!(
+        outcomes(&mut pair, Side::Client),
+        [Outcome::Gap { reason: GapReason::Unknown, lost_from: 2, lost_to: None }]
+    );
+    let told = answers(&mut pair);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(failed(&told, arrived[0]), Some(Delivery::OutcomeUnknown));
+    let came = arrivals(&mut pair);
+    let order: Vec<_> = came.iter().map(|it| String::from_utf8(it.1.clone()).unwrap()).collect();
+    assert_eq!(order, ["b", "c", "d", "e"]);
+    // The first `once` call says again what it said first; the one that was never written names the table of today.
+    let again = once_keys(&pair.sent(Side::Client));
+    assert_eq!(again[..1], keys[..]);
+    assert_eq!((keys[0].1, again[1].1), (TABLE, OTHER_TABLE));
+    for (call, bytes) in came {
+        respond(&mut pair, call, bytes);
+    }
+    assert_eq!(answers(&mut pair).len(), 4);
+    pair.advance(Duration::from_secs(2));
+    outcomes(&mut pair, Side::Server);
+    assert_empty(&mut pair);
+}
+
+fn once_keys(sent: &[Envelope]) -> Vec<(u128, OnceTable)> {
+    let keys = numbered(sent).into_iter().filter_map(|(_, it)| match it {
+        Sequenced::Call(open) => open.once.map(|once| (once.key, once.table)),
+        _ => None,
+    });
+    keys.collect()
+}
+
+/// The server still knew how far it had come: what lies beyond was not executed, and is asked again.
+#[test]
+fn what_the_server_knows_that_it_never_saw_is_asked_again() {
+    for knows in [true, false] {
+        let mut pair = shop();
+        let seen = buy(&mut pair, NEVER, "seen");
+        pair.run();
+        assert_eq!(arrivals(&mut pair).len(), 1);
+        lose_from(&mut pair, Side::Client);
+        let lost = buy(&mut pair, NEVER, "lost");
+        pair.run();
+        cut(&mut pair);
+        let now = pair.now;
+        let hello = hello(&mut pair);
+        let processed = pair.server().last_processed();
+        restart(&mut pair);
+        let outcome = Outcome::Gap { reason: GapReason::Expired, lost_from: 1, lost_to: Some(4) };
+        let peer_last_processed = knows.then_some(processed);
+        let welcoming = Welcoming { outcome, peer_last_processed, ..Welcoming::new(50, [1; 32], 50) };
+        greet(&mut pair, hello, welcoming);
+        assert_eq!(outcomes(&mut pair, Side::Client), [outcome]);
+        assert!(pair.now == now);
+        let told = answers(&mut pair);
+        assert_eq!(failed(&told, seen), Some(Delivery::OutcomeUnknown));
+        assert_eq!(failed(&told, lost), (!knows).then_some(Delivery::OutcomeUnknown));
+        let again: Vec<_> = arrivals(&mut pair).into_iter().map(|it| it.1).collect();
+        assert_eq!(again, if knows { vec![b"lost".to_vec()] } else { Vec::new() });
+    }
+}
+
+/// The client's hello on a new link, taken off the wire.
+fn hello(pair: &mut Pair) -> Hello {
+    let now = pair.now;
+    pair.client().handle_connected(now);
+    let message = pair.client().poll_transmit(now).unwrap();
+    match Decoder::new(message).next() {
+        Some(Ok(Envelope::Control(Control::Hello(hello)))) => hello,
+        other => panic!("a hello, not {other:?}"),
+    }
+}
+
+fn encode(control: Control) -> Bytes {
+    let mut out = Vec::new();
+    Encoder::new(&mut out).push(&Envelope::Control(control));
+    out.into()
+}
+
+/// A fresh server machine begins a session as `welcoming` says.
+fn greet(pair: &mut Pair, hello: Hello, welcoming: Welcoming) {
+    let now = pair.now;
+    pair.server().handle_connected(now);
+    pair.server().handle_message(now, encode(Control::Hello(hello)));
+    assert!(matches!(pair.server().poll_event(), Some(Event::Hello(_))));
+    pair.server().welcome(now, welcoming);
+    pair.run();
+}
+
+#[test]
+fn another_identity_ends_everything_and_asks_nothing_again() {
+    let mut pair = shop();
+    let arrived = buy(&mut pair, IDEMPOTENT, "arrived");
+    pair.run();
+    assert_eq!(arrivals(&mut pair).len(), 1);
+    lose_from(&mut pair, Side::Client);
+    let lost = buy(&mut pair, ONCE, "lost");
+    pair.run();
+    cut(&mut pair);
+    let waits = buy(&mut pair, IDEMPOTENT, "waits");
+    let hello = hello(&mut pair);
+    restart(&mut pair);
+    let outcome = Outcome::Gap { reason: GapReason::IdentityChanged, lost_from: 1, lost_to: None };
+    greet(&mut pair, hello, Welcoming { outcome, ..Welcoming::new(50, [1; 32], 50) });
+    assert_eq!(outcomes(&mut pair, Side::Client), [outcome]);
+    let told = answers(&mut pair);
+    assert_eq!(failed(&told, arrived), Some(Delivery::OutcomeUnknown));
+    assert_eq!(failed(&told, lost), Some(Delivery::OutcomeUnknown));
+    assert_eq!(failed(&told, waits), Some(Delivery::NotSent));
+    assert_eq!(arrivals(&mut pair), []);
+    assert_empty(&mut pair);
+    let next = buy(&mut pair, NEVER, "next");
+    pair.run();
+    let came = arrivals(&mut pair);
+    respond(&mut pair, came[0].0, "answer");
+    assert_eq!(response(&mut pair, next).unwrap(), b"answer");
+}
+
+#[test]
+fn a_session_that_is_closed_for_cause_twice_without_progress_is_given_up() {
+    for closes in [Side::Client, Side::Server] {
+        let mut pair = shop();
+        let own = buy(&mut pair, IDEMPOTENT, "x");
+        pair.run();
+        assert_eq!(arrivals(&mut pair).len(), 1);
+        pair.advance(Duration::from_secs(2));
+        for round in 0..2 {
+            let now = pair.now;
+            pair.session(closes).close(now, CloseCode::SLOW, "slow");
+            pair.run();
+            cut(&mut pair);
+            pair.connect();
+            pair.run();
+            let told = outcomes(&mut pair, Side::Client);
+            match (round, &told[..]) {
+                (0, [Outcome::Resumed]) | (1, [Outcome::Gap { reason: GapReason::NoProgress, .. }]) => {}
+                _ => panic!("{closes:?} {round} {told:?}"),
+            }
+        }
+        let events = pair.events(Side::Server);
+        assert!(
+            events.iter().any(|it| matches!(it, Event::Stopped { .. })),
+            "the old session ended: {events:?}"
+        );
+        let Some(Event::Call(again)) = events.into_iter().find(|it| matches!(it, Event::Call(_))) else {
+            panic!("it may be asked twice");
+        };
+        respond(&mut pair, again.call, "answer");
+        assert_eq!(response(&mut pair, own).unwrap(), b"answer");
+    }
+}
+
+#[test]
+fn a_session_that_is_closed_for_cause_now_and_then_goes_on() {
+    let mut pair = shop();
+    for _ in 0..5 {
+        let now = pair.now;
+        pair.client().close(now, CloseCode::SLOW, "slow");
+        pair.server().close(now, CloseCode::SLOW, "slow");
+        pair.run();
+        change_links(&mut pair);
+        // An acknowledgement that is news, for each end.
+        let own = buy(&mut pair, NEVER, "x");
+        pair.run();
+        let came = arrivals(&mut pair);
+        respond(&mut pair, came[0].0, "answer");
+        assert_eq!(response(&mut pair, own).unwrap(), b"answer");
+        pair.advance(Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn a_resume_that_says_wrong_things_is_refused_and_harms_nothing() {
+    let mut pair = shop();
+    let own = buy(&mut pair, NEVER, "x");
+    pair.run();
+    let came = arrivals(&mut pair);
+    // The client has acknowledged the declaration's answer and the first response.
+    respond(&mut pair, came[0].0, "answer");
+    assert_eq!(response(&mut pair, own).unwrap(), b"answer");
+    pair.advance(Duration::from_secs(2));
+    cut(&mut pair);
+    let right = hello(&mut pair).resume.unwrap();
+    let head = pair.server().head();
+    assert_eq!(right.last_processed, head);
+    let cases: [(Resume, GapReason); 6] = [
+        (Resume { last_processed: head + 1, ..right.clone() }, GapReason::StateLost),
+        (Resume { last_processed: u64::MAX, ..right.clone() }, GapReason::StateLost),
+        (Resume { last_processed: head - 1, ..right.clone() }, GapReason::StateLost),
+        (Resume { epoch: right.epoch + 1, ..right.clone() }, GapReason::StateLost),
+        (Resume { session: right.session + 1, ..right.clone() }, GapReason::Unknown),
+        (Resume { declarations: right.declarations + 1, ..right.clone() }, GapReason::SchemaChanged),
+    ];
+    outcomes(&mut pair, Side::Server);
+    for (wrong, reason) in cases {
+        assert_eq!(pair.server().can_resume(&wrong), Err(reason), "{wrong:?}");
+        let now = pair.now;
+        let hello = Hello { resume: Some(wrong), ..Hello::default() };
+        pair.server().attach(now, &hello, Welcoming::new(1, [0; 32], 1));
+        assert!(pair.server().is_detached());
+        assert_eq!(pair.server().poll_transmit(now), None);
+        assert!(pair.events(Side::Server).is_empty());
+    }
+    assert_eq!(pair.server().can_resume(&right), Ok(()));
+    let now = pair.now;
+    pair.client().handle_disconnect(now, None);
+    resume(&mut pair);
+    assert_empty(&mut pair);
+}
+
+#[test]
+fn a_fresh_machine_and_one_that_is_over_resume_nothing() {
+    let mut pair = shop();
+    cut(&mut pair);
+    let resume = hello(&mut pair).resume.unwrap();
+    assert_eq!(Session::server(shopping()).can_resume(&resume), Err(GapReason::Unknown));
+    let now = pair.now;
+    pair.server().end(now);
+    assert_eq!(pair.server().can_resume(&resume), Err(GapReason::Unknown));
+}
+
+#[test]
+fn a_client_goes_on_with_no_session_but_its_own() {
+    type Alter = fn(&mut Welcome);
+    let wrong: [(&str, Alter); 7] = [
+        ("another session", |it| it.session += 1),
+        ("another epoch", |it| it.epoch += 1),
+        ("an attach that is not newer", |it| it.generation -= 1),
+        ("no number", |it| it.peer_last_processed = None),
+        ("a number that was never given", |it| it.peer_last_processed = Some(100)),
+        ("the largest number", |it| it.peer_last_processed = Some(u64::MAX)),
+        ("a number from before what was acknowledged", |it| it.peer_last_processed = Some(0)),
+    ];
+    for (what, alter) in wrong {
+        let mut pair = shop();
+        let own = buy(&mut pair, IDEMPOTENT, "x");
+        pair.run();
+        assert_eq!(arrivals(&mut pair).len(), 1);
+        pair.advance(Duration::from_secs(2));
+        cut(&mut pair);
+        let hello = hello(&mut pair);
+        let now = pair.now;
+        let welcoming = Welcoming { generation: 2, ..Welcoming::new(0, [1; 32], 0) };
+        pair.server().attach(now, &hello, welcoming);
+        let message = pair.server().poll_transmit(now).unwrap();
+        let Some(Ok(Envelope::Control(Control::Welcome(mut welcome)))) = Decoder::new(message).next() else {
+            panic!("a welcome");
+        };
+        alter(&mut welcome);
+        pair.inject(Side::Client, encode(Control::Welcome(welcome)));
+        assert!(!pair.client().is_live(), "{what}");
+        pair.client().poll_transmit(now);
+        assert_eq!(pair.client().poll_close().unwrap().code, CloseCode::OUT_OF_STEP, "{what}");
+        cut(&mut pair);
+        assert_eq!(outcomes(&mut pair, Side::Client), [], "{what}");
+        // The next time it asks for nothing, and reports the gap itself.
+        pair.sent(Side::Client);
+        pair.connect();
+        pair.run();
+        let sent = pair.sent(Side::Client);
+        assert!(
+            matches!(&sent[0], Envelope::Control(Control::Hello(hello)) if hello.resume.is_none()),
+            "{what}"
+        );
+        let told = outcomes(&mut pair, Side::Client);
+        assert!(matches!(told[..], [Outcome::Gap { reason: GapReason::NoProgress, .. }]), "{what} {told:?}");
+        let events = pair.events(Side::Server).into_iter();
+        let again: Vec<_> =
+            events.filter_map(|it| if let Event::Call(call) = it { Some(call.call) } else { None }).collect();
+        respond(&mut pair, again[0], "answer");
+        assert_eq!(response(&mut pair, own).unwrap(), b"answer", "{what}");
+    }
+}
+
+#[test]
+fn a_session_that_nobody_asked_for_does_not_go_on() {
+    let mut pair = shop();
+    cut(&mut pair);
+    let asked = hello(&mut pair);
+    let now = pair.now;
+    pair.server().attach(now, &asked, Welcoming { generation: 2, ..Welcoming::new(0, [1; 32], 0) });
+    let welcome = pair.server().poll_transmit(now).unwrap();
+    let mut other = Session::client(shopping(), 8);
+    other.handle_connected(now);
+    other.poll_transmit(now).unwrap();
+    other.handle_message(now, welcome);
+    other.poll_transmit(now);
+    assert_eq!(other.poll_close().unwrap().code, CloseCode::MALFORMED);
+}
+
+#[test]
+fn streams_and_watches_across_a_gap() {
+    let mut pair = pair();
+    let (accepted, writer) = open(&mut pair, SERVER_STREAM);
+    assert!(send(&mut pair, Side::Server, writer, "one"));
+    let (watched, watch) = open(&mut pair, WATCH);
+    let now = pair.now;
+    pair.server().set_watch(now, watch, "old".into());
+    pair.run();
+    let asked = call(&mut pair, SERVER_STREAM, "asked");
+    outcomes(&mut pair, Side::Server);
+    pair.events(Side::Server);
+    cut(&mut pair);
+    pair.restart_server(serving());
+    pair.connect();
+    pair.run();
+    outcomes(&mut pair, Side::Client);
+    // What had come is read; then the accepted stream says that it ended.
+    assert_eq!(item(&mut pair, Side::Client, accepted), b"one");
+    assert!(matches!(
+        read(&mut pair, Side::Client, accepted),
+        bowline_protocol::session::Read::Failed(Failure::Disconnected(Delivery::OutcomeUnknown))
+    ));
+    // The watch and the stream that was not accepted are asked for again.
+    let came: Vec<_> = arrivals(&mut pair).into_iter().map(|it| it.0).collect();
+    assert_eq!(came.len(), 2);
+    assert!(pair.client().is_stale(watched) && !pair.client().is_stale(asked));
+    pair.server().set_watch(now, came[0], "new".into());
+    pair.run();
+    assert_eq!(item(&mut pair, Side::Client, watched), b"new");
+    assert!(!pair.client().is_stale(watched));
+    let stats = pair.client().stats().held;
+    assert_eq!(
+        Held { unacknowledged: 0, unacknowledged_bytes: 0, events: 0, ..stats },
+        Held { calls: 2, ..Held::default() }
+    );
+}
