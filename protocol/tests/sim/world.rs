@@ -28,6 +28,9 @@ macro_rules! note {
     ($cx:expr, $($what:tt)*) => { $cx.trace.line($cx.now, format_args!($($what)*)) };
 }
 
+/// Happenings of one run; a long one has a tenth of it.
+const TOO_MUCH: u64 = 5_000_000;
+
 /// Names a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
@@ -243,6 +246,10 @@ impl World {
 
     fn run(&mut self) {
         while self.course != Course::Over && self.cx.oracle.violation().is_none() {
+            if self.cx.queue.made > TOO_MUCH {
+                let what = "the ends keep each other busy without end".into();
+                return self.cx.oracle.violate(Invariant::I10, what);
+            }
             let Some((at, what)) = self.cx.queue.next() else {
                 let what = format!("nothing happens any more: {:?}", self.course);
                 return self.cx.oracle.violate(Invariant::I10, what);
