@@ -111,8 +111,8 @@ impl Swarm {
     }
 }
 
-/// The lines of our standard input; the process ends when there are no more.
-pub(crate) fn leash() -> mpsc::UnboundedReceiver<String> {
+/// The lines of our standard input; the process ends `grace` after there are no more.
+pub(crate) fn leash(grace: Duration) -> mpsc::UnboundedReceiver<String> {
     let (sender, lines) = mpsc::unbounded_channel();
     // A thread and no task: it ends the process also when the runtime is stuck.
     std::thread::spawn(move || {
@@ -120,7 +120,9 @@ pub(crate) fn leash() -> mpsc::UnboundedReceiver<String> {
             // Nobody reads the lines of a server.
             let _ = sender.send(line);
         }
-        std::process::exit(0);
+        drop(sender);
+        std::thread::sleep(grace);
+        std::process::exit(1);
     });
     lines
 }

@@ -15,8 +15,10 @@ mod service;
 mod swarm;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use arguments::Role;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// What everything ends with: a sentence for people.
 type Outcome<T> = Result<T, String>;
@@ -37,14 +39,18 @@ fn main() -> ExitCode {
                     Ok(())
                 }
                 Role::Run(options) => {
-                    let _leash = options.leashed.then(child::leash);
-                    run::run(options).await
+                    // Long enough to end the children and to take the journals away.
+                    let leash = options.leashed.then(|| child::leash(Duration::from_secs(10)));
+                    tokio::select! {
+                        result = run::run(options) => result,
+                        () = over(leash) => Err("who started this is gone".into()),
+                    }
                 }
                 Role::Server(options) => {
-                    let _leash = child::leash();
+                    let _leash = child::leash(Duration::ZERO);
                     server::run(options).await
                 }
-                Role::Swarm(options) => swarm::run(options, child::leash()).await,
+                Role::Swarm(options) => swarm::run(options, child::leash(Duration::ZERO)).await,
             }
         })
     });
@@ -54,5 +60,13 @@ fn main() -> ExitCode {
             eprintln!("error: {sentence}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Waits until the standard input is over; for ever without a leash.
+async fn over(leash: Option<UnboundedReceiver<String>>) {
+    match leash {
+        Some(mut lines) => while lines.recv().await.is_some() {},
+        None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bowline::prelude::*;
-use bowline::{Refused, Server};
+use bowline::{NodeLimits, Refused, Server};
 use futures_util::stream;
 use http::request::Parts;
 use tokio::net::TcpListener;
@@ -28,8 +28,12 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Outcome<()> {
     let journal = Journal::create(&options.journal).map_err(|error| format!("the journal: {error}"))?;
     let witness = Witness { journal, life: options.life, runs: AtomicU64::new(0) };
-    let server =
-        Server::builder().service(ChaosServer::new(witness)).identify(by_query).timing(timing()).build();
+    let server = Server::builder()
+        .service(ChaosServer::new(witness))
+        .identify(by_query)
+        .timing(timing())
+        .node_limits(NodeLimits { resumes: 10_000, ..NodeLimits::default() })
+        .build();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(|error| error.to_string())?;
     println!("{}", listener.local_addr().map_err(|error| error.to_string())?);
     bowline::serve(listener, server).await;

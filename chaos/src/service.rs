@@ -54,9 +54,14 @@ pub(crate) trait Chaos {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Who(pub(crate) u32);
 
-/// What a message with this number carries: of all lengths up to 120 bytes, and seldom so much that it travels in chunks.
+/// Whether a message with this number travels in chunks, between others. Its place among them is that of its last chunk.
+pub(crate) fn is_large(number: u64) -> bool {
+    number % 256 == 200
+}
+
+/// What a message with this number carries: seldom 100 KB, else of all lengths up to 120 bytes.
 pub(crate) fn filling(number: u64) -> String {
-    let length = if number % 256 == 200 { 100_000 } else { number * 37 % 120 };
+    let length = if is_large(number) { 100_000 } else { number * 37 % 120 };
     let letter = char::from(b'a' + (number % 26) as u8);
     std::iter::repeat_n(letter, length as usize).collect()
 }

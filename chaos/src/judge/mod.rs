@@ -16,8 +16,8 @@ use serde::Serialize;
 use crate::journal::{self, End, Lane, Record};
 use crate::swarm::Work;
 
-/// Sentences that are kept; what is beyond is counted all the same.
-const SENTENCES: usize = 40;
+/// Sentences that are kept of each lane; what is beyond is counted all the same.
+const SENTENCES: usize = 12;
 
 /// What the two ends wrote.
 #[derive(Debug, Default)]
@@ -123,7 +123,7 @@ impl Verdict {
     }
 
     fn bench(&mut self, lane: Lane) -> Bench<'_> {
-        Bench { lane, count: &mut self.lanes[lane as usize], sentences: &mut self.sentences }
+        Bench { lane, count: &mut self.lanes[lane as usize], sentences: &mut self.sentences, said: 0 }
     }
 }
 
@@ -132,6 +132,7 @@ struct Bench<'a> {
     lane: Lane,
     count: &'a mut Count,
     sentences: &'a mut Vec<String>,
+    said: usize,
 }
 
 impl Bench<'_> {
@@ -161,7 +162,8 @@ impl Bench<'_> {
     }
 
     fn say(&mut self, number: u64, sentence: impl FnOnce() -> String) {
-        if number > 0 && self.sentences.len() < SENTENCES {
+        if number > 0 && self.said < SENTENCES {
+            self.said += 1;
             self.sentences.push(format!("{}: {}", self.count.lane, sentence()));
         }
     }

@@ -25,6 +25,9 @@ pub(super) struct Phase {
     /// Messages up and down.
     pub(super) sent: u64,
     pub(super) received: u64,
+    /// Sessions that went on over a new link, and those that another one followed.
+    pub(super) resumed: u64,
+    pub(super) replaced: u64,
     pub(super) network: Done,
     pub(super) kills: Vec<Kill>,
     /// Clients that answered when everything was over.
@@ -112,6 +115,7 @@ impl Report {
                 done.sliced,
                 done.stalled
             ));
+            line(format!("sessions: {} times resumed, {} times replaced", phase.resumed, phase.replaced));
             for (index, kill) in phase.kills.iter().enumerate() {
                 line(format!(
                     "kill -9 number {}: {} live again {:.1} s after the restart",
@@ -179,6 +183,8 @@ mod tests {
             seconds: 1.0,
             sent: 1,
             received: 1,
+            resumed: 0,
+            replaced: 0,
             network: Done::default(),
             kills: vec![Kill { live, live_after_seconds: 0.5 }],
             live,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bowline::Client;
 use bowline::transport::Backoff;
+use bowline::{Arrival, Client, State};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -54,6 +55,10 @@ pub(crate) struct Status {
     /// The newest life of the server that any client talked to, and how many clients did last.
     pub(crate) life: u64,
     pub(crate) live: u64,
+    /// Sessions that went on over a new link, and those that could not. A state between two looks is not seen, so there may
+    /// be more.
+    pub(crate) resumed: u64,
+    pub(crate) replaced: u64,
     /// The last line: everybody was asked once more, and `live` answered.
     pub(crate) finished: bool,
 }
@@ -74,6 +79,8 @@ struct Swarm {
     sent: AtomicU64,
     received: AtomicU64,
     busy: AtomicU64,
+    resumed: AtomicU64,
+    replaced: AtomicU64,
     stop: watch::Receiver<bool>,
 }
 
@@ -114,6 +121,8 @@ pub(crate) async fn run(options: Options, mut orders: mpsc::UnboundedReceiver<St
         sent: AtomicU64::new(0),
         received: AtomicU64::new(0),
         busy: AtomicU64::new(ports.len() as u64),
+        resumed: AtomicU64::new(0),
+        replaced: AtomicU64::new(0),
         stop,
     });
     let mut clients = Vec::new();
@@ -127,6 +136,7 @@ pub(crate) async fn run(options: Options, mut orders: mpsc::UnboundedReceiver<St
         let one = Arc::new(One { number, stub: client.client(), client, swarm: swarm.clone(), life });
         tasks.spawn(lanes::all(one.clone()));
         tasks.spawn(probe(one.clone()));
+        tasks.spawn(look(one.clone()));
         clients.push(one);
     }
     let mut tick = interval(Duration::from_millis(200));
@@ -172,6 +182,26 @@ async fn probe(one: Arc<One>) {
     }
 }
 
+/// Counts what became of the session at each new link.
+async fn look(one: Arc<One>) {
+    let mut states = one.client.states();
+    while let Some(state) = states.next().await {
+        match state {
+            State::Live(Arrival::Resumed) => {
+                one.swarm.resumed.fetch_add(1, Ordering::Relaxed);
+            }
+            State::Live(Arrival::Gap(reason)) => {
+                one.swarm.replaced.fetch_add(1, Ordering::Relaxed);
+                if !one.swarm.options.endless {
+                    eprintln!("client {}: its session did not go on: {reason:?}", one.number);
+                }
+            }
+            State::Refused { code, reason } => eprintln!("client {}: refused, {code}: {reason}", one.number),
+            _ => {}
+        }
+    }
+}
+
 impl One {
     async fn ask(&self) -> u64 {
         let within = Duration::from_secs(10);
@@ -189,6 +219,8 @@ fn status(swarm: &Swarm, clients: &[Arc<One>]) -> Status {
         received: swarm.received.load(Ordering::Relaxed),
         busy: swarm.busy.load(Ordering::Relaxed),
         life,
+        resumed: swarm.resumed.load(Ordering::Relaxed),
+        replaced: swarm.replaced.load(Ordering::Relaxed),
         live: if life == 0 { 0 } else { lives().filter(|&of| of == life).count() as u64 },
         finished: false,
     }
