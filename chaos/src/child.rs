@@ -104,7 +104,6 @@ impl Swarm {
 
     /// Waits until it has ended, which was asked for.
     pub(crate) async fn end(mut self) -> Outcome<()> {
-        drop(self.0.orders);
         let status = timeout(PATIENCE, self.0.child.wait()).await.map_err(|_| "the swarm does not end")?;
         let status = status.map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("the swarm ended with {status}")) }

@@ -35,18 +35,21 @@ pub(crate) trait Chaos {
     async fn call(&self, cx: &Context, number: u64, filling: String) -> u64;
 
     /// Takes effect by a record in the server's journal, and answers with `number`.
+    #[rpc(once)]
     async fn effect(&self, cx: &Context, number: u64) -> u64;
 
     /// `count` items, one every `pace` microseconds, under a run of their own.
     fn numbers(&self, cx: &Context, count: u64, pace: u64) -> impl Stream<Item = Item>;
 
     /// The items of one log behind `after` and below `count`.
+    #[rpc(resume = "after: number")]
     fn log(&self, cx: &Context, after: Option<u64>, count: u64, pace: u64) -> impl Stream<Item = Item>;
 
     /// Writes down each item and answers with how many there were.
     async fn collect(&self, cx: &Context, upload: u64, items: Streaming<Item>) -> u64;
 
     /// Which life of the server this is.
+    #[rpc(idempotent)]
     async fn life(&self) -> u64;
 }
 

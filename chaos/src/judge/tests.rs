@@ -143,16 +143,16 @@ fn a_new_run_needs_a_gap_or_an_end_before_it() {
 
 #[test]
 fn a_log_goes_on_behind_its_last_item_whatever_happens() {
-    let check = |second: u64| {
-        let read = vec![
-            delivered(Lane::Log, 5, 0),
-            delivered(Lane::Log, 5, 1),
-            ended(Lane::Log, 0, 0, End::Unknown),
-            delivered(Lane::Log, 6, second),
-            ended(Lane::Log, 0, 0, End::Stopped),
-        ];
+    let end = ended(Lane::Log, 0, 0, End::Unknown);
+    let check_behind = |between: Option<Record>, second: u64| {
+        let mut read = vec![delivered(Lane::Log, 5, 0), delivered(Lane::Log, 5, 1)];
+        read.extend(between);
+        read.extend([delivered(Lane::Log, 6, second), ended(Lane::Log, 0, 0, End::Stopped)]);
         of(&stream(Lane::Log, &[(5, 0, 3), (6, 0, 9)], read), Rules::Honest, Lane::Log)
     };
+    assert_eq!(check_behind(None, 2).broken(), 0, "it goes on by itself, and nothing is missing");
+    assert_eq!(check_behind(None, 3).lost, 1);
+    let check = |second| check_behind(Some(end), second);
     assert_eq!(check(2).broken(), 0);
     assert_eq!((check(4).lost, check(4).broken()), (2, 2), "a gap may cover a stream, never a log");
     assert_eq!(check(1).doubled, 1);
