@@ -39,6 +39,7 @@ fn scripts_reach_the_inside_of_a_session() {
             let report = hostile::run(tested, &script);
             total.closed.extend(report.closed);
             total.live += report.live;
+            total.resumed += report.resumed;
             total.calls += report.calls;
             total.answers += report.answers;
             total.items += report.items;
@@ -46,6 +47,9 @@ fn scripts_reach_the_inside_of_a_session() {
         }
         let closes = |code| total.closed.iter().filter(|refusal| refusal.code == code).count();
         assert!(total.live > 500, "{tested:?}: live {} times", total.live);
+        if tested == Role::Server {
+            assert!(total.resumed > 50, "resumed {} times", total.resumed);
+        }
         assert!(total.calls > 500, "{tested:?}: {} calls came in", total.calls);
         assert!(total.answers > 100, "{tested:?}: {} results came back", total.answers);
         assert!(total.items > 50, "{tested:?}: {} items came in", total.items);

@@ -11,10 +11,10 @@ mod wild;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::{MAX_HEADER, Refusal};
+use bowline_protocol::envelope::{Hello, MAX_HEADER, Refusal};
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
-use bowline_protocol::session::{Config, Failure, Held, Role, Session};
+use bowline_protocol::session::{Config, Failure, Held, Role, Session, Welcoming};
 use bowline_protocol::status::CloseCode;
 
 use application::Application;
@@ -74,6 +74,8 @@ pub(crate) struct Report {
     pub(crate) closed: Vec<Refusal>,
     /// How often the session was live.
     pub(crate) live: usize,
+    /// How often it went on on another link.
+    pub(crate) resumed: usize,
     /// How often its application was given a call, the result of one, an item; how many of them were large.
     pub(crate) calls: usize,
     pub(crate) answers: usize,
@@ -93,6 +95,11 @@ pub(crate) fn run(tested: Role, bytes: &[u8]) -> Report {
         world.step(&mut script);
         world.settle(&mut script);
     }
+    if !world.connected {
+        // A session without a link goes with the next one.
+        world.session.handle_connected(world.now);
+        world.connected = true;
+    }
     world.disconnect();
     world.end();
     world.report
@@ -104,6 +111,10 @@ struct World {
     session: Session,
     now: Instant,
     connected: bool,
+    /// Messages to the peer are lost.
+    deaf: bool,
+    /// Counts attaches.
+    generation: u64,
     peer: Peer,
     application: Application,
     report: Report,
@@ -116,6 +127,8 @@ impl World {
             session: session(tested),
             now: origin(),
             connected: false,
+            deaf: false,
+            generation: 1,
             peer: Peer::default(),
             application: Application::default(),
             report: Report::default(),
@@ -139,6 +152,8 @@ impl World {
             29 if script.once_in(8) => self.session.handle_text(self.now),
             29 => self.session.handle_blocked(self.now),
             30 if script.once_in(4) => self.disconnect(),
+            30 if script.once_in(3) => self.deaf = true,
+            30 if script.once_in(2) => self.cut(),
             30 => self.session.handle_progress(self.now),
             _ => self.now += Duration::from_millis(u64::from(script.byte())),
         }
@@ -146,7 +161,11 @@ impl World {
 
     fn connect(&mut self, script: &mut Script<'_>) {
         self.connected = true;
+        if self.session.is_detached() && self.tested == Role::Server {
+            return self.resume(script);
+        }
         self.peer = Peer::default();
+        self.generation = 1;
         self.session.handle_connected(self.now);
         if !script.once_in(16) {
             self.write();
@@ -156,6 +175,48 @@ impl World {
             self.now += Duration::from_secs(10);
             self.session.handle_timeout(self.now);
         }
+    }
+
+    /// The link is lost, and the session of a server may go on.
+    fn cut(&mut self) {
+        self.session.handle_disconnect(self.now, None);
+        self.connected = false;
+        self.deaf = false;
+        if self.session.is_over() {
+            self.application.take_events(&mut self.session, self.now, &mut self.report);
+            self.end();
+            self.session = session(self.tested);
+            self.application.forget_incoming();
+        }
+    }
+
+    /// The client asks for its session, with any numbers and then with the right ones.
+    fn resume(&mut self, script: &mut Script<'_>) {
+        let right = self.peer.resume(&mut self.session, self.generation);
+        for _ in 0..script.below(4) {
+            let wrong = wild::resume(script, &right);
+            let (before, asked) = (self.session.stats(), Hello { resume: Some(wrong), ..Hello::default() });
+            if asked.resume.as_ref().is_some_and(|it| self.session.can_resume(it).is_err()) {
+                self.session.attach(self.now, &asked, Welcoming::new(1, [8; 32], 2));
+                assert!(self.session.is_detached(), "refused, and attached");
+                assert_eq!(self.session.stats(), before, "refused, and changed");
+            }
+        }
+        if self.session.can_resume(&right).is_err() {
+            // Closed for cause again and again: given up.
+            self.session.end(self.now);
+            self.application.take_events(&mut self.session, self.now, &mut self.report);
+            self.end();
+            self.session = session(self.tested);
+            self.application.forget_incoming();
+            self.connected = false;
+            return;
+        }
+        self.generation += 1;
+        let hello = Hello { resume: Some(right), ..Hello::default() };
+        let welcoming = Welcoming { generation: self.generation, ..Welcoming::new(1, [9; 32], 2) };
+        self.session.attach(self.now, &hello, welcoming);
+        self.report.resumed += 1;
     }
 
     /// Takes all output, as a driver does.
@@ -187,7 +248,9 @@ impl World {
             // One envelope may go beyond, with what is never in chunks: a payload of 64 KiB and metadata.
             let most = limits().message_out + (64 << 10) + (8 << 10) + 64 * 20 + MAX_HEADER;
             assert!(message.len() <= most, "a message of {} bytes", message.len());
-            self.peer.read(&message);
+            if !self.deaf {
+                self.peer.read(&message);
+            }
         }
     }
 
@@ -235,6 +298,7 @@ impl World {
             return;
         }
         self.connected = false;
+        self.deaf = false;
         self.session.handle_disconnect(self.now, Some(CloseCode::NORMAL));
         self.application.take_events(&mut self.session, self.now, &mut self.report);
         let held = self.session.stats().held;

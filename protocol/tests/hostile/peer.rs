@@ -1,9 +1,10 @@
 use bowline_protocol::codec::Codec;
 use bowline_protocol::envelope::{
     Ack, CallOpen, CallRef, Chunk, Control, Credit, DeclareAnswer, Decoder, Encoder, Envelope, Notify,
-    Opener, Payload, Sequenced, WatchValue, WireError, WireLimits,
+    Opener, Payload, Resume, Sequenced, WatchValue, WireError, WireLimits,
 };
-use bowline_protocol::session::Role;
+use bowline_protocol::schema::Hasher;
+use bowline_protocol::session::{Role, Session};
 use bytes::Bytes;
 
 use super::{Script, wild};
@@ -27,6 +28,8 @@ pub(crate) struct Peer {
     window: u64,
     /// Declarations of the session without an answer.
     undeclared: Vec<u32>,
+    /// One digest over what its hello declared.
+    declarations: u128,
     /// It has a service to declare; a client did so in its hello.
     declares: bool,
 }
@@ -80,6 +83,24 @@ impl Peer {
                 Envelope::Notify(_) => self.read.unsequenced += 1,
             }
         }
+    }
+
+    /// What this peer, as a client, asks for when its link is lost: it says the truth about its numbers.
+    pub(crate) fn resume(&mut self, session: &mut Session, generation: u64) -> Resume {
+        let resume = Resume {
+            session: 1,
+            token: Bytes::from_static(&[7; 32]).into(),
+            epoch: 2,
+            last_processed: self.read.seq,
+            declarations: self.declarations,
+            generation,
+            unsequenced: self.read.unsequenced,
+        };
+        self.written = session.last_processed();
+        self.read.unsequenced = 0;
+        self.writing.retain(|it| !it.unsequenced);
+        self.reading.retain(|it| !it.unsequenced);
+        resume
     }
 
     fn read_control(&mut self, control: &Control) {
@@ -187,7 +208,14 @@ impl Peer {
     /// The right first message of this end, or something like it.
     pub(crate) fn handshake(&mut self, script: &mut Script<'_>, tested: Role) -> Bytes {
         let control = match tested {
-            Role::Server => Control::Hello(wild::hello(script)),
+            Role::Server => {
+                let hello = wild::hello(script);
+                let declared = hello.declarations.iter();
+                let digest =
+                    declared.fold(Hasher::new("declarations"), |it, next| it.field(&next.name, next.digest));
+                self.declarations = digest.finish();
+                Control::Hello(hello)
+            }
             Role::Client => Control::Welcome(wild::welcome(script)),
         };
         encoded(&[Envelope::Control(control)])

@@ -96,6 +96,20 @@ pub(crate) fn hello(script: &mut Script<'_>) -> Hello {
     }
 }
 
+/// What somebody might ask for who knows something of the right one.
+pub(crate) fn resume(script: &mut Script<'_>, right: &Resume) -> Resume {
+    let mut resume = right.clone();
+    match script.below(6) {
+        0 => resume.session = script.number().into(),
+        1 => resume.epoch = script.number().into(),
+        2 => resume.declarations = script.number().into(),
+        _ => resume.last_processed = script.number(),
+    }
+    resume.generation = script.number();
+    resume.unsequenced = script.number();
+    resume
+}
+
 pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
     Welcome {
         version: if script.once_in(64) { 9 } else { VERSION },
