@@ -38,6 +38,7 @@ async fn clients_are_told_to_move_and_calls_in_flight_are_finished() {
     let service = Service::default();
     let place = Place::new(builder(&service).build());
     let (mut wire, _) = place.begin("", PROBE).await;
+    wire.acknowledges = true;
     wire.open(1, 0, method::GATE, "{}").await;
     service.running.wait_for(1).await;
 
@@ -103,6 +104,7 @@ async fn clients_that_do_not_move_are_given_twice_the_spread() {
         let service = Service::default();
         let place = Place::new(builder(&service).drain_spread(Duration::from_secs(spread)).build());
         let (mut wire, _) = place.begin("", PROBE).await;
+        wire.acknowledges = true;
         let reading = tokio::spawn(async move { wire.closed().await });
         let start = Instant::now();
         place.server.drain().await;
