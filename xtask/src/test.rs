@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use crate::Outcome;
+use crate::chaos;
 use crate::setup::{self, Browser};
 use crate::sim;
 use crate::site::{self, Profile};
@@ -118,6 +119,9 @@ fn run_all(only: Option<&str>) -> Outcome<(usize, usize)> {
     }
     if wanted("sim") {
         tally.tests("sim", &mut sim::command(sim::Options::default()));
+    }
+    if wanted("chaos") {
+        tally.check(chaos::run(&chaos::Options { quick: true, ..chaos::Options::default() }));
     }
     if let (Some(tools), Some(browser)) = (&tools, &browser) {
         if wanted("wasm") {
