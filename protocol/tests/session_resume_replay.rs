@@ -104,3 +104,22 @@ fn an_item_that_is_sent_after_the_link_was_lost_arrives() {
         assert!(matches!(read(&mut pair, side.other(), reader), Read::Gap(3)));
     }
 }
+
+/// Such an item counted as if a further one could follow at once, so the writer, which waited for the next link, was never
+/// told that it had come: an upload stood still until its deadline.
+#[test]
+fn a_writer_is_told_of_the_next_link_after_such_an_item() {
+    for (method, side) in [(SERVER_STREAM, Side::Server), (CLIENT_STREAM, Side::Client)] {
+        let mut pair = pair();
+        let (own, call) = open(&mut pair, method);
+        let sender = if side == Side::Server { call } else { own };
+        pair.cut();
+        let now = pair.now;
+        pair.session(side).send_item(now, sender, "late".into());
+        pair.events(side);
+        pair.connect();
+        pair.run();
+        let told = |event: &Event| matches!(event, Event::Writable { call } if *call == sender);
+        assert!(pair.events(side).iter().any(told));
+    }
+}

@@ -79,10 +79,12 @@ impl Session {
             return self.end_behind(now, call, too_large("an item", item.len(), max));
         }
         let bound = self.config.limits.stream_window_max as u64;
+        let is_live = self.is_live();
         let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
         stream.queued += cost(item.len());
         stream.outbox.push_back(Outbound::Item(item));
-        stream.writable = stream.may_queue(bound);
+        // As `capacity` has it: a writer that waits for the next link is told only when this changes.
+        stream.writable = is_live && stream.may_queue(bound);
         self.accept(now, call);
         self.give_turn(call);
     }
