@@ -83,12 +83,15 @@ impl std::error::Error for ChatError {}
 #[bowline::rpc]
 pub trait Chat {
     /// The rooms there are.
+    #[rpc(idempotent)]
     async fn rooms(&self) -> Vec<String>;
 
-    /// Posts a message and returns its id.
+    /// Posts a message and returns its id. Runs once, even when the network makes the page ask twice.
+    #[rpc(once)]
     async fn post(&self, room: String, author: String, text: String) -> Result<u64, PostError>;
 
     /// At most 50 messages before `before`, newest first.
+    #[rpc(idempotent)]
     async fn history(&self, room: String, before: Option<u64>) -> Result<Vec<Message>, ChatError>;
 
     /// Every message from now on, in order; refused if there is no such room.

@@ -64,7 +64,7 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
                 </nav>
                 <ConnectionState socket/>
             </header>
-            <Talk chat=chat.clone() room name/>
+            <Talk socket chat=chat.clone() room name/>
             <aside class="people" class:stale=members.stale>
                 <h2>"In this room"</h2>
                 <ul id="members">
@@ -73,7 +73,7 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
                     </For>
                 </ul>
             </aside>
-            <Composer chat room name/>
+            <Composer socket chat room name/>
         </main>
     }
 }
@@ -102,7 +102,12 @@ fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
 
 /// The messages of a room: history, and what came since.
 #[component]
-fn Talk(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> impl IntoView {
+fn Talk(
+    socket: UseWebSocketReturn,
+    chat: ChatClient,
+    room: RwSignal<String>,
+    name: Signal<String>,
+) -> impl IntoView {
     let history = chat.history_query(move || (room.get(), None));
     let live = chat.messages_signal(move || room.get()).keep(KEEP);
     let older = action(move |before: u64| chat.history(room.get_untracked(), Some(before)));
@@ -143,7 +148,7 @@ fn Talk(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> impl 
         }
     });
     view! {
-        <ol id="messages" class="talk" node_ref=list aria-live="polite">
+        <ol id="messages" class="talk" class:stale=move || !socket.state.get().is_live() node_ref=list aria-live="polite">
             {move || more().map(|before| view! {
                 <button class="older" on:click=move |_| older.dispatch(before)>"Show older messages"</button>
             })}
@@ -170,7 +175,12 @@ fn Talk(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> impl 
 
 /// The field to write in, and who else is writing.
 #[component]
-fn Composer(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> impl IntoView {
+fn Composer(
+    socket: UseWebSocketReturn,
+    chat: ChatClient,
+    room: RwSignal<String>,
+    name: Signal<String>,
+) -> impl IntoView {
     let field = NodeRef::<html::Input>::new();
     let post = chat.post_action();
     let typing = chat.typing_action();
@@ -198,6 +208,9 @@ fn Composer(chat: ChatClient, room: RwSignal<String>, name: Signal<String>) -> i
         }
     });
     let hint = move || {
+        if post.pending.get() && !socket.state.get().is_live() {
+            return "Your message waits for the connection…".to_owned();
+        }
         let me = name.get();
         let others: Vec<_> =
             writers.value.get().unwrap_or_default().into_iter().filter(|w| *w != me).collect();

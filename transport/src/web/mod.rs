@@ -5,6 +5,7 @@
 mod connector;
 mod endpoint;
 mod link;
+mod listener;
 mod socket;
 mod wake;
 

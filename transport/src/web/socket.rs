@@ -13,6 +13,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
 
+use super::listener::{Listener, is_kept};
 use crate::{CloseFrame, Received};
 
 pub(super) struct Socket {
@@ -44,6 +45,7 @@ struct Handlers {
     _open: Closure<dyn FnMut()>,
     _message: Closure<dyn FnMut(MessageEvent)>,
     _close: Closure<dyn FnMut(CloseEvent)>,
+    _leave: Option<Listener>,
 }
 
 impl Socket {
@@ -79,10 +81,21 @@ impl Socket {
             seen.borrow_mut().handle(|events| events.ended = Some(ended));
         });
 
+        // A page that is closed or left for good has nobody who comes back to its session. One that the browser keeps may
+        // come back: its socket is only lost.
+        let leaving = raw.clone();
+        let leave = Listener::new(&js_sys::global(), "pagehide", move |event| {
+            if !is_kept(&event) {
+                // It fails for a bad code alone.
+                let _ = leaving.close_with_code(CloseCode::NORMAL.number());
+            }
+        });
+
         raw.set_onopen(Some(open.as_ref().unchecked_ref()));
         raw.set_onmessage(Some(message.as_ref().unchecked_ref()));
         raw.set_onclose(Some(close.as_ref().unchecked_ref()));
-        Ok(Self { raw, events, _handlers: Handlers { _open: open, _message: message, _close: close } })
+        let handlers = Handlers { _open: open, _message: message, _close: close, _leave: leave };
+        Ok(Self { raw, events, _handlers: handlers })
     }
 
     /// Whether the open event came; `false` when the end came first.

@@ -1,23 +1,17 @@
 use std::fmt;
 use std::rc::Rc;
 
-use js_sys::Reflect;
-use wasm_bindgen::closure::Closure;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Event, EventTarget};
+use wasm_bindgen::JsValue;
+use web_sys::Event;
+
+use super::listener::{Listener, is_kept, property};
 
 /// Listens for the page's events that say that it woke or that the network may be back, until it is dropped.
 ///
 /// These are `online` and `pageshow` of the page (the latter only for a page that comes back from the browser's cache), and
 /// `visibilitychange` of its document when that has become visible. A worker has the first one alone.
 pub struct WebWakeSignals {
-    listeners: Vec<Listener>,
-}
-
-struct Listener {
-    target: EventTarget,
-    event: &'static str,
-    handler: Closure<dyn FnMut(Event)>,
+    _listeners: Vec<Listener>,
 }
 
 impl WebWakeSignals {
@@ -29,31 +23,19 @@ impl WebWakeSignals {
         let mut listeners = Vec::new();
         let mut listen = |target: &JsValue, event, counts: fn(&Event) -> bool| {
             let on_wake = on_wake.clone();
-            let Some(target) = target.dyn_ref::<EventTarget>() else { return };
-            let handler = Closure::<dyn FnMut(_)>::new(move |event: Event| {
+            let listener = Listener::new(target, event, move |event| {
                 if counts(&event) {
                     on_wake();
                 }
             });
-            // It fails for no target that is one.
-            let _ = target.add_event_listener_with_callback(event, handler.as_ref().unchecked_ref());
-            listeners.push(Listener { target: target.clone(), event, handler });
+            listeners.extend(listener);
         };
         listen(&page, "online", |_| true);
-        listen(&page, "pageshow", |event| property(event, "persisted").is_truthy());
+        listen(&page, "pageshow", is_kept);
         listen(&document, "visibilitychange", |event| {
             event.target().is_some_and(|document| property(&document, "hidden").is_falsy())
         });
-        Self { listeners }
-    }
-}
-
-impl Drop for WebWakeSignals {
-    fn drop(&mut self) {
-        for Listener { target, event, handler } in &self.listeners {
-            // The handlers are about to be freed: nothing may call them any more.
-            let _ = target.remove_event_listener_with_callback(event, handler.as_ref().unchecked_ref());
-        }
+        Self { _listeners: listeners }
     }
 }
 
@@ -63,18 +45,16 @@ impl fmt::Debug for WebWakeSignals {
     }
 }
 
-/// Undefined where there is none.
-fn property(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
 
+    use js_sys::Reflect;
+    use wasm_bindgen::JsCast;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::*;
+    use web_sys::EventTarget;
 
     wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
