@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::*;
-use crate::envelope::Secret;
+use crate::envelope::{Hello, Refusal, Resume, Secret};
+use crate::status::CloseCode;
 
 const MIB: usize = 1024 * 1024;
 const EPOCH: u128 = 77;
