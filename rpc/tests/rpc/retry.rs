@@ -4,24 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
+use bowline_protocol::schema::{Retry, ServiceDescriptor};
 use bowline_protocol::status::{Code, Delivery, Status};
 use bowline_rpc::{Call, CallError, CallFuture, Channel, Reply, ReplyFuture, Service, macros};
 use tokio::time::Instant;
 
-use crate::support::{Ends, assert_empty, settle};
-
-const fn method(name: &'static str, retry: Retry) -> MethodDescriptor {
-    MethodDescriptor { name, kind: MethodKind::Unary, retry, hash: 1, deadline: None, lag: Lag::Close }
-}
+use crate::support::{Ends, assert_empty, settle, unary};
 
 static SERVICE: ServiceDescriptor = ServiceDescriptor {
     name: "Flaky",
     methods: &[
-        method("never", Retry::Never),
-        method("idempotent", Retry::Idempotent),
-        method("once", Retry::Once),
-        method("refuses", Retry::Idempotent),
+        unary("never", Retry::Never),
+        unary("idempotent", Retry::Idempotent),
+        unary("once", Retry::Once),
+        unary("refuses", Retry::Idempotent),
     ],
 };
 

@@ -1,17 +1,25 @@
-//! Two peers back to back in memory, and a service written by hand.
+//! Two peers back to back in memory, and services written by hand.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+pub mod bank;
 pub mod log;
+pub mod node;
 pub mod service;
 pub mod wire;
 
 use std::time::Duration;
 
+use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry};
 use bowline_protocol::session::Held;
 use bowline_rpc::Peer;
 
 pub use service::{Handlers, Stub};
-pub use wire::Ends;
+pub use wire::{Ends, Stack};
+
+/// A unary method that is made again as `retry` says.
+pub const fn unary(name: &'static str, retry: Retry) -> MethodDescriptor {
+    MethodDescriptor { name, kind: MethodKind::Unary, retry, hash: 1, deadline: None, lag: Lag::Close }
+}
 
 /// Lets everything that can happen without the clock happen, and a moment pass.
 pub async fn settle() {

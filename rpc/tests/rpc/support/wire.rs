@@ -15,6 +15,19 @@ use tower::Service;
 use super::service::Served;
 use super::{Handlers, Stub};
 
+/// A server's layers around its router.
+pub trait Stack:
+    Service<Call, Response = Reply, Error: Into<BoxError> + 'static, Future: Send + 'static> + Send + 'static
+{
+}
+
+impl<S> Stack for S where
+    S: Service<Call, Response = Reply, Error: Into<BoxError> + 'static, Future: Send + 'static>
+        + Send
+        + 'static
+{
+}
+
 type Background = Box<dyn FnMut(&mut Context<'_>) -> Poll<Infallible> + Send>;
 
 /// Two peers, what runs their calls, and the link between them.
@@ -33,12 +46,7 @@ impl Ends {
     }
 
     /// With `layer` around the server's router.
-    pub async fn layered<S>(layer: impl FnOnce(Router) -> S) -> Self
-    where
-        S: Service<Call, Response = Reply> + Send + 'static,
-        S::Error: Into<BoxError> + 'static,
-        S::Future: Send + 'static,
-    {
+    pub async fn layered<S: Stack>(layer: impl FnOnce(Router) -> S) -> Self {
         Self::with(Config::default(), Config::default(), layer).await
     }
 
@@ -48,29 +56,19 @@ impl Ends {
         Self::start(Config::default(), Config::default(), Handlers::new(), router, |router| router).await
     }
 
-    pub async fn with<S>(client: Config, server: Config, layer: impl FnOnce(Router) -> S) -> Self
-    where
-        S: Service<Call, Response = Reply> + Send + 'static,
-        S::Error: Into<BoxError> + 'static,
-        S::Future: Send + 'static,
-    {
+    pub async fn with<S: Stack>(client: Config, server: Config, layer: impl FnOnce(Router) -> S) -> Self {
         let handlers = Handlers::new();
         let router = Router::new().add(Served(handlers.clone()));
         Self::start(client, server, handlers, router, layer).await
     }
 
-    async fn start<S>(
+    async fn start<S: Stack>(
         client: Config,
         server: Config,
         handlers: Arc<Handlers>,
         router: Router,
         layer: impl FnOnce(Router) -> S,
-    ) -> Self
-    where
-        S: Service<Call, Response = Reply> + Send + 'static,
-        S::Error: Into<BoxError> + 'static,
-        S::Future: Send + 'static,
-    {
+    ) -> Self {
         super::log::start();
         // The client serves too, for calls that come back.
         let routers = [router, Router::new().add(Served(Handlers::new()))];
@@ -127,12 +125,7 @@ impl Ends {
     }
 }
 
-fn background<S>(peer: &Peer, stack: S) -> Background
-where
-    S: Service<Call, Response = Reply> + Send + 'static,
-    S::Error: Into<BoxError> + 'static,
-    S::Future: Send + 'static,
-{
+fn background(peer: &Peer, stack: impl Stack) -> Background {
     let mut dispatcher = Dispatcher::new(peer, stack, SessionInfo::default(), status_of);
     Box::new(move |cx: &mut Context<'_>| dispatcher.poll(cx))
 }
