@@ -13,7 +13,7 @@ use bowline_protocol::envelope::{Control, Envelope, Hello};
 use bowline_server::{Server, ServerBuilder, serve};
 use support::Socket;
 use support::probe::{ProbeClient, ProbeServer, Service, method};
-use support::wire::{Place, Wire, until};
+use support::wire::{Place, Wire};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -39,8 +39,7 @@ async fn clients_are_told_to_move_and_calls_in_flight_are_finished() {
     let place = Place::new(builder(&service).build());
     let (mut wire, _) = place.begin("", PROBE).await;
     wire.acknowledges = true;
-    wire.open(1, 0, method::GATE, "{}").await;
-    service.running.wait_for(1).await;
+    wire.start(&service, method::GATE).await;
 
     let start = Instant::now();
     let draining = tokio::spawn({
@@ -50,8 +49,7 @@ async fn clients_are_told_to_move_and_calls_in_flight_are_finished() {
     assert_eq!(told(&mut wire).await, 30_000);
 
     // Until it moves the session works as before.
-    wire.open(2, 1, method::ADD, r#"{"a":2,"b":3}"#).await;
-    assert_eq!(wire.response(1).await.1, "5");
+    wire.adds(2, 1).await;
     wire.stays_for(Duration::from_secs(20)).await;
     service.gate.notify_one();
     assert_eq!(wire.response(0).await.1, "7");
@@ -74,12 +72,10 @@ async fn new_sessions_are_refused_with_the_time_to_wait_and_resumes_are_taken() 
     let (_, refused) = place.resume(support::hello(PROBE)).await;
     assert_eq!(refused.unwrap_err(), (1013, "the server is being stopped, retry after 30 s".into()));
 
-    let (mut resumed, welcome) = place.resume(ticket.again()).await;
-    ticket.take(&welcome.unwrap());
+    let mut resumed = place.go_on(&mut ticket).await;
     // Who comes back is told as well.
     assert_eq!(told(&mut resumed).await, 30_000);
-    resumed.open(1, 0, method::ADD, r#"{"a":2,"b":3}"#).await;
-    assert_eq!(resumed.response(0).await.1, "5");
+    resumed.adds(1, 0).await;
     drop((wire, resumed));
     draining.await.unwrap();
 }
@@ -90,12 +86,11 @@ async fn a_session_without_a_link_is_not_waited_for_and_can_be_resumed_meanwhile
     let place = Place::new(builder(&service).build());
     let (wire, mut ticket) = place.begin("", PROBE).await;
     drop(wire);
-    until(1, "it is parked", || place.server.stats().held.detached == 1).await;
+    place.parked(1).await;
     let start = Instant::now();
     place.server.drain().await;
     assert!(start.elapsed() < Duration::from_secs(1));
-    let (_wire, welcome) = place.resume(ticket.again()).await;
-    ticket.take(&welcome.unwrap());
+    let _wire = place.go_on(&mut ticket).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use bowline_protocol::registry::{NodeLimits, RegistryHeld};
 use bowline_server::{Credentials, Refused, Server, ServerBuilder};
 use http::request::Parts;
 use support::probe::{ProbeClient, ProbeServer, Service, User, method};
-use support::wire::{Place, reason, until};
+use support::wire::{Place, Ticket, Wire, reason, until};
 use tokio::time::sleep;
 
 const PROBE: &[&bowline_protocol::schema::ServiceDescriptor] = &[ProbeClient::SERVICE];
@@ -28,17 +28,18 @@ fn builder(service: &Service) -> ServerBuilder {
     Server::builder().service(ProbeServer::new(service.clone())).identify(by_name)
 }
 
-fn place(service: &Service) -> Place {
-    Place::new(builder(service).build())
+/// A place with a service, and ada's session there.
+async fn ada() -> (Service, Place, Wire, Ticket) {
+    let service = Service::default();
+    let place = Place::new(builder(&service).build());
+    let (wire, ticket) = place.begin("ada", PROBE).await;
+    (service, place, wire, ticket)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_in_flight_survives_a_cut() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
-    wire.open(1, 0, method::GATE, "{}").await;
-    service.running.wait_for(1).await;
+    let (service, place, mut wire, mut ticket) = ada().await;
+    wire.start(&service, method::GATE).await;
     drop(wire);
     until(1, "the link is gone", || place.server.sessions() == 0).await;
     assert_eq!(place.server.stats().held.detached, 1);
@@ -57,18 +58,14 @@ async fn a_call_in_flight_survives_a_cut() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_whose_link_was_cut_is_written_again_under_its_number() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, mut wire, mut ticket) = ada().await;
     wire.open(1, 0, method::ADD, r#"{"a":2,"b":3}"#).await;
     let (first, _) = wire.response(0).await;
     // It arrived and was not acknowledged; the client says that it has seen only what was before.
     ticket.seen = first - 1;
     for _ in 0..3 {
         drop(wire);
-        let welcome;
-        (wire, welcome) = place.resume(ticket.again()).await;
-        ticket.take(&welcome.unwrap());
+        wire = place.go_on(&mut ticket).await;
         assert_eq!(wire.response(0).await, (first, "5".into()));
     }
 }
@@ -76,13 +73,10 @@ async fn an_answer_whose_link_was_cut_is_written_again_under_its_number() {
 #[tokio::test(start_paused = true)]
 async fn a_session_waits_119_9_s_for_a_link_and_not_120_1_s() {
     for (wait, goes_on) in [(0.0, true), (0.001, true), (10.0, true), (119.9, true), (120.1, false)] {
-        let service = Service::default();
-        let place = place(&service);
-        let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
-        wire.open(1, 0, method::GATE, "{}").await;
-        service.running.wait_for(1).await;
+        let (service, place, mut wire, mut ticket) = ada().await;
+        wire.start(&service, method::GATE).await;
         drop(wire);
-        until(1, "the link is gone", || place.server.stats().held.detached == 1).await;
+        place.parked(1).await;
         sleep(Duration::from_secs_f64(wait)).await;
         let (mut wire, welcome) = place.resume(ticket.again()).await;
         let welcome = welcome.unwrap();
@@ -102,11 +96,8 @@ async fn a_session_waits_119_9_s_for_a_link_and_not_120_1_s() {
 
 #[tokio::test(start_paused = true)]
 async fn two_lost_welcomes_in_a_row_do_not_lose_the_session() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
-    wire.open(1, 0, method::GATE, "{}").await;
-    service.running.wait_for(1).await;
+    let (service, place, mut wire, mut ticket) = ada().await;
+    wire.start(&service, method::GATE).await;
     for _ in 0..3 {
         // The server takes the hello, and its welcome goes nowhere.
         let mut lost = place.link().await;
@@ -126,15 +117,12 @@ async fn two_lost_welcomes_in_a_row_do_not_lose_the_session() {
 /// Plays an attacker who knows the session's id, against a session with a link and one without.
 async fn abuse(spoil: impl Fn(&mut Hello), expected: GapReason) {
     for cut in [false, true] {
-        let service = Service::default();
-        let place = place(&service);
-        let (wire, mut ticket) = place.begin("ada", PROBE).await;
+        let (service, place, wire, mut ticket) = ada().await;
         let mut wire = Some(wire);
-        wire.as_mut().unwrap().open(1, 0, method::GATE, "{}").await;
-        service.running.wait_for(1).await;
+        wire.as_mut().unwrap().start(&service, method::GATE).await;
         if cut {
             wire = None;
-            until(1, "the link is gone", || place.server.stats().held.detached == 1).await;
+            place.parked(1).await;
         }
         for _ in 0..30 {
             let mut hello = ticket.again();
@@ -146,11 +134,9 @@ async fn abuse(spoil: impl Fn(&mut Hello), expected: GapReason) {
             thief.close().await;
         }
         if let Some(wire) = &mut wire {
-            wire.open(2, 1, method::ADD, r#"{"a":2,"b":3}"#).await;
-            assert_eq!(wire.response(1).await.1, "5");
+            wire.adds(2, 1).await;
         }
-        let (mut wire, welcome) = place.resume(ticket.again()).await;
-        ticket.take(&welcome.unwrap());
+        let mut wire = place.go_on(&mut ticket).await;
         service.gate.notify_one();
         assert_eq!(wire.response(0).await.1, "7");
     }
@@ -169,15 +155,12 @@ async fn a_stolen_token_in_other_hands_gets_nothing_and_leaves_the_owner_unharme
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_replaced_gets_nothing_and_leaves_the_owner_unharmed() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, mut wire, mut ticket) = ada().await;
     // The first token was proved, and the second has to be as well.
     wire.stays().await;
     drop(wire);
     let mut old = ticket.clone();
-    let (mut wire, welcome) = place.resume(ticket.again()).await;
-    ticket.take(&welcome.unwrap());
+    let mut wire = place.go_on(&mut ticket).await;
     wire.acknowledge(0).await;
     wire.open(1, 0, method::ADD, r#"{"a":2,"b":3}"#).await;
     wire.response(0).await;
@@ -186,15 +169,12 @@ async fn a_token_that_was_replaced_gets_nothing_and_leaves_the_owner_unharmed() 
     let (_thief, welcome) = place.resume(old.again()).await;
     assert_eq!(reason(&welcome.unwrap()), GapReason::Unknown);
     wire.stays().await;
-    let (_wire, welcome) = place.resume(ticket.again()).await;
-    ticket.take(&welcome.unwrap());
+    let _wire = place.go_on(&mut ticket).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_may_not_connect_may_not_resume() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, mut wire, mut ticket) = ada().await;
     let hello = Hello { credentials: Secret::default(), ..ticket.again() };
     let (_, refused) = place.resume(hello).await;
     assert_eq!(refused.unwrap_err(), (4500, "who?".into()));
@@ -203,13 +183,9 @@ async fn who_may_not_connect_may_not_resume() {
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_link_fences_the_older_one() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut older, mut ticket) = place.begin("ada", PROBE).await;
-    older.open(1, 0, method::GATE, "{}").await;
-    service.running.wait_for(1).await;
-    let (mut newer, welcome) = place.resume(ticket.again()).await;
-    ticket.take(&welcome.unwrap());
+    let (service, place, mut older, mut ticket) = ada().await;
+    older.start(&service, method::GATE).await;
+    let mut newer = place.go_on(&mut ticket).await;
     assert_eq!(older.closed().await.0, 4005);
     service.gate.notify_one();
     assert_eq!(newer.response(0).await.1, "7");
@@ -219,25 +195,20 @@ async fn a_newer_link_fences_the_older_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_hello_of_an_older_link_does_not_take_the_session_back() {
-    let service = Service::default();
-    let place = place(&service);
-    let (_wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, _wire, mut ticket) = ada().await;
     let late = ticket.again();
     let (mut newer, welcome) = place.resume(ticket.again()).await;
     let (_, refused) = place.resume(late).await;
     assert_eq!(refused.unwrap_err().0, 4005);
     newer.stays().await;
     ticket.take(&welcome.unwrap());
-    newer.open(1, 0, method::ADD, r#"{"a":2,"b":3}"#).await;
-    assert_eq!(newer.response(0).await.1, "5");
+    newer.adds(1, 0).await;
 }
 
 /// Both were written before either was answered, and the server sees them in one go.
 #[tokio::test(start_paused = true)]
 async fn of_two_links_at_once_the_later_attempt_has_the_session() {
-    let service = Service::default();
-    let place = place(&service);
-    let (_wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, _wire, mut ticket) = ada().await;
     let (first, second) = (ticket.again(), ticket.again());
     let (mut a, mut b) = (place.link().await, place.link().await);
     a.say(second).await;
@@ -245,15 +216,12 @@ async fn of_two_links_at_once_the_later_attempt_has_the_session() {
     // Whichever the server looks at first.
     assert_eq!(b.closed().await.0, 4005);
     ticket.take(&a.welcome().await);
-    a.open(1, 0, method::ADD, r#"{"a":2,"b":3}"#).await;
-    assert_eq!(a.response(0).await.1, "5");
+    a.adds(1, 0).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_instance_with_the_token_supersedes_the_first_for_good() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut first, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, mut first, mut ticket) = ada().await;
     let other = Hello { instance: 99, attempt: 1, ..ticket.again() };
     let (mut second, welcome) = place.resume(other).await;
     ticket.take(&welcome.unwrap());
@@ -263,29 +231,21 @@ async fn another_instance_with_the_token_supersedes_the_first_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_resumed_all_the_time_is_told_to_wait() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, mut wire, mut ticket) = ada().await;
     for _ in 0..10 {
-        let welcome;
-        (wire, welcome) = place.resume(ticket.again()).await;
-        ticket.take(&welcome.unwrap());
+        wire = place.go_on(&mut ticket).await;
     }
     let (_, refused) = place.resume(ticket.again()).await;
     assert_eq!(refused.unwrap_err(), (4006, "too many resumes, retry after 60 s".into()));
     wire.stays().await;
     sleep(Duration::from_secs(60)).await;
-    let (_, welcome) = place.resume(ticket.again()).await;
-    ticket.take(&welcome.unwrap());
+    let _ = place.go_on(&mut ticket).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_with_other_services_begins_anew_and_the_old_session_ends() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
-    wire.open(1, 0, method::HANG, "{}").await;
-    service.running.wait_for(1).await;
+    let (service, place, mut wire, mut ticket) = ada().await;
+    wire.start(&service, method::HANG).await;
     let mut hello = ticket.again();
     hello.resume.as_mut().unwrap().declarations += 1;
     let (_newer, welcome) = place.resume(hello).await;
@@ -299,9 +259,7 @@ async fn a_client_with_other_services_begins_anew_and_the_old_session_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gap_says_from_where_to_where_the_server_was_lost() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
+    let (_, place, mut wire, mut ticket) = ada().await;
     wire.open(1, 0, method::ADD, r#"{"a":2,"b":3}"#).await;
     let (head, _) = wire.response(0).await;
     drop(wire);
@@ -313,11 +271,8 @@ async fn a_gap_says_from_where_to_where_the_server_was_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_says_goodbye_leaves_nothing() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut wire, mut ticket) = place.begin("ada", PROBE).await;
-    wire.open(1, 0, method::HANG, "{}").await;
-    service.running.wait_for(1).await;
+    let (service, place, mut wire, mut ticket) = ada().await;
+    wire.start(&service, method::HANG).await;
     wire.close().await;
     service.running.wait_for(0).await;
     until(1, "it is gone", || place.server.stats().held == RegistryHeld::default()).await;
@@ -357,9 +312,7 @@ async fn a_thousand_lost_links_stay_under_the_bound_and_leave_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn one_user_parks_sixteen_sessions_and_others_lose_nothing_by_it() {
-    let service = Service::default();
-    let place = place(&service);
-    let (wire, mut ada) = place.begin("ada", PROBE).await;
+    let (_, place, wire, mut ada) = ada().await;
     drop(wire);
     let mut tickets = Vec::new();
     for _ in 0..40 {
@@ -371,16 +324,14 @@ async fn one_user_parks_sixteen_sessions_and_others_lose_nothing_by_it() {
     assert_eq!(place.server.stats().held.detached, 17);
     let (_wire, welcome) = place.resume(tickets[23].again()).await;
     assert_eq!(reason(&welcome.unwrap()), GapReason::Evicted);
-    let (_wire, welcome) = place.resume(tickets[24].again()).await;
-    tickets[24].take(&welcome.unwrap());
-    let (_wire, welcome) = place.resume(ada.again()).await;
-    ada.take(&welcome.unwrap());
+    let _wire = place.go_on(&mut tickets[24]).await;
+    let _wire = place.go_on(&mut ada).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn revoking_somebody_ends_his_sessions_with_and_without_a_link() {
     let service = Service::default();
-    let place = place(&service);
+    let place = Place::new(builder(&service).build());
     let (mut bob, _) = place.begin("bob", PROBE).await;
     let (mut attached, mut first) = place.begin("ada", PROBE).await;
     let (mut parked, mut second) = place.begin("ada", PROBE).await;
@@ -388,7 +339,7 @@ async fn revoking_somebody_ends_his_sessions_with_and_without_a_link() {
     parked.open(1, 0, method::HANG, "{}").await;
     service.running.wait_for(2).await;
     drop(parked);
-    until(1, "one is parked", || place.server.stats().held.detached == 1).await;
+    place.parked(1).await;
     assert_eq!(place.server.revoke(&User("ada".into())), 2);
     assert_eq!(attached.closed().await.0, 4500);
     service.running.wait_for(0).await;
@@ -423,13 +374,10 @@ async fn the_session_that_holds_most_is_closed_when_all_hold_too_much() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_ends_sessions_without_a_link_too() {
-    let service = Service::default();
-    let place = place(&service);
-    let (mut parked, _) = place.begin("ada", PROBE).await;
-    parked.open(1, 0, method::HANG, "{}").await;
-    service.running.wait_for(1).await;
+    let (service, place, mut parked, _) = ada().await;
+    parked.start(&service, method::HANG).await;
     drop(parked);
-    until(1, "it is parked", || place.server.stats().held.detached == 1).await;
+    place.parked(1).await;
     place.server.shutdown().await;
     service.running.wait_for(0).await;
     let held = place.server.stats().held;

@@ -19,13 +19,11 @@ fn within(method: usize, time: Duration) -> Ask {
 
 #[test]
 fn once_over_a_resume_runs_once() {
-    let mut scene = Scene::new();
-    let pay = scene.ask(Client, PAY, 50);
-    scene.advance(secs(1));
+    let (mut scene, pay) = Scene::asked(PAY);
     scene.cut();
     scene.pay();
     scene.reconnect();
-    assert_eq!((scene.runs(pay), scene.ended(pay)), (1, Some(Ended::Complete)));
+    scene.assert_complete([pay]);
     scene.end();
 }
 
@@ -42,7 +40,7 @@ fn once_over_a_lost_session_waits_for_the_task_that_runs() {
     assert_eq!((scene.runs(pay), scene.ended(pay)), (1, None), "asked again, and not run again");
     scene.pay();
     scene.advance(secs(1));
-    assert_eq!((scene.runs(pay), scene.ended(pay)), (1, Some(Ended::Complete)));
+    scene.assert_complete([pay]);
     scene.end();
 }
 
@@ -72,9 +70,7 @@ fn once_after_a_restart_and_after_a_fail_over() {
 /// A call that was lost before anybody ran it is refused by the next node all the same: it can't know.
 #[test]
 fn once_that_never_arrived_is_of_unknown_outcome_at_another_node() {
-    let mut scene = Scene::new();
-    let first = scene.ask(Client, PAY, 50);
-    scene.advance(secs(1));
+    let (mut scene, first) = Scene::asked(PAY);
     scene.pay();
     scene.advance(secs(1));
     let pay = scene.ask(Client, PAY, 50);
@@ -87,9 +83,7 @@ fn once_that_never_arrived_is_of_unknown_outcome_at_another_node() {
 
 #[test]
 fn once_that_is_cancelled_after_its_effect_runs_to_its_end() {
-    let mut scene = Scene::new();
-    let pay = scene.ask(Client, PAY, 50);
-    scene.advance(secs(1));
+    let (mut scene, pay) = Scene::asked(PAY);
     assert_eq!(scene.runs(pay), 1);
     scene.cancel(Client, pay);
     scene.advance(secs(1));
@@ -104,9 +98,7 @@ fn once_that_is_cancelled_after_its_effect_runs_to_its_end() {
 /// table forgets only what it needs room for: the answer is still there.
 #[test]
 fn once_at_301_s_after_a_sleep() {
-    let mut scene = Scene::new();
-    let pay = scene.ask(Client, PAY, 50);
-    scene.advance(secs(1));
+    let (mut scene, pay) = Scene::asked(PAY);
     scene.cut();
     scene.pay();
     scene.advance(secs(301));
@@ -179,9 +171,7 @@ fn a_call_that_is_written_again_states_its_time_anew() {
 
 #[test]
 fn a_cancel_of_an_undelivered_call() {
-    let mut scene = Scene::new();
-    let delivered = scene.ask(Client, ASK, 50);
-    scene.advance(secs(1));
+    let (mut scene, delivered) = Scene::asked(ASK);
     let small = scene.ask(Client, ASK, 50);
     let large = scene.ask(Client, ASK, 500_000);
     let stream = scene.ask(Client, CHAT, 50);
@@ -213,8 +203,7 @@ fn an_id_is_used_again_right_after_a_cancel() {
         scene.cancel(Client, call);
         let next = scene.ask(Client, if round % 2 == 0 { LOOK } else { LIST }, 50);
         if round % 3 == 0 {
-            scene.cut();
-            scene.reconnect();
+            scene.relink();
         }
         scene.advance(ms(200));
         for _ in 0..2 {
@@ -229,14 +218,11 @@ fn an_id_is_used_again_right_after_a_cancel() {
 
 #[test]
 fn a_gap_item_in_a_cut() {
-    let mut scene = Scene::new();
-    let stream = scene.ask(Client, LIST, 50);
-    scene.advance(secs(1));
+    let (mut scene, stream) = Scene::asked(LIST);
     scene.send(Server, stream, 50);
     scene.leave_out(Server, stream, 300);
     scene.send(Server, stream, 50);
-    scene.cut();
-    scene.reconnect();
+    scene.relink();
     scene.send(Server, stream, 50);
     scene.answer(Server, stream, 0);
     scene.advance(secs(1));
@@ -251,9 +237,7 @@ fn a_gap_item_in_a_cut() {
 fn the_last_value_of_a_watch_comes_before_its_end() {
     for len in [50, 20_000, 300_000] {
         for after in [0, 10, 21, 60, 200] {
-            let mut scene = Scene::new();
-            let watch = scene.ask(Client, WATCH, 50);
-            scene.advance(secs(1));
+            let (mut scene, watch) = Scene::asked(WATCH);
             scene.send(Server, watch, len);
             scene.advance(secs(1));
             scene.read_all(Client);
@@ -261,8 +245,7 @@ fn the_last_value_of_a_watch_comes_before_its_end() {
             scene.advance(ms(after / 2));
             scene.answer(Server, watch, 0);
             scene.advance(ms(after / 2));
-            scene.cut();
-            scene.reconnect();
+            scene.relink();
             scene.advance(secs(5));
             scene.read_all(Client);
             let shown = (scene.world.cx.oracle.read(watch), scene.ended(watch));
@@ -274,9 +257,7 @@ fn the_last_value_of_a_watch_comes_before_its_end() {
 
 #[test]
 fn a_watch_to_a_reader_that_stalls() {
-    let mut scene = Scene::new();
-    let watch = scene.ask(Client, WATCH, 50);
-    scene.advance(secs(1));
+    let (mut scene, watch) = Scene::asked(WATCH);
     let link = scene.link();
     scene.world.net.stall(&mut scene.world.cx, link, End::Server, secs(8));
     for _ in 0..500 {
@@ -315,25 +296,20 @@ fn nested_calls_at_depth_3_with_full_pools() {
         refused += u32::from(scene.try_ask(Client, nested(ASK, 3)).is_none());
     }
     assert!(refused > 0, "the kept places are full too");
-    scene.cut();
-    scene.reconnect();
+    scene.relink();
     for _ in 0..10 {
         scene.answer_all(Server);
         scene.answer_all(Client);
         scene.advance(secs(1));
     }
-    for call in outer.into_iter().chain(back).chain(inner) {
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    }
+    scene.assert_complete(outer.into_iter().chain(back).chain(inner));
     scene.end();
 }
 
 /// Everything that is pending ends; nothing of it is sent as somebody else. The session stays its owner's.
 #[test]
 fn an_identity_changes_with_a_full_outbox() {
-    let mut scene = Scene::new();
-    let ran = scene.ask(Client, LOOK, 50);
-    scene.advance(secs(1));
+    let (mut scene, ran) = Scene::asked(LOOK);
     scene.cut();
     let queue = |method| Ask { method, len: 50, time: Some(secs(10)), queued: Some(secs(3600)), depth: 0 };
     let mut waiting: Vec<_> = (0..500).map(|_| scene.ask_for(Client, queue(ASK))).collect();
@@ -358,17 +334,12 @@ fn an_identity_changes_with_a_full_outbox() {
 /// The node is drained: sessions that it has go on, also over a cut; nobody new is taken in.
 #[test]
 fn a_draining_node_takes_resumes_and_no_new_sessions() {
-    let mut scene = Scene::new();
-    let call = scene.ask(Client, ASK, 50);
-    scene.advance(secs(1));
+    let (mut scene, call) = Scene::asked(ASK);
     scene.world.node.registry.drain();
-    scene.cut();
-    scene.reconnect();
+    scene.relink();
     scene.advance(secs(10));
-    scene.answer(Server, call, 50);
-    scene.advance(secs(1));
-    assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    scene.complete(call);
+    assert_eq!(scene.sessions(), (1, 0));
     scene.end();
 }
 

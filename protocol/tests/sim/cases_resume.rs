@@ -15,9 +15,8 @@ use Party::{Client, Server};
 #[test]
 fn a_session_without_a_message_yet_goes_on() {
     let mut scene = Scene::new();
-    scene.cut();
-    scene.reconnect();
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    scene.relink();
+    assert_eq!(scene.sessions(), (1, 0));
     scene.end();
 }
 
@@ -30,13 +29,9 @@ fn two_cuts_in_a_row_without_traffic() {
     scene.connect();
     // The hello is under way.
     scene.advance(ms(90));
-    scene.cut();
-    scene.reconnect();
-    scene.cut();
-    scene.reconnect();
-    scene.answer(Server, call, 50);
-    scene.advance(secs(1));
-    assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
+    scene.relink();
+    scene.relink();
+    scene.complete(call);
     assert_eq!(scene.end().gaps, 0);
 }
 
@@ -86,7 +81,7 @@ fn idle_past_pruning() {
     scene.cut();
     scene.advance(secs(100));
     scene.reconnect();
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    assert_eq!(scene.sessions(), (1, 0));
     scene.end();
 }
 
@@ -110,9 +105,7 @@ fn a_cut_in_the_middle_of_a_replay() {
     scene.advance(secs(10));
     scene.answer_all(Server);
     scene.advance(secs(2));
-    for call in calls {
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    }
+    scene.assert_complete(calls);
     assert_eq!(scene.end().gaps, 0);
 }
 
@@ -126,14 +119,11 @@ fn a_cut_between_credit_and_its_arrival() {
         scene.answer_all(Server);
         // The answers and the credit that they free are on their way.
         scene.advance(ms(5));
-        scene.cut();
-        scene.reconnect();
+        scene.relink();
     }
     scene.answer_all(Server);
     scene.advance(secs(1));
-    for call in calls {
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    }
+    scene.assert_complete(calls);
     scene.end();
 }
 
@@ -149,8 +139,7 @@ fn a_cut_between_credit_of_a_stream_and_its_arrival() {
         scene.read_all(Client);
         scene.advance(ms(5));
         if round % 3 == 0 {
-            scene.cut();
-            scene.reconnect();
+            scene.relink();
         }
         scene.advance(ms(100));
     }
@@ -184,9 +173,7 @@ fn a_cut_with_a_full_replay_buffer() {
         scene.answer_all(Server);
         scene.advance(secs(2));
     }
-    for call in calls.into_iter().chain([late]) {
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    }
+    scene.assert_complete(calls.into_iter().chain([late]));
     assert_eq!(scene.end().gaps, 0);
 }
 
@@ -230,7 +217,7 @@ fn a_large_payload_goes_on_after_a_minute_without_a_link() {
     scene.reconnect();
     scene.answer_all(Server);
     scene.advance(secs(2));
-    assert_eq!((scene.runs(large), scene.ended(large)), (1, Some(Ended::Complete)));
+    scene.assert_complete([large]);
     scene.end();
 }
 
@@ -238,19 +225,15 @@ fn a_large_payload_goes_on_after_a_minute_without_a_link() {
 #[test]
 fn one_two_and_three_lost_welcomes() {
     for lost in 1..=3 {
-        let mut scene = Scene::new();
-        let call = scene.ask(Client, ASK, 50);
-        scene.advance(secs(1));
+        let (mut scene, call) = Scene::asked(ASK);
         scene.cut();
         for _ in 0..lost {
             scene.lose_welcome();
         }
         scene.reconnect();
-        assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0), "{lost} lost");
+        assert_eq!(scene.sessions(), (1, 0), "{lost} lost");
         assert_eq!(scene.world.node.registry.stats().counted.tokens_refused, 0);
-        scene.answer(Server, call, 50);
-        scene.advance(secs(1));
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
+        scene.complete(call);
         scene.end();
     }
 }
@@ -258,9 +241,7 @@ fn one_two_and_three_lost_welcomes() {
 /// What the client counted is of the link before: on a link whose welcome it never saw it read nothing.
 #[test]
 fn a_value_on_a_link_whose_welcome_was_lost() {
-    let mut scene = Scene::new();
-    let watch = scene.ask(Client, WATCH, 50);
-    scene.advance(secs(1));
+    let (mut scene, watch) = Scene::asked(WATCH);
     scene.send(Server, watch, 50);
     scene.advance(secs(2));
     scene.read_all(Client);
@@ -268,8 +249,7 @@ fn a_value_on_a_link_whose_welcome_was_lost() {
     scene.connect();
     scene.advance(ms(110));
     scene.send(Server, watch, 50);
-    scene.cut();
-    scene.reconnect();
+    scene.relink();
     scene.read_all(Client);
     assert_eq!(scene.world.cx.oracle.read(watch), 2, "the newest value arrives");
     scene.end();
@@ -277,24 +257,20 @@ fn a_value_on_a_link_whose_welcome_was_lost() {
 
 #[test]
 fn a_session_whose_first_welcome_was_lost_is_begun_anew() {
-    let mut scene = Scene::new();
-    let call = scene.ask(Client, LOOK, 50);
-    scene.advance(secs(1));
+    let (mut scene, call) = Scene::asked(LOOK);
     scene.cut();
     scene.restart();
     scene.lose_welcome();
     scene.reconnect();
     assert_eq!(scene.runs(call), 2);
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (0, 1), "one gap is told once");
+    assert_eq!(scene.sessions(), (0, 1), "one gap is told once");
     scene.end();
 }
 
 /// A hello that took its time says an attempt that is over: it is refused, and the session stays where it is.
 #[test]
 fn a_delayed_hello_after_a_newer_attach() {
-    let mut scene = Scene::new();
-    let call = scene.ask(Client, ASK, 50);
-    scene.advance(secs(1));
+    let (mut scene, call) = Scene::asked(ASK);
     scene.cut();
     scene.connect();
     scene.advance(ms(81));
@@ -313,9 +289,7 @@ fn a_delayed_hello_after_a_newer_attach() {
     scene.advance(secs(10));
     assert_eq!(turned_away(&scene), 1);
     assert!(scene.is_live(), "the older hello changed nothing");
-    scene.answer(Server, call, 50);
-    scene.advance(secs(1));
-    assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
+    scene.complete(call);
     assert_eq!(scene.end().gaps, 0);
 }
 
@@ -332,10 +306,8 @@ fn the_old_link_is_still_open() {
     scene.advance(secs(3));
     scene.answer_all(Server);
     scene.advance(secs(1));
-    for call in calls {
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    }
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    scene.assert_complete(calls);
+    assert_eq!(scene.sessions(), (1, 0));
     scene.end();
 }
 
@@ -343,9 +315,7 @@ fn the_old_link_is_still_open() {
 /// token that it showed is no longer valid once the newer one's welcome arrived.
 #[test]
 fn two_instances_with_one_token() {
-    let mut scene = Scene::new();
-    let call = scene.ask(Client, ASK, 50);
-    scene.advance(secs(1));
+    let (mut scene, call) = Scene::asked(ASK);
     scene.cut();
     let mut hello = scene.next_hello();
     (hello.instance, hello.attempt) = (99, 1);
@@ -356,10 +326,8 @@ fn two_instances_with_one_token() {
     assert!(!scene.world.net.is_open(copy, End::Server), "its link is closed");
     scene.say(&hello);
     assert_eq!(scene.world.node.registry.stats().counted.tokens_refused, 1);
-    scene.answer(Server, call, 50);
-    scene.advance(secs(1));
-    assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    scene.complete(call);
+    assert_eq!(scene.sessions(), (1, 0));
     scene.end();
 }
 
@@ -375,7 +343,7 @@ fn a_server_that_was_restarted_says_so() {
     };
     scene.restart();
     scene.reconnect();
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (0, 1));
+    assert_eq!(scene.sessions(), (0, 1));
     assert_eq!(scene.ended(never), Some(Ended::Failed));
     assert_eq!((scene.runs(again), scene.runs(unsent)), (2, 1));
     assert_eq!(scene.counts().unknown, 1, "only of the one that ran");
@@ -398,10 +366,8 @@ fn a_link_of_2_kb_per_second_and_2_s_round_trip() {
             scene.answer_all(Server);
         }
     }
-    for call in calls.into_iter().chain([upload]) {
-        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Complete)));
-    }
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (1, 0));
+    scene.assert_complete(calls.into_iter().chain([upload]));
+    assert_eq!(scene.sessions(), (1, 0));
     scene.end();
 }
 
@@ -413,7 +379,7 @@ fn an_eviction_is_told_with_its_reason() {
     scene.cut();
     scene.expect_gap(GapReason::Evicted);
     scene.reconnect();
-    assert_eq!((scene.counts().resumed, scene.counts().gaps), (0, 1));
+    assert_eq!(scene.sessions(), (0, 1));
     assert_eq!(scene.runs(again), 2);
     scene.end();
 }

@@ -48,6 +48,14 @@ impl Scene {
         scene
     }
 
+    /// The client made a call, and it has arrived.
+    pub(crate) fn asked(method: usize) -> (Self, u32) {
+        let mut scene = Self::new();
+        let call = scene.ask(Party::Client, method, 50);
+        scene.advance(secs(1));
+        (scene, call)
+    }
+
     pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.world.cx.now + time;
         self.world.run_until(end);
@@ -113,6 +121,14 @@ impl Scene {
         self.on(party, number, |cx, app, machine, call| app.end_run(cx, machine, call, Some(len)));
     }
 
+    /// The node's handler ends well, and its caller hears of it.
+    #[track_caller]
+    pub(crate) fn complete(&mut self, number: u32) {
+        self.answer(Party::Server, number, 50);
+        self.advance(secs(1));
+        self.assert_complete([number]);
+    }
+
     /// All handlers of this end that were told to stop, or did all that they had to.
     pub(crate) fn answer_all(&mut self, party: Party) {
         for number in self.handled(party) {
@@ -152,6 +168,19 @@ impl Scene {
 
     pub(crate) fn runs(&self, number: u32) -> usize {
         self.world.cx.oracle.runs(number)
+    }
+
+    /// Each ran once, and its caller has the answer.
+    #[track_caller]
+    pub(crate) fn assert_complete(&self, calls: impl IntoIterator<Item = u32>) {
+        for call in calls {
+            assert_eq!((self.runs(call), self.ended(call)), (1, Some(Ended::Complete)), "call {call}");
+        }
+    }
+
+    /// How often the client's session was resumed, and how often lost.
+    pub(crate) fn sessions(&self) -> (u64, u64) {
+        (self.counts().resumed, self.counts().gaps)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -203,6 +232,12 @@ impl Scene {
         self.connect();
         self.advance(secs(3));
         assert!(self.is_live(), "{}", self.world.cx.trace.end(40));
+    }
+
+    /// The link is lost, and the session goes on, or another begins, on the next.
+    pub(crate) fn relink(&mut self) {
+        self.cut();
+        self.reconnect();
     }
 
     /// The welcome of the attempt that begins now is lost, and the link with it.

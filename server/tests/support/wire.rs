@@ -19,6 +19,7 @@ use bytes::Bytes;
 use http::request::Parts;
 
 use super::hello;
+use super::probe::{Service, method};
 
 /// A server, and the network to it.
 pub struct Place {
@@ -65,6 +66,18 @@ impl Place {
         wire.say(hello).await;
         let answer = wire.answer().await;
         (wire, answer)
+    }
+
+    /// Goes on with the session on a new link, which the server must allow.
+    pub async fn go_on(&self, ticket: &mut Ticket) -> Wire {
+        let (wire, welcome) = self.resume(ticket.again()).await;
+        ticket.take(&welcome.unwrap());
+        wire
+    }
+
+    /// Waits until so many sessions are without a link.
+    pub async fn parked(&self, sessions: usize) {
+        until(1, "the link is gone", || self.server.stats().held.detached == sessions).await;
     }
 }
 
@@ -170,6 +183,18 @@ impl Wire {
             payload: Payload::Whole(arguments.to_owned().into()),
         };
         self.send(&[Envelope::Sequenced(seq, Sequenced::Call(open))]).await;
+    }
+
+    /// Makes the first call of a service that nobody else calls, and waits until its handler runs.
+    pub async fn start(&mut self, service: &Service, method: u32) {
+        self.open(1, 0, method, "{}").await;
+        service.running.wait_for(1).await;
+    }
+
+    /// Makes call `id` as number `seq`, and has its answer.
+    pub async fn adds(&mut self, seq: u64, id: u32) {
+        self.open(seq, id, method::ADD, r#"{"a":2,"b":3}"#).await;
+        assert_eq!(self.response(id).await.1, "5");
     }
 
     /// The next envelope, or how the link ended. Pings are answered.
