@@ -19,8 +19,13 @@ pub struct Limits {
     pub nested: u32,
     /// How many handlers deep calls may nest: 4. A deeper one is `ResourceExhausted`.
     pub depth: u8,
-    /// The largest WebSocket message that is read: 1 MiB. A larger one closes the link with 1009.
+    /// The largest WebSocket message that is read: 1 MiB. A larger one closes the link with 1009, and twice as many bytes
+    /// on the wire without a whole message close it with 4007, however they are cut into frames.
     pub message_in: usize,
+    /// Bytes per second that a message under way has to make over [`Timing::message_pace`]: 512. A slower one closes the
+    /// link with 4007. Slow links get through: this is a quarter of what the slowest mobile networks carry. Counted where
+    /// a link sees parts of messages: by native sockets, not in browsers.
+    pub message_pace: usize,
     /// The largest WebSocket message that is written, 64 KiB: control must get its turn.
     pub message_out: usize,
     /// The largest single payload that is read: 16 MiB; more is a stream. A larger one fails its call.
@@ -88,6 +93,7 @@ impl Default for Limits {
             nested: 32,
             depth: 4,
             message_in: MIB,
+            message_pace: 512,
             message_out: 64 * KIB,
             payload_in: 16 * MIB,
             assembly: 16 * MIB,
@@ -125,6 +131,11 @@ pub struct Timing {
     pub deadline: Duration,
     /// The longest deadline that a server grants: 10 minutes. A longer one is shortened.
     pub deadline_max: Duration,
+    /// How long a message under way may go without a byte: 10 s, then the link is closed with 4007. Counted where a link
+    /// sees parts of messages: by native sockets, not in browsers.
+    pub message_stall: Duration,
+    /// Over how long [`Limits::message_pace`] is measured, from the beginning of each message: 60 s.
+    pub message_pace: Duration,
     /// How long a socket may accept nothing while bytes wait: 10 s, then it is closed with 4002.
     pub write_stall: Duration,
     /// How old the oldest unacknowledged envelope may be on a living link: 30 s, then it is closed with 4002.
@@ -134,7 +145,8 @@ pub struct Timing {
     /// How often a server pings, whatever flows: 25 s, since proxies cut links that were idle for 60 s. The first ping
     /// goes at a random moment of the first interval. Zero: never.
     pub ping: Duration,
-    /// How long after a ping an end may say nothing at all: 10 s, then the link is closed with 4003.
+    /// How long after a ping an end may say nothing at all: 10 s, then the link is closed with 4003. Each byte of a
+    /// message counts where a link sees parts of messages, as native sockets do; in browsers only whole messages do.
     pub pong: Duration,
     /// How long a server may say nothing before the client pings: 40 s, or as long as the server's own pings allow
     /// if that is more.
@@ -152,6 +164,8 @@ impl Default for Timing {
             ack_delay: Duration::from_secs(1),
             deadline: Duration::from_secs(10),
             deadline_max: Duration::from_secs(600),
+            message_stall: Duration::from_secs(10),
+            message_pace: Duration::from_secs(60),
             write_stall: Duration::from_secs(10),
             ack_stall: Duration::from_secs(30),
             assembly_stall: Duration::from_secs(30),

@@ -4,58 +4,14 @@
 
 mod support;
 
-use std::io;
 use std::time::Duration;
 
-use axum::serve::Listener;
-use bowline::prelude::*;
-use bowline_server::{Server, serve};
+use bowline_server::Server;
 use support::Socket;
-use support::probe::{ProbeClient, ProbeServer, Service, method};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::mpsc;
+use support::pipes::Network;
+use support::probe::{ProbeServer, Service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-
-/// Hands out connections that tests made.
-struct Queue(mpsc::UnboundedReceiver<DuplexStream>);
-
-impl Listener for Queue {
-    type Io = DuplexStream;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (DuplexStream, ()) {
-        match self.0.recv().await {
-            Some(stream) => (stream, ()),
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-struct Network(mpsc::UnboundedSender<DuplexStream>);
-
-impl Network {
-    fn start(server: &Server) -> Self {
-        let (connections, queue) = mpsc::unbounded_channel();
-        tokio::spawn(serve(Queue(queue), server.clone()).into_future());
-        Self(connections)
-    }
-
-    fn connect(&self) -> DuplexStream {
-        let (near, far) = duplex(64 * 1024);
-        self.0.send(far).unwrap();
-        near
-    }
-
-    async fn others_connect(&self) {
-        let mut socket = Socket::over(self.connect()).await;
-        socket.greet(&[ProbeClient::SERVICE]).await;
-        assert_eq!(socket.call(method::ADD, r#"{"a":2,"b":3}"#).await.unwrap(), "5");
-    }
-}
 
 fn server() -> Server {
     Server::builder().service(ProbeServer::new(Service::default())).build()

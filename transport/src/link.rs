@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::task::{Context, Poll};
 
+use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_runtime::MaybeSend;
 use bytes::Bytes;
@@ -62,6 +63,14 @@ pub trait Link: MaybeSend + Unpin + 'static {
     /// How many bytes the layer below has taken from this link so far. Only its growth means something: a link
     /// that is not ready, but moves, is slow and not stuck.
     fn written(&self) -> u64;
+
+    /// What has arrived so far, messages that are not whole included.
+    ///
+    /// Not every link can say: one that only sees whole messages, as in a browser, says nothing, which is what this
+    /// does if it is not implemented. Then a large message on a slow link looks like silence.
+    fn arriving(&self) -> Arriving {
+        Arriving::default()
+    }
 }
 
 /// A link of any kind.
@@ -96,6 +105,10 @@ impl<L: Link + ?Sized> Link for Box<L> {
 
     fn written(&self) -> u64 {
         (**self).written()
+    }
+
+    fn arriving(&self) -> Arriving {
+        (**self).arriving()
     }
 }
 

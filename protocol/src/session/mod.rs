@@ -29,6 +29,7 @@
 
 mod acks;
 mod answers;
+mod arriving;
 mod assembly;
 mod callee;
 mod caller;
@@ -59,6 +60,7 @@ use crate::envelope::{OnceTable, Secret, Welcome, WireLimits};
 use crate::schema::ServiceDescriptor;
 
 use acks::{Received, Sent};
+use arriving::Progress;
 use assembly::Assemblies;
 use callee::Incoming;
 use caller::{Own, Waiting, WireIds};
@@ -72,6 +74,7 @@ use table::Table;
 use transfers::Transfers;
 use unsequenced::SentUnsequenced;
 
+pub use arriving::Arriving;
 pub use types::{
     CallId, Config, Counted, Event, Failure, Held, IncomingCall, IncomingNotify, NotifyTicket, Origin,
     Queued, Read, Request, Role, Stats, Stop, Welcoming, WireFailure,
@@ -125,6 +128,8 @@ struct Link {
     /// An acknowledgement is to be written, news or not.
     ack_due: bool,
     heartbeat: Heartbeat,
+    /// What comes, and does not become a message.
+    progress: Progress,
     floods: Floods,
     /// The go-away to write, in milliseconds.
     go_away: Option<u64>,

@@ -18,6 +18,7 @@ impl Session {
             due = earlier(due, self.link.blocked_since.map(|since| since + self.config.timing.write_stall));
         }
         due = earlier(due, self.heartbeat_timeout());
+        due = earlier(due, self.arriving_timeout());
         if self.is_live() {
             // What only waits for the socket to take a message needs no second call.
             let waits = |due: &Instant| self.timed_out_at.is_none_or(|at| *due > at);
@@ -55,9 +56,11 @@ impl Session {
             self.link.blocked_since = None;
             return self.give_up_link(now, CloseCode::SLOW, "the socket accepts nothing");
         }
+        self.expire_arriving(now);
         if !self.is_live() {
             return;
         }
+        let timing = &self.config.timing;
         if self.state.sent.oldest().is_some_and(|at| at + timing.ack_stall <= now) {
             return self.give_up_link(now, CloseCode::SLOW, "what was sent is not acknowledged");
         }
@@ -71,7 +74,7 @@ impl Session {
         let blocked = self.link.blocked_since.map(|since| since + timing.write_stall);
         let unacknowledged = self.state.sent.oldest().map(|at| at + timing.ack_stall);
         let assembling = self.oldest_assembly().map(|at| at + timing.assembly_stall);
-        let due = earlier(earlier(blocked, unacknowledged), assembling);
+        let due = earlier(earlier(blocked, unacknowledged), earlier(assembling, self.arriving_timeout()));
         due.is_some_and(|due| due + SLEPT <= now)
     }
 
@@ -80,6 +83,7 @@ impl Session {
         if let Some(since) = &mut self.link.blocked_since {
             *since = now;
         }
+        self.link.progress.restart(now);
         self.state.sent.restart(now);
         self.state.assemblies.restart(now);
     }

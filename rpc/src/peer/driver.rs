@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowline_protocol::envelope::{GapReason, Hello, OnceTable, Outcome, Refusal, Resume, Secret};
-use bowline_protocol::session::{Failure, Welcoming};
+use bowline_protocol::session::{Arriving, Failure, Welcoming};
 use bowline_protocol::status::CloseCode;
 use bowline_runtime::Instant;
 use bytes::Bytes;
@@ -24,6 +24,11 @@ impl Peer {
     /// One whole binary message came in.
     pub fn handle_message(&self, message: Bytes) {
         self.act(|state, now, _| state.session.handle_message(now, message));
+    }
+
+    /// Bytes came in that do not make a whole message. For drivers that see them; what came in all is said each time.
+    pub fn handle_received(&self, arriving: Arriving) {
+        self.act(|state, now, _| state.session.handle_received(now, arriving));
     }
 
     /// A text message came in, where binary is due.

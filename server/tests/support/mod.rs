@@ -50,6 +50,7 @@ pub fn request(address: impl std::fmt::Display) -> Request {
     request
 }
 
+pub mod pipes;
 pub mod probe;
 pub mod wire;
 

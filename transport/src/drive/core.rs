@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use bowline_protocol::envelope::Refusal;
+use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
 use bowline_runtime::Instant;
@@ -11,6 +12,7 @@ pub(super) trait Core {
     fn handle_connected(&self);
     fn handle_disconnect(&self, code: Option<CloseCode>);
     fn handle_message(&self, message: Bytes);
+    fn handle_received(&self, arriving: Arriving);
     fn handle_text(&self);
     fn handle_timeout(&self);
     fn handle_blocked(&self);
@@ -33,6 +35,10 @@ impl Core for Peer {
 
     fn handle_message(&self, message: Bytes) {
         Self::handle_message(self, message);
+    }
+
+    fn handle_received(&self, arriving: Arriving) {
+        Self::handle_received(self, arriving);
     }
 
     fn handle_text(&self) {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowline_protocol::envelope::Hello;
+use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
 use bowline_runtime::{Sleep, now, sleep_until, timeout};
@@ -160,7 +161,8 @@ where
     U: Future,
 {
     let mut until = pin!(until);
-    let mut joint = Joint { link, core, timer: None, unflushed: false, blocked_at: None };
+    let mut joint =
+        Joint { link, core, timer: None, unflushed: false, blocked_at: None, arriving: Arriving::default() };
     let mut attached = Attached::new(core);
     let left = poll_fn(|cx| {
         if let Poll::Ready(value) = until.as_mut().poll(cx) {
@@ -209,6 +211,8 @@ struct Joint<'a, L, C> {
     unflushed: bool,
     /// While the link takes no more: how much it had taken by then.
     blocked_at: Option<u64>,
+    /// What the session knows of what came.
+    arriving: Arriving,
 }
 
 /// Whether a step stopped before it had done everything.
@@ -243,6 +247,17 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+        let step = self.read_messages(cx)?;
+        let arriving = self.link.arriving();
+        let before = std::mem::replace(&mut self.arriving, arriving);
+        // Whole messages have been handled as such.
+        if arriving != before && (arriving.unfinished > 0 || before.unfinished > 0) {
+            self.core.handle_received(arriving);
+        }
+        Ok(step)
+    }
+
+    fn read_messages(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
         for _ in 0..READS {
             match self.link.poll_receive(cx) {
                 Poll::Pending => return Ok(Step::Done),

@@ -21,6 +21,7 @@ struct Script(RefCell<State>);
 struct State {
     diary: Vec<&'static str>,
     received: Vec<Bytes>,
+    arriving: Vec<Arriving>,
     outgoing: VecDeque<Bytes>,
     /// `outgoing` never runs dry.
     endless: Option<Bytes>,
@@ -67,6 +68,11 @@ impl Core for Script {
     fn handle_message(&self, message: Bytes) {
         self.note("message");
         self.0.borrow_mut().received.push(message);
+    }
+
+    fn handle_received(&self, arriving: Arriving) {
+        self.note("received");
+        self.0.borrow_mut().arriving.push(arriving);
     }
 
     fn handle_text(&self) {
@@ -394,6 +400,29 @@ async fn a_violation_closes_with_its_frame() {
     let script = Script::default();
     let ended = run(Violating { closed_with: None }, &script, pending()).await;
     assert_eq!(ended, Ended { by: EndedBy::Local, frame: Some(frame) });
+}
+
+/// A session hears of each piece of a message, and of the rest with it.
+#[tokio::test(start_paused = true)]
+async fn pieces_of_messages_are_told() {
+    use tokio::io::AsyncWriteExt;
+
+    let (ours, mut theirs) = tokio::io::duplex(1000);
+    let limits = bowline_protocol::limits::Limits::default();
+    let link = crate::native::SocketLink::from_upgraded(ours, crate::native::Role::Client, &limits);
+    let script = Script::default();
+    let mut driving = pin!(run(link, &script, pending()));
+    for piece in [&[0x82, 3][..], b"ab", b"c", &[0x82, 1, b'x'], &[0x82, 1, b'y', 0x89]] {
+        theirs.write_all(piece).await.unwrap();
+        let _ = poll_fn(|cx| Poll::Ready(driving.as_mut().poll(cx).is_pending())).await;
+    }
+    let said = |bytes, messages, unfinished, is_partial| Arriving { bytes, messages, unfinished, is_partial };
+    assert_eq!(
+        script.0.borrow().arriving,
+        [said(2, 0, 2, true), said(4, 0, 4, true), said(5, 1, 0, false), said(11, 3, 1, false)],
+        "whole messages alone are nothing new"
+    );
+    assert_eq!(script.0.borrow().received, ["abc", "x", "y"]);
 }
 
 /// A link whose other end breaks a rule at once.

@@ -4,16 +4,23 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream that counts what was written to it: a socket that takes a few bytes now and then is slow, not stuck.
+use super::frames::Frames;
+
+/// A stream that counts what was written to it: a socket that takes a few bytes now and then is slow, not stuck. And
+/// that looks for messages in what is read from it, since the library shows only whole ones.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     inner: S,
     pub(super) written: u64,
+    pub(super) frames: Frames,
 }
 
 impl<S> Counted<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner, written: 0 }
+    /// Where `read` has been read before.
+    pub(super) fn new(inner: S, read: &[u8]) -> Self {
+        let mut frames = Frames::default();
+        frames.push(read);
+        Self { inner, written: 0, frames }
     }
 
     fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -30,7 +37,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.frames.push(&buffer.filled()[before..]);
+        read
     }
 }
 

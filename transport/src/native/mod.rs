@@ -3,6 +3,7 @@
 mod connector;
 mod counted;
 mod endpoint;
+mod frames;
 mod socket;
 mod tls;
 mod upgrade;

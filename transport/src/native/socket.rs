@@ -3,6 +3,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bowline_protocol::limits::Limits;
+use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bytes::Bytes;
 use futures_util::{FutureExt, Sink, Stream};
@@ -100,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
             Role::Client => protocol::Role::Client,
             Role::Server => protocol::Role::Server,
         };
-        let socket = WebSocketStream::from_partially_read(Counted::new(io), read, role, Some(config))
+        let socket = WebSocketStream::from_partially_read(Counted::new(io, &read), read, role, Some(config))
             .now_or_never()
             .expect("without a handshake there is nothing to wait for");
         Self { socket, phase: Phase::Open, message_max: message_max + WRITE_SLACK / 2 }
@@ -252,6 +253,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
 
     fn written(&self) -> u64 {
         self.socket.get_ref().written
+    }
+
+    fn arriving(&self) -> Arriving {
+        self.socket.get_ref().frames.arriving()
     }
 }
 

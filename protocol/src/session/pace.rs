@@ -1,0 +1,167 @@
+//! How fast a link drains: what is on it at one time, so that control and small calls get their turn on a slow one.
+//!
+//! Measured by acknowledgements, since all that is known of what a socket took is that it lies in some buffer: so many
+//! bytes were under way when a message was handed over, and so much later it was acknowledged. A link begins as a slow
+//! one, and every round trip in which it is filled and keeps its time doubles what it may carry.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Session;
+use super::payloads::WHOLE;
+use crate::Instant;
+use crate::envelope::Ack;
+use crate::limits::{Limits, Timing};
+
+/// What a link is taken to carry in a second at first, and at least. Source: our choice. It fills the slowest links that
+/// are meant to work, and a fast one has grown beyond measure after six round trips.
+const START: u64 = 2048;
+/// See [`START`].
+const LEAST: u64 = 1024;
+
+/// The pace of one link, outwards.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Bytes per second; `None` once it is fast.
+    rate: Option<u64>,
+    /// Messages that will be acknowledged, in their order.
+    marks: VecDeque<Mark>,
+    /// Their bytes.
+    in_flight: usize,
+}
+
+/// A message that was handed over.
+#[derive(Debug)]
+struct Mark {
+    /// What of this end is acknowledged with it.
+    ack: Ack,
+    at: Instant,
+    len: usize,
+    /// What was under way then, with it.
+    under_way: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rate: Some(START), marks: VecDeque::new(), in_flight: 0 }
+    }
+}
+
+impl Pace {
+    /// What may be under way on a slow link; `None` on a fast one.
+    fn window(&self, limits: &Limits, timing: &Timing) -> Option<usize> {
+        let rate = self.rate.filter(|rate| *rate < fast(limits))?;
+        Some(((rate as f64 * timing.flight.as_secs_f64()) as usize).max(1))
+    }
+
+    fn handle_sent(&mut self, now: Instant, ack: Ack, len: usize) {
+        self.in_flight += len;
+        self.marks.push_back(Mark { ack, at: now, len, under_way: self.in_flight });
+    }
+
+    fn handle_ack(&mut self, now: Instant, ack: Ack, limits: &Limits, timing: &Timing) {
+        let is_acked = |mark: &Mark| mark.ack.seq <= ack.seq && mark.ack.unsequenced <= ack.unsequenced;
+        let mut last = None;
+        while self.marks.front().is_some_and(is_acked) {
+            last = self.marks.pop_front();
+            self.in_flight -= last.as_ref().map_or(0, |mark| mark.len);
+        }
+        if let Some(mark) = last {
+            self.measure(mark.under_way, now.saturating_duration_since(mark.at), limits, timing);
+        }
+    }
+
+    /// So many bytes took so long.
+    fn measure(&mut self, bytes: usize, took: Duration, limits: &Limits, timing: &Timing) {
+        let measured = (bytes as f64 / took.as_secs_f64().max(1e-9)) as u64;
+        let window = self.window(limits, timing);
+        if took > timing.flight {
+            if measured < self.rate.unwrap_or(limits.slow_link as u64) {
+                self.rate = Some(measured.max(LEAST));
+            }
+        } else if let (Some(rate), Some(window)) = (self.rate, window)
+            // Who does not fill a link learns nothing of what it could carry.
+            && bytes >= window / 2
+            && measured > rate
+        {
+            let rate = measured.min(2 * rate);
+            self.rate = (rate < fast(limits)).then_some(rate);
+        }
+    }
+
+    /// How much longer than usual an answer may take, because of what had to be handed over at once.
+    fn extra(&self, limits: &Limits, timing: &Timing) -> Duration {
+        match (self.rate, self.window(limits, timing)) {
+            (Some(rate), Some(window)) if self.in_flight > window => {
+                Duration::from_secs_f64((self.in_flight - window) as f64 / rate as f64)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What is under way was handed over now, as far as its age counts.
+    pub(super) fn restart(&mut self, now: Instant) {
+        for mark in &mut self.marks {
+            mark.at = now;
+        }
+    }
+}
+
+/// From which rate on a link is no slow one any more.
+fn fast(limits: &Limits) -> u64 {
+    2 * limits.slow_link as u64
+}
+
+impl Session {
+    fn window(&self) -> Option<usize> {
+        self.link.pace.window(&self.config.limits, &self.config.timing)
+    }
+
+    /// What a message gathers before it is written, as this link is.
+    pub(super) fn gathers(&self) -> usize {
+        let limits = &self.config.limits;
+        match self.window() {
+            // One more envelope may follow, which is as large at most; and two messages are to be under way.
+            Some(window) => limits.message_out.min(limits.message_out_slow / 2).min(window / 2).max(1),
+            None => limits.message_out,
+        }
+    }
+
+    /// Larger payloads travel in chunks.
+    pub(super) fn whole(&self) -> usize {
+        match self.window() {
+            Some(_) => self.gathers().min(WHOLE),
+            None => WHOLE,
+        }
+    }
+
+    /// Whether the link takes more data than these bytes of the message under way.
+    pub(super) fn link_has_room(&self, pending: usize) -> bool {
+        let limits = &self.config.limits;
+        self.state.sent.has_room(pending, limits.replay_bytes, limits.replay_envelopes)
+            && self.window().is_none_or(|window| self.link.pace.in_flight + pending < window)
+    }
+
+    /// How much longer than usual an answer may take.
+    pub(super) fn extra(&self) -> Duration {
+        self.link.pace.extra(&self.config.limits, &self.config.timing)
+    }
+
+    /// What the other end will acknowledge once it has all that was written.
+    pub(super) fn written(&self) -> Ack {
+        Ack { seq: self.state.sent.written(), unsequenced: self.link.unsequenced.head() }
+    }
+
+    /// A message was handed over; `before` is what was written before it.
+    pub(super) fn pace_sent(&mut self, now: Instant, before: Ack, len: usize) {
+        let written = self.written();
+        if written != before {
+            self.link.pace.handle_sent(now, written, len);
+        }
+    }
+
+    pub(super) fn pace_ack(&mut self, now: Instant, ack: Ack) {
+        let Self { link, config, .. } = self;
+        link.pace.handle_ack(now, ack, &config.limits, &config.timing);
+    }
+}
