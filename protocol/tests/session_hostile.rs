@@ -624,6 +624,7 @@ fn a_client_refuses_a_welcome_that_makes_no_sense() {
             limits: limits(),
             heartbeat_ms: 0,
             once: None,
+            identity: None,
         }))
     };
     for (envelope, code) in [

@@ -22,6 +22,7 @@ const DIGEST: u128 = 0x2f2e_2d2c_2b2a_2928_2726_2524_2322_2120;
 const INSTANCE: u128 = 0x3f3e_3d3c_3b3a_3938_3736_3534_3332_3130;
 const KEY: u128 = 0x4f4e_4d4c_4b4a_4948_4746_4544_4342_4140;
 const TABLE: OnceTable = OnceTable { id: 0x5f5e_5d5c_5b5a_5958_5756_5554_5352_5150, tick: 9 };
+const IDENTITY: u128 = 0x7f7e_7d7c_7b7a_7978_7776_7574_7372_7170;
 const HASH: u128 = 0x6f6e_6d6c_6b6a_6968_6766_6564_6362_6160;
 const TOKEN: [u8; 16] =
     [0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf];
@@ -146,6 +147,7 @@ fn examples() -> Vec<Envelope> {
             limits: LIMITS,
             heartbeat_ms: 25_000,
             once: None,
+            identity: None,
         }),
         Control::Welcome(Welcome {
             version: 1,
@@ -159,6 +161,7 @@ fn examples() -> Vec<Envelope> {
             limits: LIMITS,
             heartbeat_ms: 25_000,
             once: Some(TABLE),
+            identity: Some(IDENTITY),
         }),
         Control::Ack(Ack { seq: 300, unsequenced: 5 }),
         Control::Credit(Credit::Calls { total: 320 }),

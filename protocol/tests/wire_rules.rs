@@ -196,6 +196,7 @@ fn a_second_handshake_is_refused() {
         limits: PEER,
         heartbeat_ms: 0,
         once: None,
+        identity: None,
     }));
     assert_closes(Server::live(), encoded(&[welcome]), CloseCode::MALFORMED);
 }

@@ -150,6 +150,7 @@ fn tokens_and_lists_of_versions_are_bounded() {
         limits: WireLimits::default(),
         heartbeat_ms: 0,
         once: None,
+        identity: None,
     };
     assert_bound("token", bounds::MAX_TOKEN, |len| Envelope::Control(Control::Welcome(welcome(len))));
     assert_bound("count of versions", bounds::MAX_VERSIONS, |count| {

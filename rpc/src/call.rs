@@ -6,6 +6,8 @@ use bowline_protocol::schema::{MethodDescriptor, MethodKind, ServiceDescriptor};
 use bowline_runtime::Instant;
 
 use crate::Metadata;
+use crate::channel::Target;
+use crate::client::Asker;
 use crate::context::Incoming;
 use crate::once::Claim;
 use crate::stream::Upload;
@@ -28,7 +30,13 @@ pub struct Call {
 /// What the two ends hold.
 pub(crate) enum Content {
     /// At the caller: arguments that can still become either codec, and the stream that goes with them.
-    Outgoing { arguments: Arguments, upload: Option<Upload>, patience: Patience },
+    Outgoing {
+        arguments: Arguments,
+        upload: Option<Upload>,
+        patience: Patience,
+        /// Who asks, of a call that does not go to its session at once.
+        asker: Option<Box<Asker>>,
+    },
     /// At the callee: the received payload.
     Incoming {
         codec: Codec,
@@ -152,6 +160,13 @@ impl Call {
         }
     }
 
+    /// From now on the call is asked for as who this end is on `target` now, unless that is settled already.
+    pub(crate) fn ask_as(&mut self, target: &Target) {
+        if let Content::Outgoing { asker, .. } = &mut self.content {
+            asker.get_or_insert_with(|| Box::new(Asker::of(target)));
+        }
+    }
+
     /// Takes the right to run a `once` call out.
     pub(crate) fn take_claim(&mut self) -> Option<Claim> {
         match &mut self.content {
@@ -164,11 +179,14 @@ impl Call {
     ///
     /// Extensions are cloned with it.
     pub fn try_clone(&self) -> Option<Self> {
-        let Content::Outgoing { arguments, upload: None, patience } = &self.content else { return None };
+        let Content::Outgoing { arguments, upload: None, patience, asker } = &self.content else {
+            return None;
+        };
+        let (arguments, patience, asker) = (arguments.clone(), *patience, asker.clone());
         Some(Self {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments: arguments.clone(), upload: None, patience: *patience },
+            content: Content::Outgoing { arguments, upload: None, patience, asker },
             metadata: self.metadata.clone(),
             extensions: self.extensions.clone(),
             deadline: self.deadline,

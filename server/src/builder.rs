@@ -97,8 +97,13 @@ impl<L> ServerBuilder<L> {
     ///
     /// What the client showed in its hello is among the request's extensions, as [`Credentials`](crate::Credentials).
     /// The type of what the function returns is the application's own; handlers get it from `Context::identity`. It
-    /// says whose a session is: one is resumed only by an equal identity. So it holds what names the caller, not what
-    /// changes from one connection to the next. The function may take up to 10 s. A refusal
+    /// says whose a session is: one is resumed only by an equal identity, and what waits at a client is sent only as the
+    /// identity that it was asked as, which the client knows by a digest (half of a SHA-256) over what the identity's
+    /// `Hash` writes. So the type holds what names the caller, not what changes from one connection to the next, and
+    /// equal identities hash equal in every process: no addresses in memory, no time, nothing random. Across a restart
+    /// with another digest a client takes itself for somebody else, and what it waits for ends. A client could test a
+    /// guess about what is hashed: leave out what the caller must not find out about itself. The function may take up
+    /// to 10 s. A refusal
     /// closes the link with the code of [`Refused`](crate::Refused) and its sentence. Without this, callers are
     /// anonymous.
     ///

@@ -1,7 +1,6 @@
-use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use bowline_runtime::BoxFuture;
 use http::Extensions;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
+
+use crate::digest::{Role, digest};
 
 /// Tells from a request who is calling; what [`identify`](crate::ServerBuilder::identify) takes.
 ///
@@ -118,24 +119,10 @@ const TIME: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub(crate) struct Identifier {
     function: Option<Boxed>,
-    digests: Digests,
 }
 
-type Boxed = Box<
-    dyn for<'a> Fn(&'a Parts, Digests) -> BoxFuture<'a, Result<(Extensions, u128), Refused>> + Send + Sync,
->;
-
-/// Tells identities apart without keeping them: two hashes with keys that nobody outside knows.
-#[derive(Clone, Default)]
-struct Digests([RandomState; 2]);
-
-impl Digests {
-    fn of<I: Hash + 'static>(&self, identity: &I) -> u128 {
-        // The index too, since the keys of the two have much in common.
-        let part = |at: usize| u128::from(self.0[at].hash_one((at, TypeId::of::<I>(), identity)));
-        part(0) << 64 | part(1)
-    }
-}
+type Boxed =
+    Box<dyn for<'a> Fn(&'a Parts) -> BoxFuture<'a, Result<(Extensions, u128), Refused>> + Send + Sync>;
 
 impl Identifier {
     pub(crate) fn new<F, I>(function: F) -> Self
@@ -143,15 +130,15 @@ impl Identifier {
         F: for<'a> Identify<'a, I> + 'static,
         I: Clone + Hash + Send + Sync + 'static,
     {
-        let function: Boxed = Box::new(move |parts, digests| {
+        let function: Boxed = Box::new(move |parts| {
             let identity = function.identify(parts);
             Box::pin(async move {
                 let identity = identity.await?;
-                let digest = digests.of(&identity);
+                let digest = digest(Role::Identity, &identity);
                 Ok((of(identity), digest))
             })
         });
-        Self { function: Some(function), digests: Digests::default() }
+        Self { function: Some(function) }
     }
 
     /// Finds out who sent the request; what layers put into it comes along.
@@ -159,7 +146,7 @@ impl Identifier {
         let (identity, digest) = match &self.function {
             None => (Extensions::new(), None),
             Some(function) => {
-                let identified = bowline_runtime::timeout(TIME, function(parts, self.digests.clone())).await;
+                let identified = bowline_runtime::timeout(TIME, function(parts)).await;
                 let (identity, digest) = identified.unwrap_or_else(|_| {
                     tracing::warn!("telling who sent a request took too long");
                     Err(Refused::unavailable("the server could not tell in time who is calling"))
@@ -184,11 +171,6 @@ impl Identifier {
             parts.extensions.insert(Credentials(credentials.clone()));
         }
         self.admit(parts).await
-    }
-
-    /// The digest under which sessions of `identity` are kept.
-    pub(crate) fn digest<I: Hash + 'static>(&self, identity: &I) -> u128 {
-        self.digests.of(identity)
     }
 }
 
@@ -279,17 +261,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn equal_identities_have_one_digest_and_different_ones_do_not() {
-        let form = Identifier::new(by_path);
-        let who = async |path: &str| form.admit(&parts(path)).await.unwrap().who.identity.unwrap();
-        let ada = who("/ada").await;
-        assert_eq!(ada, who("/ada").await);
-        assert_ne!(ada, who("/bob").await);
-        assert_eq!(form.digest(&"/ada".to_owned()), ada);
-        // Another server, another process: other digests.
-        let other = Identifier::new(by_path);
-        assert_ne!(other.digest(&"/ada".to_owned()), ada);
-        assert_ne!(ada >> 64, ada & u128::from(u64::MAX));
+    async fn equal_identities_have_one_digest_at_every_server_and_different_ones_do_not() {
+        let (form, other) = (Identifier::new(by_path), Identifier::new(by_path));
+        let who =
+            async |form: &Identifier, path| form.admit(&parts(path)).await.unwrap().who.identity.unwrap();
+        let ada = who(&form, "/ada").await;
+        assert_eq!(ada, who(&form, "/ada").await);
+        assert_eq!(ada, who(&other, "/ada").await);
+        assert_ne!(ada, who(&form, "/bob").await);
+        assert_eq!(ada, digest(Role::Identity, &"/ada".to_owned()), "what is revoked");
     }
 
     #[tokio::test]

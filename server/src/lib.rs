@@ -8,6 +8,7 @@
 //! they need.
 
 mod builder;
+mod digest;
 mod identify;
 mod layer;
 mod link;

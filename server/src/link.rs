@@ -135,6 +135,7 @@ impl House {
         peer.welcome(Welcoming {
             outcome,
             peer_last_processed: gap.and_then(|gap| gap.remains).map(|remains| remains.last_processed),
+            identity: admitted.who.identity,
             ..Welcoming::new(id, token, epoch)
         });
         let info = self.settings.info(id, admitted);

@@ -20,6 +20,7 @@ use http::{Request, Response};
 use tower_layer::Identity as NoLayer;
 
 use crate::builder::ServerBuilder;
+use crate::digest::{Role, digest};
 use crate::identify::{self, Admitted, Identifier, Refused};
 use crate::layer::UpgradeLayer;
 use crate::link::{self, House};
@@ -73,7 +74,7 @@ impl Settings {
     /// What the handlers of a session are to know.
     pub(crate) fn info(&self, id: u128, admitted: Admitted) -> SessionInfo {
         let Admitted { extensions, who } = admitted;
-        let scope = who.identity.unwrap_or_else(|| self.identifier.digest(&who.address));
+        let scope = who.identity.unwrap_or_else(|| digest(Role::Address, &who.address));
         SessionInfo { id, extensions, scope }
     }
 }
@@ -302,8 +303,7 @@ impl Server {
     /// 4500, and sessions without a link can't be resumed. Nothing keeps the caller from connecting anew: that is for
     /// `identify` to refuse.
     pub fn revoke<I: Hash + 'static>(&self, identity: &I) -> usize {
-        let Shared { settings, node, .. } = &*self.shared;
-        node.revoke(settings.identifier.digest(identity))
+        self.shared.node.revoke(digest(Role::Identity, identity))
     }
 
     fn house(&self) -> House {

@@ -369,6 +369,7 @@ fn welcome(r: &mut Reader) -> Result<Welcome> {
         limits: limits(r)?,
         heartbeat_ms: r.varint()?,
         once: if r.is_present("once table")? { Some(once_table(r)?) } else { None },
+        identity: if r.is_present("identity")? { Some(r.u128()?) } else { None },
     })
 }
 

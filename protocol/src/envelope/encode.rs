@@ -389,6 +389,10 @@ fn push_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
     if let Some(table) = welcome.once {
         push_once_table(out, table);
     }
+    out.push(u8::from(welcome.identity.is_some()));
+    if let Some(identity) = welcome.identity {
+        out.extend_from_slice(&identity.to_le_bytes());
+    }
 }
 
 fn push_limits(out: &mut Vec<u8>, limits: &WireLimits) {

@@ -156,6 +156,9 @@ pub struct Welcome {
     pub heartbeat_ms: u64,
     /// Which `once` table the server has, if it has one.
     pub once: Option<OnceTable>,
+    /// A digest of who the client is to the server, the same for the same caller at every server of the service and
+    /// after a restart; `None` for an anonymous one.
+    pub identity: Option<u128>,
 }
 
 /// Identity and age of a server's `once` table.

@@ -134,6 +134,7 @@ impl Session {
             limits: self.wire_limits(),
             heartbeat_ms,
             once: welcoming.once.or(self.state.once),
+            identity: welcoming.identity,
         }
     }
 
@@ -180,14 +181,21 @@ impl Session {
     /// The welcome tells of a new session; returns what became of the old one.
     fn begin_anew(&mut self, welcome: &Welcome, outcome: Outcome) -> Outcome {
         let lost_from = self.last_processed().saturating_add(1);
-        let outcome = match (&self.state.identity, outcome) {
+        let had_session = self.state.identity.is_some();
+        // A server that no longer knows the session can't tell whose it was.
+        let is_another = self.caller.replace(welcome.identity).is_some_and(|it| it != welcome.identity);
+        let outcome = match outcome {
+            Outcome::Gap { lost_from, lost_to, .. } if is_another => {
+                Outcome::Gap { reason: GapReason::IdentityChanged, lost_from, lost_to }
+            }
+            _ if is_another => Outcome::Gap { reason: GapReason::IdentityChanged, lost_from, lost_to: None },
             // This end gave its session up, and did not ask for it.
-            (Some(_), Outcome::New) => {
+            Outcome::New if had_session => {
                 Outcome::Gap { reason: GapReason::NoProgress, lost_from, lost_to: None }
             }
-            (_, outcome) => outcome,
+            outcome => outcome,
         };
-        if self.state.identity.is_some() {
+        if had_session || is_another {
             let asks_again = !matches!(outcome, Outcome::Gap { reason: GapReason::IdentityChanged, .. });
             self.lose(welcome.peer_last_processed, asks_again);
         }
@@ -208,6 +216,7 @@ impl Session {
                 epoch: welcome.epoch,
                 generation: welcome.generation,
                 declarations,
+                caller: welcome.identity,
             }),
             once: welcome.once,
             received: super::acks::Received::new(peer.replay),

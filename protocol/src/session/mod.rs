@@ -93,6 +93,9 @@ pub struct Session {
     credentials: Secret,
     link: Link,
     state: State,
+    /// Client: who it was to the server at its last welcome. It outlives the session: what waits for the next one was
+    /// asked as that caller.
+    caller: Option<Option<u128>>,
     /// Counts the sessions of this machine, so that late commands for an earlier one are told apart.
     sessions: u32,
     /// Calls that this end made, ever.
@@ -211,6 +214,8 @@ struct Identity {
     generation: u64,
     /// Over the declarations of the hello that began the session.
     declarations: u128,
+    /// Of whom the session is.
+    caller: Option<u128>,
 }
 
 impl Session {
@@ -232,6 +237,7 @@ impl Session {
             credentials: Secret::default(),
             link: Link::default(),
             state: State::new(&config),
+            caller: None,
             sessions: 0,
             calls_made: 0,
             own: Table::new(Origin::Local),
@@ -303,6 +309,12 @@ impl Session {
     /// The id of the session; may be logged.
     pub fn session_id(&self) -> Option<u128> {
         self.state.identity.as_ref().map(|identity| identity.session)
+    }
+
+    /// Client: the digest of who it was to the server at the last welcome; `None` before the first, and where the
+    /// server knew nobody.
+    pub fn identity(&self) -> Option<u128> {
+        self.caller.flatten()
     }
 
     /// Numbers for tests, gauges and metrics.

@@ -51,7 +51,12 @@ impl Session {
         if self.can_resume(resume).is_err() {
             return;
         }
-        let welcoming = Welcoming { session: identity.session, epoch: identity.epoch, ..welcoming };
+        let welcoming = Welcoming {
+            session: identity.session,
+            epoch: identity.epoch,
+            identity: identity.caller,
+            ..welcoming
+        };
         if !matches!(self.link.phase, Phase::Idle) {
             self.handle_disconnect(now, None);
         }
@@ -82,6 +87,7 @@ impl Session {
         identity.session == welcome.session
             && identity.epoch == welcome.epoch
             && welcome.generation > identity.generation
+            && welcome.identity == identity.caller
             && welcome.peer_last_processed.is_some_and(|seq| self.state.sent.could_be_processed(seq))
     }
 

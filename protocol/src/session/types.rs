@@ -101,6 +101,10 @@ pub struct Welcoming {
     pub peer_last_processed: Option<u64>,
     /// The server's table of `once` calls, if it has one.
     pub once: Option<OnceTable>,
+    /// A digest of who the client is, by which it notices that it has become somebody else; `None` for an anonymous one.
+    ///
+    /// Equal for the same caller at every server of the service, before and after a restart. The client is told it.
+    pub identity: Option<u128>,
 }
 
 impl Welcoming {
@@ -114,6 +118,7 @@ impl Welcoming {
             outcome: Outcome::New,
             peer_last_processed: None,
             once: None,
+            identity: None,
         }
     }
 }

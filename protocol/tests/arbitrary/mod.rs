@@ -158,12 +158,12 @@ fn welcome() -> impl Strategy<Value = Welcome> {
         (proptest::option::of(any_u64()), any_u64()),
         limits(),
         any_u64(),
-        proptest::option::of(once_table()),
+        (proptest::option::of(once_table()), proptest::option::of(any::<u128>())),
     );
     (ids, facts).prop_map(
         |(
             (version, session, token, epoch, generation),
-            (outcome, (peer_last_processed, peer_unsequenced), limits, heartbeat_ms, once),
+            (outcome, (peer_last_processed, peer_unsequenced), limits, heartbeat_ms, (once, identity)),
         )| {
             Welcome {
                 version,
@@ -177,6 +177,7 @@ fn welcome() -> impl Strategy<Value = Welcome> {
                 limits,
                 heartbeat_ms,
                 once,
+                identity,
             }
         },
     )

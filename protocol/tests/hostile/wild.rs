@@ -126,6 +126,7 @@ pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
         limits: limits(script),
         heartbeat_ms: script.number(),
         once: None,
+        identity: script.once_in(2).then(|| script.byte().into()),
     }
 }
 

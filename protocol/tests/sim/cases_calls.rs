@@ -331,6 +331,58 @@ fn an_identity_changes_with_a_full_outbox() {
     assert_eq!(scene.end().gaps, 1);
 }
 
+/// The node was restarted too, and can't know that the session was somebody else's: the client knows by the welcome.
+#[test]
+fn an_identity_changes_while_the_node_is_restarted() {
+    let mut scene = Scene::new();
+    let ran: Vec<_> = [ASK, LOOK, PAY].into_iter().map(|method| scene.ask(Client, method, 50)).collect();
+    let (watch, list) = (scene.ask(Client, WATCH, 50), scene.ask(Client, LIST, 50));
+    scene.advance(secs(1));
+    let before: Vec<_> = [watch, list].into_iter().map(|call| scene.runs(call)).collect();
+    scene.cut();
+    let queue = |method| Ask { method, len: 50, time: Some(secs(10)), queued: Some(secs(3600)), depth: 0 };
+    let mut waiting: Vec<_> = (0..50).map(|_| scene.ask_for(Client, queue(ASK))).collect();
+    waiting.extend([LOOK, PAY, LIST, WATCH].into_iter().map(|method| scene.ask(Client, method, 50)));
+    scene.restart();
+    scene.world.clients[0].next_identity = Some(2000);
+    scene.reconnect();
+    scene.read_all(Client);
+    for call in waiting {
+        assert_eq!((scene.runs(call), scene.ended(call)), (0, Some(Ended::NotRun)));
+    }
+    for call in ran {
+        assert_eq!((scene.runs(call), scene.ended(call)), (1, Some(Ended::Failed)));
+    }
+    assert_eq!([watch, list].map(|call| scene.runs(call)).to_vec(), before, "nobody subscribed again");
+    let new = scene.ask(Client, ASK, 50);
+    scene.advance(secs(1));
+    assert_eq!(scene.runs(new), 1);
+    assert_eq!(scene.end().gaps, 1);
+}
+
+/// Nobody heard of who it was meanwhile, so what waits is still its own; also where the node was restarted.
+#[test]
+fn who_is_themselves_again_before_any_welcome_goes_on() {
+    for restarts in [false, true] {
+        let mut scene = Scene::new();
+        let again = scene.ask(Client, LOOK, 50);
+        scene.advance(secs(1));
+        scene.cut();
+        let waits = scene.ask(Client, ASK, 50);
+        scene.world.clients[0].next_identity = Some(2000);
+        scene.lose_welcome();
+        assert_eq!(scene.runs(waits), 0, "the welcome was lost, and nothing was sent");
+        if restarts {
+            scene.restart();
+        }
+        scene.world.clients[0].next_identity = Some(1000);
+        scene.reconnect();
+        assert_eq!((scene.runs(waits), scene.runs(again)), (1, if restarts { 2 } else { 1 }));
+        let counts = scene.end();
+        assert_eq!((counts.resumed, counts.gaps), if restarts { (0, 1) } else { (1, 0) });
+    }
+}
+
 /// The node is drained: sessions that it has go on, also over a cut; nobody new is taken in.
 #[test]
 fn a_draining_node_takes_resumes_and_no_new_sessions() {

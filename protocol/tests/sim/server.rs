@@ -185,6 +185,7 @@ impl Node {
             outcome,
             peer_last_processed: gap.and_then(|gap| gap.remains).map(|remains| remains.last_processed),
             once: Some(cx.once.table()),
+            identity: who.identity,
             ..Welcoming::new(session, token, session)
         };
         peer.session = Some(session);

@@ -78,7 +78,7 @@ impl Target {
         }
     }
 
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Session(this), Self::Session(other)) => this.is_same(other),
             (Self::Line(this), Self::Line(other)) => Arc::ptr_eq(&this.0, &other.0),

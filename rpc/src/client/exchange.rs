@@ -3,11 +3,11 @@ use std::task::{Context, Poll};
 
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Failure, Queued, Request};
-use bowline_protocol::status::{Code, Status};
+use bowline_protocol::status::{Code, Delivery, Status};
 use bowline_runtime::{Sleep, Task, random_u128};
 
 use super::prepared::Prepared;
-use super::retry::Again;
+use super::retry::{Again, Parts};
 use crate::call::{Content, Patience};
 use crate::channel::{Lease, Target};
 use crate::peer::{Handle, Peer};
@@ -77,7 +77,7 @@ impl Exchange {
     }
 
     fn start(prepared: Prepared) -> Self {
-        let (channel, call) = match prepared.into_call() {
+        let (channel, mut call) = match prepared.into_call() {
             Ok(parts) => parts,
             Err(status) => return Self::answered(status),
         };
@@ -87,6 +87,8 @@ impl Exchange {
                 Err(reply) => Self::Answered(reply),
             };
         };
+        // Who waits in a layer may be somebody else when its turn has come.
+        call.ask_as(channel.target());
         let passing = stack.clone().pass(call);
         Self::Layered(Box::pin(async move {
             let mut reply = passing.await;
@@ -118,7 +120,7 @@ impl Sent {
     pub(crate) fn start(target: &Target, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
         let peer = target.peer();
         let again = Again::of(target, &peer, &call, lease.as_ref());
-        Ok(Self { stage: Stage::Asked(Attempt::start(&peer, call, lease)?), again })
+        Ok(Self { stage: Stage::Asked(Attempt::start(target, &peer, call, lease)?), again })
     }
 
     /// Gives the reply, or itself back.
@@ -137,8 +139,9 @@ impl Sent {
                         return Err(Self { stage: Stage::Pausing(pause), ..self });
                     }
                     let parts = self.again.as_mut().and_then(|again| again.parts());
-                    let (peer, call, lease) = parts.expect("only a call that can be made again pauses");
-                    match Attempt::start(peer, call, lease) {
+                    let Parts { target, peer, call, lease } =
+                        parts.expect("only a call that can be made again pauses");
+                    match Attempt::start(target, peer, call, lease) {
                         Ok(attempt) => Stage::Asked(attempt),
                         Err(reply) => return Ok(*reply),
                     }
@@ -156,14 +159,22 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// Opens the call, and starts what streams with it.
-    fn start(peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
+    /// Opens the call on `peer`, a session of `target`, and starts what streams with it.
+    fn start(target: &Target, peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, depth, deadline) = (call.service, call.depth, call.deadline);
-        let Content::Outgoing { arguments, upload, patience } = call.content else {
+        let Content::Outgoing { arguments, upload, patience, asker } = call.content else {
             // A layer of a callee that puts a received call on another session.
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
+        };
+        let who = match asker.map(|asker| asker.on(target, peer)) {
+            None => None,
+            Some(Some(asker)) => Some(asker.who()),
+            Some(None) => {
+                let failure = Failure::Disconnected(Delivery::NotSent);
+                return Err(Box::new(failed(peer, failure)));
+            }
         };
         let queued = match (patience, deadline) {
             (Patience::Queued { timeout }, Some(until)) => Some(Queued { until, timeout }),
@@ -180,11 +191,11 @@ impl Attempt {
             queued,
         };
         if method.kind == MethodKind::Notify {
-            let sent = peer.notify(request);
+            let sent = peer.notify(request, who);
             let reply = sent.map_or_else(|failure| failed(peer, failure), |()| Reply(Outcome::Done));
             return Err(Box::new(reply));
         }
-        let handle = Handle::open(peer, request, patience, lease)
+        let handle = Handle::open(peer, request, patience, lease, who)
             .map_err(|failure| Box::new(failed(peer, failure)))?;
         let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
         Ok(Self { handle, upload, method })

@@ -1,3 +1,4 @@
+mod asker;
 mod call_future;
 mod endpoint;
 mod exchange;
@@ -14,6 +15,7 @@ pub use key::CallKey;
 pub use notify_future::NotifyFuture;
 pub use stream_future::StreamFuture;
 
+pub(crate) use asker::Asker;
 pub(crate) use call_future::failure;
 pub(crate) use exchange::{Exchange, Opened};
 pub(crate) use prepared::Recipe;

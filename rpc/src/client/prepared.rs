@@ -6,10 +6,10 @@ use bowline_protocol::status::{Code, Status};
 use bowline_runtime::now;
 use bytes::Bytes;
 
-use super::CallKey;
 use super::exchange::Exchange;
+use super::{Asker, CallKey};
 use crate::call::{Content, Patience};
-use crate::peer::Peer;
+use crate::channel::Target;
 use crate::stream::Upload;
 use crate::{Call, Channel, Metadata, error};
 
@@ -23,6 +23,7 @@ pub(crate) struct Prepared {
     timeout: Timeout,
     waiting: Waiting,
     metadata: Metadata,
+    asker: Option<Box<Asker>>,
 }
 
 /// The longest that a call is queued: no clock holds everything that a `Duration` can.
@@ -65,6 +66,7 @@ impl Prepared {
             timeout: Timeout::Default,
             waiting: Waiting::Deadline,
             metadata: Metadata::new(),
+            asker: None,
         }
     }
 
@@ -142,7 +144,7 @@ impl Prepared {
         let call = Call {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments, upload: self.upload, patience },
+            content: Content::Outgoing { arguments, upload: self.upload, patience, asker: self.asker },
             metadata: self.metadata,
             extensions: http::Extensions::new(),
             deadline,
@@ -173,13 +175,14 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    /// Where the call would go now.
-    pub(crate) fn peer(&self) -> Peer {
-        self.channel.peer()
+    /// Where the call goes.
+    pub(crate) fn target(&self) -> &Target {
+        self.channel.target()
     }
 
-    /// Makes the call, with other `arguments` if there are some, through the channel's layers, without a deadline.
-    pub(crate) fn exchange(&self, arguments: Option<Arguments>) -> Exchange {
+    /// Makes the call as `asker`, with other `arguments` if there are some, through the channel's layers, without a
+    /// deadline.
+    pub(crate) fn exchange(&self, asker: Asker, arguments: Option<Arguments>) -> Exchange {
         Exchange::new(Prepared {
             channel: self.channel.clone(),
             service: self.service,
@@ -189,6 +192,7 @@ impl Recipe {
             timeout: Timeout::Never,
             waiting: Waiting::Deadline,
             metadata: self.metadata.clone(),
+            asker: Some(Box::new(asker)),
         })
     }
 }

@@ -46,7 +46,8 @@ impl Again {
         if method.retry != Retry::Idempotent || method.kind != MethodKind::Unary {
             return None;
         }
-        let call = call.try_clone()?;
+        let mut call = call.try_clone()?;
+        call.ask_as(target);
         let (target, lease, budget) = (target.clone(), lease.cloned(), target.extensions().get());
         let peer = peer.clone();
         Some(Box::new(Self { call, target, peer, lease, retries: 0, budget }))
@@ -74,10 +75,19 @@ impl Again {
     }
 
     /// The call once more, and what it is made on.
-    pub(super) fn parts(&mut self) -> Option<(&Peer, Call, Option<Lease>)> {
+    pub(super) fn parts(&mut self) -> Option<Parts<'_>> {
         self.peer = self.target.peer();
-        Some((&self.peer, self.call.try_clone()?, self.lease.clone()))
+        let (call, lease) = (self.call.try_clone()?, self.lease.clone());
+        Some(Parts { target: &self.target, peer: &self.peer, call, lease })
     }
+}
+
+/// What a call is made of once more.
+pub(super) struct Parts<'a> {
+    pub(super) target: &'a Target,
+    pub(super) peer: &'a Peer,
+    pub(super) call: Call,
+    pub(super) lease: Option<Lease>,
 }
 
 fn pause(retries: u32) -> Duration {

@@ -6,8 +6,8 @@ use bowline_protocol::schema::Retry;
 use bowline_protocol::session::{CallId, Failure, Read, Request};
 use bowline_protocol::status::{Delivery, Status};
 
-use super::Peer;
 use super::slot::Slot;
+use super::{Peer, Who};
 use crate::Call;
 use crate::call::Patience;
 use crate::channel::Lease;
@@ -21,17 +21,16 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Opens a call.
+    /// Opens a call, as `who` if that is given: what this end has become meanwhile does not ask for it.
     pub(crate) fn open(
         peer: &Peer,
         request: Request,
         patience: Patience,
         lease: Option<Lease>,
+        who: Option<Who>,
     ) -> Result<Self, Failure> {
         let call = peer.command(|state, now, _| {
-            if let Some(failure) = &state.failed {
-                return Err(failure.clone());
-            }
+            state.check(who)?;
             if patience == Patience::None && !state.session.is_live() {
                 return Err(Failure::Disconnected(Delivery::NotSent));
             }
@@ -124,10 +123,11 @@ impl Peer {
         });
     }
 
-    pub(crate) fn notify(&self, request: Request) -> Result<(), Failure> {
-        self.command(|state, now, _| match &state.failed {
-            Some(failure) => Err(failure.clone()),
-            None => state.session.notify(now, request).map_err(Failure::Status),
+    /// Makes a one-way call, as `who` if that is given.
+    pub(crate) fn notify(&self, request: Request, who: Option<Who>) -> Result<(), Failure> {
+        self.command(|state, now, _| {
+            state.check(who)?;
+            state.session.notify(now, request).map_err(Failure::Status)
         })
     }
 }

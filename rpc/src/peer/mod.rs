@@ -90,9 +90,10 @@ impl Peer {
         self.0.is_client
     }
 
-    /// Counts who this end has been taken for, one after another.
-    pub(crate) fn identity(&self) -> u64 {
-        self.lock().identity
+    /// Who this end is to the other.
+    pub(crate) fn who(&self) -> Who {
+        let state = self.lock();
+        Who { changes: state.changes, identity: state.session.identity() }
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {
@@ -135,6 +136,15 @@ impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer").finish_non_exhaustive()
     }
+}
+
+/// Who a client is to its server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who {
+    /// How often it has become somebody else.
+    pub(crate) changes: u64,
+    /// The server's digest of it.
+    pub(crate) identity: Option<u128>,
 }
 
 /// Numbers about one end, for tests, gauges and metrics.

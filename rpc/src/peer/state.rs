@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bowline_protocol::envelope::{GapReason, Hello, Outcome};
 use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
+use bowline_protocol::status::Delivery;
 
+use super::Who;
 use super::callee::{Arrival, StopReason};
 use super::slot::{Slot, Slots};
 
@@ -20,8 +22,8 @@ pub(crate) struct State {
     pub(super) proved: Mailbox<()>,
     pub(super) go_away: Mailbox<Duration>,
     pub(super) session_id: Option<u128>,
-    /// How often the other end has said that the credentials name somebody else.
-    pub(super) identity: u64,
+    /// How often this end has become somebody else to the other.
+    pub(super) changes: u64,
     /// What came in and waits for the dispatcher.
     pub(super) arrivals: VecDeque<Arrival>,
     /// `once` calls whose callers have the end, for the dispatcher.
@@ -56,12 +58,23 @@ impl State {
             proved: Mailbox::default(),
             go_away: Mailbox::default(),
             session_id: None,
-            identity: 0,
+            changes: 0,
             arrivals: VecDeque::new(),
             acknowledged: Vec::new(),
             dispatcher: None,
             stopped_waiting: false,
         }
+    }
+
+    /// Whether a call of this end can be made, as `who` if that is given.
+    pub(super) fn check(&self, who: Option<Who>) -> Result<(), Failure> {
+        if let Some(failure) = &self.failed {
+            return Err(failure.clone());
+        }
+        if who.is_some_and(|who| who.changes != self.changes) {
+            return Err(Failure::Disconnected(Delivery::NotSent));
+        }
+        Ok(())
     }
 
     /// Hands out what the session has to say.
@@ -80,7 +93,7 @@ impl State {
             Event::Live { outcome, session } => {
                 self.session_id = Some(session);
                 if matches!(outcome, Outcome::Gap { reason: GapReason::IdentityChanged, .. }) {
-                    self.identity += 1;
+                    self.changes += 1;
                 }
                 self.live.value = Some(outcome);
                 wakes.push(self.live.waker.take());

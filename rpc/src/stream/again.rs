@@ -4,16 +4,14 @@ use bowline_protocol::session::Failure;
 use bowline_protocol::status::Code;
 
 use super::cursor::{Behind, Cursor};
-use crate::client::{Exchange, Recipe};
-use crate::peer::Peer;
+use crate::client::{Asker, Exchange, Recipe};
 
 /// What a stream at its caller knows about its next subscription.
 pub(crate) struct Again<T> {
     recipe: Recipe,
     cursor: Option<Box<dyn Cursor<T>>>,
-    /// Where it was asked for last, and who this end was there: what one identity asked for is never asked for as
-    /// another.
-    asked: (Peer, u64),
+    /// Who asked for it last: what one identity asked for is never asked for as another.
+    asker: Asker,
     /// An item came since the stream was last opened.
     is_fruitful: bool,
     /// The last subscription ended because its reader was too slow.
@@ -24,8 +22,8 @@ pub(crate) struct Again<T> {
 
 impl<T> Again<T> {
     pub(crate) fn new(recipe: Recipe, cursor: Option<Box<dyn Cursor<T>>>) -> Self {
-        let asked = place(&recipe);
-        Self { recipe, cursor, asked, is_fruitful: false, has_lagged: false, owes_gap: false }
+        let asker = Asker::of(recipe.target());
+        Self { recipe, cursor, asker, is_fruitful: false, has_lagged: false, owes_gap: false }
     }
 
     /// The reader gets `item`.
@@ -43,11 +41,11 @@ impl<T> Again<T> {
 
     /// Whether a stream that ended with `failure` is asked for again.
     pub(crate) fn follows(&self, failure: &Failure) -> bool {
+        if self.asker_now().is_none() {
+            return false;
+        }
         match failure {
-            Failure::Disconnected(_) => {
-                let (peer, identity) = &self.asked;
-                peer.identity() == *identity
-            }
+            Failure::Disconnected(_) => true,
             // One that lags again before its first item would do so for ever.
             Failure::Status(status) if status.code == Code::Lagged => self.is_fruitful || !self.has_lagged,
             _ => false,
@@ -59,23 +57,26 @@ impl<T> Again<T> {
     pub(crate) fn ask(&mut self, failure: &Failure) -> Exchange {
         self.has_lagged = !matches!(failure, Failure::Disconnected(_));
         self.is_fruitful = false;
-        self.asked = place(&self.recipe);
+        if let Some(asker) = self.asker_now() {
+            self.asker = asker;
+        }
+        let asker = self.asker.clone();
         let Some(cursor) = &mut self.cursor else {
             self.owes_gap = true;
-            return self.recipe.exchange(None);
+            return self.recipe.exchange(asker, None);
         };
         match cursor.behind() {
             Ok(Behind { arguments, has_place }) => {
                 self.owes_gap |= !has_place;
-                self.recipe.exchange(Some(arguments))
+                self.recipe.exchange(asker, Some(arguments))
             }
             Err(status) => Exchange::answered(status),
         }
     }
-}
 
-fn place(recipe: &Recipe) -> (Peer, u64) {
-    let peer = recipe.peer();
-    let identity = peer.identity();
-    (peer, identity)
+    /// Who asked, where the stream would be asked for now; `None` if this end is somebody else there.
+    fn asker_now(&self) -> Option<Asker> {
+        let target = self.recipe.target();
+        self.asker.on(target, &target.peer())
+    }
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod calls;
 mod cancel;
 mod fallback;
+mod identity;
 mod layers;
 mod line;
 mod once;

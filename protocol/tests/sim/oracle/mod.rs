@@ -142,6 +142,8 @@ impl Counts {
 #[derive(Debug, Default)]
 struct Client {
     session: Option<u128>,
+    /// Who it was when it was last live.
+    identity: Option<u128>,
     /// Sessions that ended, as each end knows.
     lost: [u32; 2],
     /// Links that sessions went live on, as each end knows.

@@ -2,22 +2,16 @@
 
 use bowline_protocol::envelope::{GapReason, Outcome};
 
-use super::{Call, Invariant, Oracle, Party};
+use super::{Invariant, Oracle, Party};
 use crate::net::LinkId;
 
 impl Oracle {
     /// A client is live.
     pub(crate) fn live(&mut self, client: usize, outcome: Outcome, session: u128, identity: u128) {
-        if let Outcome::Gap { reason, .. } = outcome
-            && reason != GapReason::IdentityChanged
-        {
-            // A server that does not know the session can't know that it was somebody else's.
-            let others = |call: &&mut Call| call.intent.client == client && call.intent.identity != identity;
-            for call in self.calls.iter_mut().filter(others) {
-                call.intent.identity = identity;
-            }
-        }
         let it = self.clients.entry(client).or_default();
+        let known = it.identity.replace(identity);
+        let is_another = known.is_some_and(|known| known != identity);
+        let is_told = matches!(outcome, Outcome::Gap { reason: GapReason::IdentityChanged, .. });
         let before = it.session.replace(session);
         it.links[Party::Client as usize] += 1;
         let what = match outcome {
@@ -40,6 +34,11 @@ impl Oracle {
         };
         if let Some(what) = what {
             self.violate(Invariant::I1, what);
+        }
+        // A server that does not know the session can't know that it was somebody else's: the client does.
+        if is_another && !is_told {
+            let what = format!("client {client} was {known:?}, is {identity}, and hears of {outcome:?}");
+            self.violate(Invariant::I4, what);
         }
     }
 

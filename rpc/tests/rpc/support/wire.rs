@@ -107,19 +107,35 @@ impl Ends {
 
     /// Connects the client to a new server with the same handlers.
     pub async fn reconnect(&mut self) {
-        self.reconnect_with(Outcome::New).await;
+        self.reconnect_with(Outcome::New, None).await;
     }
 
     /// As [`reconnect`](Self::reconnect), to a server that says why the session that was asked for can't go on.
     pub async fn reconnect_after(&mut self, reason: GapReason) {
-        self.reconnect_with(Outcome::Gap { reason, lost_from: 1, lost_to: None }).await;
+        self.reconnect_with(Outcome::Gap { reason, lost_from: 1, lost_to: None }, None).await;
     }
 
-    async fn reconnect_with(&mut self, outcome: Outcome) {
+    /// As [`reconnect`](Self::reconnect), to a server that knows nothing of an older session and takes the client for
+    /// this caller.
+    pub async fn reconnect_as(&mut self, identity: u128) {
+        let outcome = Outcome::Gap { reason: GapReason::Unknown, lost_from: 1, lost_to: None };
+        self.reconnect_with(outcome, Some(identity)).await;
+    }
+
+    /// As [`reconnect_as`](Self::reconnect_as), where the server serves something else.
+    pub async fn reconnect_serving_as(&mut self, service: impl bowline_rpc::Service, identity: u128) {
+        self.reconnect_to(Router::new().add(service), Outcome::New, Some(identity)).await;
+    }
+
+    async fn reconnect_with(&mut self, outcome: Outcome, identity: Option<u128>) {
         let router = Router::new().add(Served(self.handlers.clone()));
+        self.reconnect_to(router, outcome, identity).await;
+    }
+
+    async fn reconnect_to(&mut self, router: Router, outcome: Outcome, identity: Option<u128>) {
         self.server = Peer::server(Config { services: router.descriptors(), ..Config::default() });
         let background = vec![background(&self.server, router)];
-        let wire = Wire { outcome, ..Wire::new(&self.client, &self.server, background) };
+        let wire = Wire { outcome, identity, ..Wire::new(&self.client, &self.server, background) };
         self.link = tokio::spawn(wire);
         poll_fn(|cx| self.client.poll_live(cx)).await;
     }
@@ -135,15 +151,22 @@ pub struct Wire {
     peers: [Peer; 2],
     background: Vec<Background>,
     timer: Option<Sleep>,
-    /// What the welcome says of the session before.
+    /// What the welcome says of the session before, and of the client.
     outcome: Outcome,
+    identity: Option<u128>,
 }
 
 impl Wire {
     pub fn new(client: &Peer, server: &Peer, background: Vec<Background>) -> Self {
         client.handle_connected();
         server.handle_connected();
-        Self { peers: [client.clone(), server.clone()], background, timer: None, outcome: Outcome::New }
+        Self {
+            peers: [client.clone(), server.clone()],
+            background,
+            timer: None,
+            outcome: Outcome::New,
+            identity: None,
+        }
     }
 
     fn carry(&mut self, cx: &mut Context<'_>) -> bool {
@@ -160,7 +183,7 @@ impl Wire {
         }
         if self.peers[1].poll_hello(cx).is_ready() {
             let welcoming = Welcoming::new(random_u128(), random_bytes(), random_u128());
-            self.peers[1].welcome(Welcoming { outcome: self.outcome, ..welcoming });
+            self.peers[1].welcome(Welcoming { outcome: self.outcome, identity: self.identity, ..welcoming });
             carried = true;
         }
         carried
