@@ -153,6 +153,7 @@ pub mod transport {
 /// assert!(matches!(handle.state("Oracle"), BreakerState::Open { .. }));
 /// assert!(matches!(oracle.ask().await, Err(CallError::Unavailable { retry_after: Some(_), .. })));
 ///
+/// // A client takes one by `ClientBuilder::breaker`: then each service has a breaker for each endpoint.
 /// // The same as a stream, for a page or a log.
 /// let mut states = handle.states("Oracle");
 /// assert!(matches!(states.next().await, Some(BreakerState::Open { .. })));

@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, sync::Arc};
 
-use bowline_middleware::status_from_error;
+use bowline_middleware::{BreakerHandle, BreakerLayer, status_from_error};
 use bowline_protocol::{
     limits::{Limits, Timing},
     session::{Config, Failure},
@@ -30,6 +30,7 @@ pub struct Builder<L = Identity> {
     connector: Option<Arc<dyn Connect>>,
     backoff: Backoff,
     served: Option<Router>,
+    breakers: Vec<BreakerHandle>,
     layer: L,
     /// Whether `layer` is more than the identity: calls without layers are not boxed for them.
     layered: bool,
@@ -45,6 +46,7 @@ impl Builder {
             connector: None,
             backoff: Backoff::default(),
             served: None,
+            breakers: Vec::new(),
             layer: Identity::new(),
             layered: false,
         }
@@ -125,10 +127,30 @@ impl<L> Builder<L> {
     ///
     /// The stack is built once and lives as long as the client, whatever happens to its links.
     pub fn layer<M>(self, layer: M) -> Builder<Stack<M, L>> {
-        let Self { endpoints, credentials, limits, timing, connector, backoff, served, layer: outer, .. } =
-            self;
-        let layer = Stack::new(layer, outer);
-        Builder { endpoints, credentials, limits, timing, connector, backoff, served, layer, layered: true }
+        Builder {
+            endpoints: self.endpoints,
+            credentials: self.credentials,
+            limits: self.limits,
+            timing: self.timing,
+            connector: self.connector,
+            backoff: self.backoff,
+            served: self.served,
+            breakers: self.breakers,
+            layer: Stack::new(layer, self.layer),
+            layered: true,
+        }
+    }
+
+    /// Adds a circuit breaker, as [`layer`](Self::layer) does, and lets it see where calls go: each service has a breaker
+    /// of its own at each endpoint.
+    ///
+    /// Where the client connects, an endpoint at which a breaker is open is tried after those that are well, although its
+    /// session could be continued only there. A link that lives is not left for it, and no try is put off: an only endpoint
+    /// is tried as it would be without. Keep the layer's handle to see what its breakers do. Without one, calls are never
+    /// refused by this end.
+    pub fn breaker(mut self, layer: BreakerLayer) -> Builder<Stack<BreakerLayer, L>> {
+        self.breakers.push(layer.handle());
+        self.layer(layer)
     }
 
     /// A client that never connects, for places where there is nothing to connect from: its state is
@@ -195,10 +217,12 @@ where
         let lease = Arc::new(Lease::default());
         let (shown, states) = watch::channel(State::Idle);
         let connector = self.connector.unwrap_or_else(|| Arc::new(PlatformConnector::default()));
-        let machine = Machine::new(self.endpoints, Patience::default(), self.backoff);
+        let machine = Machine::new(self.endpoints, Patience::default(), self.backoff)
+            .with_breakers(self.breakers.clone());
         let driver = Driver::new(Parts {
             line: line.clone(),
             config,
+            breakers: self.breakers,
             machine: if first.is_some() { machine.fail_fast() } else { machine },
             means: Means { connector, credentials: self.credentials, served: self.served },
             desk: lease.desk(),

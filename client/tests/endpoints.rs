@@ -4,28 +4,9 @@ mod common;
 
 use std::time::Duration;
 
-use bowline::{Client, ClientBuilder, CloseCode, ConnectFailed, State, prelude::*};
-use common::{Map, OfficeClient, Place, reaches, until};
+use bowline::{Client, CloseCode, ConnectFailed, State, prelude::*};
+use common::{OfficeClient, Place, Two, reaches, until};
 use tokio::time::Instant;
-
-/// Two servers, `a` and `b`.
-struct Two {
-    a: Place,
-    b: Place,
-    map: Map,
-}
-
-impl Two {
-    fn new() -> Self {
-        let (a, b) = (Place::new(), Place::new());
-        let map = Map::new(&[("a", &a), ("b", &b)]);
-        Self { a, b, map }
-    }
-
-    fn builder(&self) -> ClientBuilder {
-        Client::builder("a").endpoint("b").connector(self.map.clone())
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn connect_tries_each_endpoint_once_and_without_a_pause() {

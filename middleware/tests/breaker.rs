@@ -237,6 +237,50 @@ async fn the_state_can_be_awaited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_endpoint_did_says_nothing_of_another() {
+    let (worker, layer) = (Worker::default(), breaker(config()));
+    let handle = layer.handle();
+    let server = server(&worker, Identity::new());
+    let work = layered(&server, &layer);
+    let mut states = handle.states("Work");
+    handle.set_endpoint("a");
+    for _ in 0..2 {
+        work.panics().await.unwrap_err();
+    }
+    assert!(matches!(states.next().await, Some(BreakerState::Open { .. })));
+    handle.set_endpoint("b");
+    assert_eq!(states.next().await, Some(BreakerState::Closed));
+    assert_eq!(work.quick().await.unwrap(), 2);
+    assert!(handle.is_open_at("a") && !handle.is_open_at("b") && !handle.is_open_at("c"));
+    handle.set_endpoint("a");
+    assert!(work.quick().await.is_err(), "what was learnt there is still known");
+    // Due for a probe: no reason to stay away any more.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(handle.state("Work").as_str(), "open");
+    assert!(!handle.is_open_at("a"));
+}
+
+/// Such a call may have been asked again at the other endpoint.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_when_calls_go_elsewhere_says_nothing() {
+    for (stays, state) in [(true, "open"), (false, "closed")] {
+        let (worker, layer) = (Worker::default(), breaker(config()));
+        let handle = layer.handle();
+        let server = server(&worker, Identity::new());
+        let work = layered(&server, &layer);
+        handle.set_endpoint("a");
+        let calls = [(); 2].map(|()| tokio::spawn(work.wait().deadline(Duration::from_secs(1))));
+        worker.running(2).await;
+        handle.set_endpoint(if stays { "a" } else { "b" });
+        for call in calls {
+            call.await.unwrap().unwrap_err();
+        }
+        handle.set_endpoint("a");
+        assert_eq!(handle.state("Work").as_str(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reset_lets_calls_pass() {
     let layer = breaker(config());
     let handle = layer.handle();
@@ -252,12 +296,14 @@ async fn a_reset_lets_calls_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn services_beyond_the_bound_have_no_breaker() {
-    for (services, state) in [(1, "open"), (0, "closed")] {
-        let layer = breaker(BreakerConfig { services, ..config() });
+async fn services_and_endpoints_beyond_the_bound_have_no_breaker() {
+    for (breakers, state) in [(2, "open"), (1, "closed"), (0, "closed")] {
+        let layer = breaker(BreakerConfig { breakers, ..config() });
         let handle = layer.handle();
         let server = server(&Worker::default(), layer);
         let work = plain(&server);
+        work.quick().await.unwrap();
+        handle.set_endpoint("another");
         for _ in 0..10 {
             work.panics().await.unwrap_err();
         }

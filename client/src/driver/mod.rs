@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
+use bowline_middleware::BreakerHandle;
 use bowline_protocol::{Instant, session::Config};
 use bowline_rpc::{Line, Peer};
 use bowline_runtime::{Sleep, now, sleep_until, wall_clock};
-use bowline_transport::{PlatformWakeSignals, SleepWatch};
+use bowline_transport::{EndpointId, PlatformWakeSignals, SleepWatch};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) line: Line,
     /// What sessions that follow the first one are made with.
     pub(crate) config: Config,
+    /// Told where calls go.
+    pub(crate) breakers: Vec<BreakerHandle>,
     pub(crate) machine: Machine,
     pub(crate) means: Means,
     pub(crate) desk: Arc<Desk>,
@@ -53,6 +56,9 @@ pub(crate) struct Driver {
     leaving: Vec<Leaving>,
     line: Line,
     config: Config,
+    breakers: Vec<BreakerHandle>,
+    /// The endpoint that they were last told.
+    told: Option<EndpointId>,
     means: Means,
     desk: Arc<Desk>,
     states: watch::Sender<State>,
@@ -71,16 +77,18 @@ struct Leaving {
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { line, config, mut machine, means, desk, states, first } = parts;
+        let Parts { line, config, breakers, mut machine, means, desk, states, first } = parts;
         let now = now();
         machine.reconnect(now);
         let woken = desk.clone();
-        Self {
+        let mut driver = Self {
             lane: Lane::new(line.peer(), machine),
             next: None,
             leaving: Vec::new(),
             line,
             config,
+            breakers,
+            told: None,
             means,
             desk,
             states,
@@ -88,7 +96,10 @@ impl Driver {
             naps: SleepWatch::new(now, wall_clock()),
             _signals: PlatformWakeSignals::listen(move || woken.wake()),
             timer: sleep_until(now),
-        }
+        };
+        // Before anybody can call.
+        driver.tell_breakers();
+        driver
     }
 
     fn handle_wishes(&mut self, cx: &Context<'_>, now: Instant) {
@@ -161,6 +172,17 @@ impl Driver {
         most
     }
 
+    /// Tells breakers where calls go: to the session that is there or is looked for.
+    fn tell_breakers(&mut self) {
+        let at = self.lane.machine.endpoint_id();
+        if self.told != at
+            && let Some(endpoint) = self.lane.machine.endpoint()
+        {
+            self.told = at;
+            self.breakers.iter().for_each(|breaker| breaker.set_endpoint(endpoint));
+        }
+    }
+
     fn publish(&mut self) {
         let state = self.lane.machine.state();
         if state.is_live()
@@ -215,6 +237,7 @@ impl Future for Driver {
             this.watch_sleep(now);
             let mut progress = this.lane.poll(cx, now, &mut this.means).min(Progress::Some);
             progress = progress.max(this.poll_next(cx, now)).max(this.poll_leaving(cx, now));
+            this.tell_breakers();
             this.publish();
             if this.lane.is_over() && this.leaving.is_empty() {
                 if let Some(first) = this.first.take() {

@@ -6,6 +6,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bowline_middleware::BreakerHandle;
 use bowline_protocol::{Instant, status::CloseCode};
 use bowline_transport::{Backoff, EndpointId, Endpoints};
 
@@ -111,6 +112,8 @@ pub(crate) struct Machine<D = Backoff> {
     phase: Phase,
     patience: Patience,
     endpoints: Endpoints,
+    /// Asked for the endpoints whose services fail.
+    breakers: Vec<BreakerHandle>,
     /// The endpoint that was last tried.
     at: Option<EndpointId>,
     /// Failures since a session last settled.
@@ -130,6 +133,7 @@ impl<D: Delays> Machine<D> {
             phase: Phase::Idle,
             patience,
             endpoints,
+            breakers: Vec::new(),
             at: None,
             failures: 0,
             absence: Absence::None,
@@ -138,6 +142,12 @@ impl<D: Delays> Machine<D> {
             delays,
             actions: VecDeque::new(),
         }
+    }
+
+    /// Endpoints with an open breaker are tried after others.
+    pub(crate) fn with_breakers(mut self, breakers: Vec<BreakerHandle>) -> Self {
+        self.breakers = breakers;
+        self
     }
 
     /// From now until the session is first live, the failure of the last endpoint is the end.
@@ -151,7 +161,8 @@ impl<D: Delays> Machine<D> {
     where
         D: Clone,
     {
-        let mut beside = Self::new(self.endpoints.clone(), self.patience.clone(), self.delays.clone());
+        let mut beside = Self::new(self.endpoints.clone(), self.patience.clone(), self.delays.clone())
+            .with_breakers(self.breakers.clone());
         beside.was_live = true;
         beside.connect(now);
         beside
@@ -161,7 +172,7 @@ impl<D: Delays> Machine<D> {
     pub(crate) fn stay(&mut self, now: Instant) {
         if let Some(at) = self.at {
             self.endpoints = Endpoints::new(self.endpoints.url(at));
-            self.at = Some(self.endpoints.pick(now));
+            self.at = Some(self.endpoints.pick(now, |_| false));
         }
     }
 
@@ -198,7 +209,12 @@ impl<D: Delays> Machine<D> {
         matches!(self.phase, Phase::Waiting { .. } | Phase::Live { .. })
     }
 
-    /// The endpoint that is being tried or in use.
+    /// Which endpoint is being tried or in use.
+    pub(crate) fn endpoint_id(&self) -> Option<EndpointId> {
+        self.at
+    }
+
+    /// Its URL.
     pub(crate) fn endpoint(&self) -> Option<&str> {
         self.at.map(|id| self.endpoints.url(id))
     }
@@ -404,7 +420,8 @@ impl<D: Delays> Machine<D> {
         if matches!(self.phase, Phase::Live { .. }) || self.absence == Absence::None {
             self.absence = Absence::Since(now);
         }
-        self.at = Some(self.endpoints.pick(now));
+        let ailing = |url: &str| self.breakers.iter().any(|breaker| breaker.is_open_at(url));
+        self.at = Some(self.endpoints.pick(now, ailing));
         self.phase = Phase::Connecting { until: now + self.patience.credentials };
         self.actions.push_back(Action::Connect);
     }

@@ -10,7 +10,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,7 @@ use tokio::{
 
 #[bowline::rpc]
 pub trait Office {
+    /// Fails while the server is `ill`.
     async fn echo(&self, text: String) -> String;
 
     /// Ends when `release` is notified.
@@ -82,6 +83,7 @@ pub struct World {
     /// Handlers of `wait` and streams that run just now.
     pub running: Arc<AtomicU64>,
     pub calls: Arc<AtomicU64>,
+    pub ill: Arc<AtomicBool>,
 }
 
 /// Counts a handler for as long as it lives.
@@ -103,6 +105,7 @@ impl Drop for Running {
 impl Office for World {
     async fn echo(&self, text: String) -> String {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.ill.load(Ordering::SeqCst), "ill");
         text
     }
 
@@ -233,6 +236,25 @@ impl Connect for Map {
         let known = self.0.lock().unwrap();
         let (_, connector) = known.iter().find(|(name, _)| name == endpoint).unwrap();
         connector.connect(endpoint)
+    }
+}
+
+/// Two servers, `a` and `b`.
+pub struct Two {
+    pub a: Place,
+    pub b: Place,
+    pub map: Map,
+}
+
+impl Two {
+    pub fn new() -> Self {
+        let (a, b) = (Place::new(), Place::new());
+        let map = Map::new(&[("a", &a), ("b", &b)]);
+        Self { a, b, map }
+    }
+
+    pub fn builder(&self) -> ClientBuilder {
+        Client::builder("a").endpoint("b").connector(self.map.clone())
     }
 }
 

@@ -26,8 +26,9 @@ pub struct BreakerConfig {
     /// How long probing may take: 10 s from the first probe. If one still runs then, the breaker opens again; if those
     /// that came have all succeeded, it closes, although they may have been fewer.
     pub probing: Duration,
-    /// How many services have a breaker: 64, as many as a session may declare. Calls to further ones pass.
-    pub services: usize,
+    /// How many breakers there are, one for each service at each endpoint: 256, for as many services as a session may
+    /// declare (64) at four endpoints. Calls to further ones pass.
+    pub breakers: usize,
 }
 
 impl Default for BreakerConfig {
@@ -42,7 +43,7 @@ impl Default for BreakerConfig {
             jitter: 0.2,
             probes: 3,
             probing: Duration::from_secs(10),
-            services: 64,
+            breakers: 256,
         }
     }
 }

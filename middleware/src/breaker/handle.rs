@@ -17,12 +17,13 @@ impl BreakerHandle {
         Self { shared }
     }
 
-    /// What happens to a call to `service`, the name of its trait; [`BreakerState::Closed`] for one that was never called.
+    /// What happens to a call to `service`, the name of its trait, at the endpoint where calls go now;
+    /// [`BreakerState::Closed`] for one that was never called there.
     pub fn state(&self, service: &str) -> BreakerState {
         self.shared.state(service)
     }
 
-    /// The state now, and then each change of it.
+    /// The state now, and then each change of it; going to another endpoint may be one.
     ///
     /// Breakers move when calls come and end, so [`BreakerState::Open`] stays in the stream until the first call after
     /// its `until`. A reader that is slow skips states and sees the newest. The stream ends when the layer, its
@@ -46,9 +47,24 @@ impl BreakerHandle {
         }))
     }
 
+    /// Says where calls go from now on: from here each service has another breaker, and what calls that were let through
+    /// before end with says nothing any more.
+    ///
+    /// A client with the layer (`ClientBuilder::breaker`) does so by itself. Breakers of endpoints that were left are kept.
+    pub fn set_endpoint(&self, endpoint: &str) {
+        self.shared.set_endpoint(endpoint);
+    }
+
+    /// Whether there is a service at `endpoint` whose breaker is open, and not yet due to let a probe through.
+    ///
+    /// The client asks this when it chooses where to connect.
+    pub fn is_open_at(&self, endpoint: &str) -> bool {
+        self.shared.is_open_at(endpoint)
+    }
+
     /// Closes all breakers and forgets what they counted: the next calls pass.
     ///
-    /// For an application that knows better, say because the client has moved to another server.
+    /// For an application that knows better.
     pub fn reset(&self) {
         self.shared.reset();
     }

@@ -6,7 +6,8 @@ use tower_layer::Layer;
 use super::shared::Shared;
 use super::{Breaker, BreakerConfig, BreakerHandle, InvalidBreakerConfig};
 
-/// Refuses calls to a service that fails, before they are sent, until it is back: a circuit breaker for each service.
+/// Refuses calls to a service that fails, before they are sent, until it is back: a circuit breaker for each service at
+/// each endpoint.
 ///
 /// A breaker is **closed** at first: calls pass, and it counts how they end. When at least half of those of the last 30 s
 /// failed or were slow, and they were at least 20, it **opens**: calls are refused for 5 s. Then it is **half-open**: three
@@ -27,7 +28,9 @@ use super::{Breaker, BreakerConfig, BreakerHandle, InvalidBreakerConfig};
 /// The caller of a refused call gets `CallError::Unavailable` with the wait. [`handle`](Self::handle) shows the state.
 ///
 /// All services that one layer makes, and those of its clones, share their breakers: at a server all sessions, at a
-/// client all links. So a client that moves to another server may want a [`reset`](BreakerHandle::reset).
+/// client all links. A client takes it by `ClientBuilder::breaker` and tells it where calls go
+/// ([`set_endpoint`](BreakerHandle::set_endpoint)), so that a service that fails at one server is still called at another.
+/// Give each client a layer of its own: there is one place where the calls of a layer go.
 ///
 /// For a stream the outcome counts when it is accepted, or refused. Holds nothing in `poll_ready`, and works in a
 /// browser. A layer further in that takes a permit in `poll_ready`, such as tower's concurrency limit, keeps it while

@@ -1,4 +1,4 @@
-//! Calls to a service that fails are refused for a while, before they are sent.
+//! Calls to a service that fails where they go are refused for a while, before they are sent.
 
 mod config;
 mod error;

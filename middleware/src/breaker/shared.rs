@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use bowline_runtime::{Instant, now, random_bytes};
@@ -8,19 +8,34 @@ use super::state::{Machine, Outcome, Permit};
 use super::{BreakerConfig, BreakerState};
 use crate::metrics::breaker as metrics;
 
-/// The breakers of one layer, by service: shared by all services that the layer makes.
+/// The breakers of one layer, by endpoint and service: shared by all services that the layer makes.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Arc<BreakerConfig>,
-    /// In the order in which they were first called; few, and never removed.
-    breakers: RwLock<Vec<Arc<Breaker>>>,
+    table: RwLock<Table>,
     /// Changed after each transition of any of them.
     changed: watch::Sender<()>,
 }
 
-/// The breaker of one service.
+#[derive(Debug, Default)]
+struct Table {
+    /// Where calls go; empty where nobody says.
+    endpoint: Arc<str>,
+    /// In the order in which they were first called; few, and never removed.
+    breakers: Vec<Arc<Breaker>>,
+}
+
+impl Table {
+    /// The breaker of `service` where calls go now.
+    fn find(&self, service: &str) -> Option<&Arc<Breaker>> {
+        self.breakers.iter().find(|known| known.service == service && known.endpoint == self.endpoint)
+    }
+}
+
+/// The breaker of one service at one endpoint.
 #[derive(Debug)]
 pub(super) struct Breaker {
+    endpoint: Arc<str>,
     service: &'static str,
     machine: Mutex<Machine>,
 }
@@ -37,7 +52,7 @@ pub(super) enum Admission {
 
 impl Shared {
     pub(super) fn new(config: BreakerConfig) -> Self {
-        Self { config: Arc::new(config), breakers: RwLock::default(), changed: watch::Sender::new(()) }
+        Self { config: Arc::new(config), table: RwLock::default(), changed: watch::Sender::new(()) }
     }
 
     pub(super) fn admit(&self, service: &'static str, now: Instant) -> Admission {
@@ -54,7 +69,30 @@ impl Shared {
     }
 
     pub(super) fn handle_outcome(&self, breaker: &Breaker, now: Instant, permit: Permit, outcome: Outcome) {
+        // A call may have been asked again elsewhere: what it ended with says nothing about where it was let through.
+        let stayed = self.read().endpoint == breaker.endpoint;
+        let outcome = if stayed { outcome } else { Outcome::Nothing };
         self.act(breaker, |machine| machine.handle_outcome(now, permit, outcome));
+    }
+
+    /// Calls go to `endpoint` from now on.
+    pub(super) fn set_endpoint(&self, endpoint: &str) {
+        if *self.read().endpoint == *endpoint {
+            return;
+        }
+        self.table.write().unwrap_or_else(PoisonError::into_inner).endpoint = endpoint.into();
+        tracing::debug!(endpoint, "circuit breakers");
+        self.changed.send_replace(());
+    }
+
+    /// Whether calls to some service at `endpoint` would be refused until their time comes.
+    pub(super) fn is_open_at(&self, endpoint: &str) -> bool {
+        let now = now();
+        let breakers = self.read().breakers.clone();
+        breakers.iter().filter(|breaker| *breaker.endpoint == *endpoint).any(|breaker| {
+            let state = self.act(breaker, |machine| machine.state(now));
+            matches!(state, BreakerState::Open { until } if until > now)
+        })
     }
 
     /// What the breaker of `service` does; closed where there is none.
@@ -64,7 +102,7 @@ impl Shared {
     }
 
     pub(super) fn reset(&self) {
-        let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let breakers = self.read().breakers.clone();
         for breaker in breakers {
             self.act(&breaker, |machine| machine.reset(now()));
         }
@@ -75,24 +113,27 @@ impl Shared {
     }
 
     fn find(&self, service: &str) -> Option<Arc<Breaker>> {
-        let breakers = self.breakers.read().unwrap_or_else(PoisonError::into_inner);
-        breakers.iter().find(|breaker| breaker.service == service).cloned()
+        self.read().find(service).cloned()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, service: &'static str, now: Instant) -> Option<Arc<Breaker>> {
-        let mut breakers = self.breakers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         // Somebody else may have been here between the two locks.
-        if let Some(breaker) = breakers.iter().find(|breaker| breaker.service == service) {
+        if let Some(breaker) = table.find(service) {
             return Some(breaker.clone());
         }
-        if breakers.len() >= self.config.services {
+        if table.breakers.len() >= self.config.breakers {
             return None;
         }
         let seed = u64::from_le_bytes(random_bytes());
-        let breaker =
-            Arc::new(Breaker { service, machine: Mutex::new(Machine::new(now, self.config.clone(), seed)) });
+        let machine = Mutex::new(Machine::new(now, self.config.clone(), seed));
+        let breaker = Arc::new(Breaker { endpoint: table.endpoint.clone(), service, machine });
         metrics::made(service, BreakerState::Closed.as_str());
-        breakers.push(breaker.clone());
+        table.breakers.push(breaker.clone());
         Some(breaker)
     }
 
@@ -106,7 +147,13 @@ impl Shared {
             result
         };
         for (from, to) in &entered {
-            tracing::debug!(service = breaker.service, ?from, ?to, "circuit breaker");
+            tracing::debug!(
+                service = breaker.service,
+                endpoint = &*breaker.endpoint,
+                ?from,
+                ?to,
+                "circuit breaker"
+            );
             metrics::moved(breaker.service, from.as_str(), to.as_str());
         }
         if !entered.is_empty() {

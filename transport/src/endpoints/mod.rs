@@ -17,6 +17,7 @@ const FORGET: Duration = Duration::from_secs(600);
 ///
 /// - The one that last had a session stays the choice until it fails: only there can the session be continued.
 /// - Else those that have not failed, in the order in which they were given.
+/// - Then those that can be reached but are said to be ailing, also if the session was there.
 /// - Then those that failed, the one whose failure is longest ago first, so that all of them get their turn.
 /// - Last those that asked for patience, until that time has passed.
 ///
@@ -29,10 +30,10 @@ const FORGET: Duration = Duration::from_secs(600);
 ///
 /// let now = std::time::Instant::now();
 /// let mut endpoints = Endpoints::new("wss://a.example/ws").with("wss://b.example/ws");
-/// let first = endpoints.pick(now);
+/// let first = endpoints.pick(now, |_| false);
 /// assert_eq!(endpoints.url(first), "wss://a.example/ws");
 /// endpoints.handle_failure(now, first);
-/// assert_eq!(endpoints.url(endpoints.pick(now)), "wss://b.example/ws");
+/// assert_eq!(endpoints.url(endpoints.pick(now, |_| false)), "wss://b.example/ws");
 /// ```
 #[derive(Debug, Clone)]
 pub struct Endpoints {
@@ -60,6 +61,8 @@ struct Candidate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Health {
     Good,
+    /// It can be reached, and what is there is of no use for the moment. Never kept.
+    Ailing,
     /// `turn` counts failures: clocks may be too coarse to order them.
     Failed {
         turn: u64,
@@ -90,17 +93,23 @@ impl Endpoints {
         &self.candidates[id.0].url
     }
 
-    /// The endpoint to try next.
-    pub fn pick(&self, now: Instant) -> EndpointId {
+    /// The endpoint to try next. `ailing` says of a URL whether what is behind it is known to be of no use just now, such
+    /// as a service whose circuit breaker is open.
+    pub fn pick(&self, now: Instant, ailing: impl Fn(&str) -> bool) -> EndpointId {
         if let Some(home) = self.home
             && !self.candidates[home.0].waits(now)
+            && !ailing(self.url(home))
         {
             return home;
         }
         let key = |id: &usize| {
             let candidate = &self.candidates[*id];
             let wait = candidate.not_before.filter(|at| *at > now);
-            (candidate.health == Health::Useless, wait, candidate.health)
+            let health = match candidate.health {
+                Health::Good if ailing(&candidate.url) => Health::Ailing,
+                health => health,
+            };
+            (candidate.health == Health::Useless, wait, health)
         };
         EndpointId((0..self.candidates.len()).min_by_key(key).unwrap_or_default())
     }
