@@ -1,4 +1,4 @@
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bowline_middleware::{BreakerHandle, BreakerLayer, status_from_error};
 use bowline_protocol::{
@@ -6,7 +6,7 @@ use bowline_protocol::{
     session::{Config, Failure},
 };
 use bowline_rpc::{BoxError, Call, Endpoint, Line, Peer, Reply, Router, Service};
-use bowline_runtime::{MaybeSend, spawn};
+use bowline_runtime::{MaybeSend, spawn, wall_clock};
 use bowline_transport::{Backoff, Connect, Endpoints, PlatformConnector};
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
@@ -31,6 +31,7 @@ pub struct Builder<L = Identity> {
     backoff: Backoff,
     served: Option<Router>,
     breakers: Vec<BreakerHandle>,
+    wall_clock: fn() -> Duration,
     layer: L,
     /// Whether `layer` is more than the identity: calls without layers are not boxed for them.
     layered: bool,
@@ -47,6 +48,7 @@ impl Builder {
             backoff: Backoff::default(),
             served: None,
             breakers: Vec::new(),
+            wall_clock,
             layer: Identity::new(),
             layered: false,
         }
@@ -123,6 +125,15 @@ impl<L> Builder<L> {
         self
     }
 
+    /// Where the client reads the wall clock, as the time since 1970; the system's by default. For tests.
+    ///
+    /// It decides together with the clock of timers, which may stand still while a device sleeps, when a call that is queued
+    /// expires and whether the device slept.
+    pub fn wall_clock(mut self, clock: fn() -> Duration) -> Self {
+        self.wall_clock = clock;
+        self
+    }
+
     /// Adds a tower layer around every call that goes out. The first one added sees a call first.
     ///
     /// The stack is built once and lives as long as the client, whatever happens to its links.
@@ -136,6 +147,7 @@ impl<L> Builder<L> {
             backoff: self.backoff,
             served: self.served,
             breakers: self.breakers,
+            wall_clock: self.wall_clock,
             layer: Stack::new(layer, self.layer),
             layered: true,
         }
@@ -207,7 +219,7 @@ where
     fn start(self, first: Option<oneshot::Sender<Result<(), ConnectFailed>>>) -> Client {
         let services = self.served.as_ref().map(Router::descriptors).unwrap_or_default();
         let config = Config { limits: self.limits, timing: self.timing, services };
-        let peer = Peer::client(config.clone());
+        let peer = Peer::client_with_wall_clock(config.clone(), self.wall_clock);
         let line = Line::new(peer.clone());
         let mut channel = line.channel();
         if self.layered {
@@ -223,6 +235,7 @@ where
             line: line.clone(),
             config,
             breakers: self.breakers,
+            wall_clock: self.wall_clock,
             machine: if first.is_some() { machine.fail_fast() } else { machine },
             means: Means { connector, credentials: self.credentials, served: self.served },
             desk: lease.desk(),

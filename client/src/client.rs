@@ -20,8 +20,8 @@ use crate::{Builder, ConnectFailed, State, desk::Lease};
 /// [`Gap`](crate::Arrival::Gap): what may be asked again is asked again, and what may have run and must not run twice ends
 /// with `Disconnected`, which says what is known about it.
 ///
-/// Calls made without a session wait for one within their deadline, in order; `.queued(expiry)` lets a call wait for longer,
-/// `.fail_fast()` not at all.
+/// Calls made without a session wait for one within their deadline, in order; `.queued()` lets a call wait for a day,
+/// `.queued_for(expiry)` for as long as it says, `.fail_fast()` not at all.
 ///
 /// The pauses between tries end early when there is a sign that the network is back or that the device slept: the page's
 /// events `online`, `pageshow` and `visibilitychange` in a browser, clocks that jumped everywhere,

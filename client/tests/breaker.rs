@@ -135,7 +135,7 @@ async fn calls_that_wait_for_another_endpoint_pass() {
     two.b.faults.unplug();
     client.reconnect();
     reaches(&client, |state| !state.is_live()).await;
-    let waiting = tokio::spawn(office.echo("hi".into()).queued(Duration::from_secs(60)));
+    let waiting = tokio::spawn(office.echo("hi".into()).queued_for(Duration::from_secs(60)));
     tokio::time::sleep(Duration::from_millis(100)).await;
     two.b.faults.plug();
     assert_eq!(waiting.await.unwrap().unwrap(), "hi");

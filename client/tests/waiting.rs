@@ -56,10 +56,10 @@ async fn a_queued_call_waits_for_longer_than_it_may_take() {
     place.faults.unplug();
     reaches(&client, |state| !state.is_live()).await;
     let day = Duration::from_secs(24 * 60 * 60);
-    let queued = tokio::spawn(office.echo("queued".into()).queued(day));
-    let viewed = tokio::spawn(office.echo("viewed".into()).view().queued(day));
-    let slow = tokio::spawn(office.wait().deadline(Duration::from_secs(5)).queued(day));
-    let forever = tokio::spawn(office.echo("forever".into()).queued(Duration::MAX));
+    let queued = tokio::spawn(office.echo("queued".into()).queued());
+    let viewed = tokio::spawn(office.echo("viewed".into()).view().queued());
+    let slow = tokio::spawn(office.wait().deadline(Duration::from_secs(5)).queued_for(day));
+    let forever = tokio::spawn(office.echo("forever".into()).queued_for(Duration::MAX));
     tokio::time::sleep(day / 2).await;
     assert!(!queued.is_finished() && place.calls() == 0);
     place.faults.plug();
@@ -81,7 +81,7 @@ async fn a_queued_call_that_expires_was_not_sent() {
     place.faults.unplug();
     reaches(&client, |state| !state.is_live()).await;
     let begin = Instant::now();
-    let failed = office.echo("late".into()).queued(Duration::from_secs(90)).await.unwrap_err();
+    let failed = office.echo("late".into()).queued_for(Duration::from_secs(90)).await.unwrap_err();
     assert_eq!(failed, CallError::DeadlineExceeded(Delivery::NotSent));
     assert_eq!(begin.elapsed().as_secs(), 90);
     place.faults.plug();
@@ -101,7 +101,67 @@ async fn a_layer_can_shorten_the_time_that_a_call_is_queued() {
     place.faults.unplug();
     reaches(&client, |state| !state.is_live()).await;
     let begin = Instant::now();
-    let call = client.client::<OfficeClient>().echo("late".into()).queued(Duration::from_secs(600));
+    let call = client.client::<OfficeClient>().echo("late".into()).queued_for(Duration::from_secs(600));
     assert_eq!(call.await.unwrap_err(), CallError::DeadlineExceeded(Delivery::NotSent));
     assert_eq!(begin.elapsed().as_secs(), 20);
+}
+
+thread_local! {
+    /// What the wall clock of a test says.
+    static WALL: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::from_secs(1_800_000_000)) };
+}
+
+fn advance_wall(hours: u64) {
+    WALL.set(WALL.get() + Duration::from_secs(hours * 60 * 60));
+}
+
+/// The clock of timers stood still meanwhile: nothing else says how long it was.
+#[tokio::test(start_paused = true)]
+async fn a_device_that_slept_for_a_day_sends_nothing_of_yesterday() {
+    let place = Place::new();
+    let client = place.builder().wall_clock(|| WALL.get()).connect().await.unwrap();
+    let office = client.client::<OfficeClient>();
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let yesterday = tokio::spawn(office.echo("yesterday".into()).queued());
+    let week =
+        tokio::spawn(office.echo("this week".into()).queued_for(Duration::from_secs(7 * 24 * 60 * 60)));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    advance_wall(23);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!yesterday.is_finished());
+    advance_wall(2);
+    // Before the next look at the clocks, which is up to 5 s away.
+    place.faults.plug();
+    client.reconnect();
+    reaches(&client, State::is_live).await;
+    assert_eq!(week.await.unwrap().unwrap(), "this week");
+    assert_eq!(yesterday.await.unwrap().unwrap_err(), CallError::DeadlineExceeded(Delivery::NotSent));
+    assert_eq!(place.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_slept_tells_within_seconds_what_has_expired() {
+    let place = Place::new();
+    let client = place.builder().wall_clock(|| WALL.get()).connect().await.unwrap();
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let call = tokio::spawn(client.client::<OfficeClient>().echo("late".into()).queued());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    advance_wall(24);
+    let begin = Instant::now();
+    assert_eq!(call.await.unwrap().unwrap_err(), CallError::DeadlineExceeded(Delivery::NotSent));
+    assert!(begin.elapsed() <= Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_is_how_long_a_call_is_queued_that_does_not_say() {
+    let place = Place::new();
+    let client = place.client().await;
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let begin = Instant::now();
+    let failed = client.client::<OfficeClient>().echo("late".into()).queued().await.unwrap_err();
+    assert_eq!(failed, CallError::DeadlineExceeded(Delivery::NotSent));
+    assert_eq!(begin.elapsed().as_secs(), 24 * 60 * 60);
 }

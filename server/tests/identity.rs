@@ -198,9 +198,9 @@ async fn ask(town: &Town, client: &Client) -> Asked {
     let long = Duration::from_secs(3600);
     let asked = |what: &str| {
         [
-            tokio::spawn(diary.write(what.into()).queued(long)),
-            tokio::spawn(diary.look(what.into()).queued(long)),
-            tokio::spawn(diary.pay(what.into()).queued(long)),
+            tokio::spawn(diary.write(what.into()).queued_for(long)),
+            tokio::spawn(diary.look(what.into()).queued_for(long)),
+            tokio::spawn(diary.pay(what.into()).queued_for(long)),
         ]
     };
     let ran = asked("1");

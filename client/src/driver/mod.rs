@@ -13,7 +13,7 @@ use std::{
 use bowline_middleware::BreakerHandle;
 use bowline_protocol::{Instant, session::Config};
 use bowline_rpc::{Line, Peer};
-use bowline_runtime::{Sleep, now, sleep_until, wall_clock};
+use bowline_runtime::{Sleep, now, sleep_until};
 use bowline_transport::{EndpointId, PlatformWakeSignals, SleepWatch};
 use tokio::sync::{oneshot, watch};
 
@@ -38,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     /// Told where calls go.
     pub(crate) breakers: Vec<BreakerHandle>,
+    pub(crate) wall_clock: fn() -> Duration,
     pub(crate) machine: Machine,
     pub(crate) means: Means,
     pub(crate) desk: Arc<Desk>,
@@ -59,6 +60,7 @@ pub(crate) struct Driver {
     breakers: Vec<BreakerHandle>,
     /// The endpoint that they were last told.
     told: Option<EndpointId>,
+    wall_clock: fn() -> Duration,
     means: Means,
     desk: Arc<Desk>,
     states: watch::Sender<State>,
@@ -77,7 +79,7 @@ struct Leaving {
 
 impl Driver {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { line, config, breakers, mut machine, means, desk, states, first } = parts;
+        let Parts { line, config, breakers, wall_clock, mut machine, means, desk, states, first } = parts;
         let now = now();
         machine.reconnect(now);
         let woken = desk.clone();
@@ -89,6 +91,7 @@ impl Driver {
             config,
             breakers,
             told: None,
+            wall_clock,
             means,
             desk,
             states,
@@ -118,14 +121,22 @@ impl Driver {
 
     /// Notices when the process slept.
     fn watch_sleep(&mut self, now: Instant) {
-        if self.naps.poll_timeout() <= now && self.naps.handle_tick(now, wall_clock()) {
+        if self.naps.poll_timeout() > now {
+            return;
+        }
+        let slept = self.naps.handle_tick(now, (self.wall_clock)());
+        if slept {
             tracing::debug!("slept");
             self.handle_wake(now);
         }
     }
 
     fn handle_wake(&mut self, now: Instant) {
-        self.lanes().for_each(|lane| lane.machine.handle_wake(now));
+        self.lanes().for_each(|lane| {
+            // Before anything is sent.
+            lane.peer.handle_wall_clock();
+            lane.machine.handle_wake(now);
+        });
     }
 
     fn lanes(&mut self) -> impl Iterator<Item = &mut Lane> {
@@ -136,7 +147,7 @@ impl Driver {
     /// Opens a session beside the one whose end is announced, and lets it follow once it is live.
     fn poll_next(&mut self, cx: &mut Context<'_>, now: Instant) -> Progress {
         if self.lane.machine.poll_leave(now) {
-            let peer = Peer::client(self.config.clone());
+            let peer = Peer::client_with_wall_clock(self.config.clone(), self.wall_clock);
             self.next = Some(Lane::new(peer, self.lane.machine.beside(now)));
         }
         let Some(next) = &mut self.next else { return Progress::None };

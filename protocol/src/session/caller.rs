@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -277,12 +278,43 @@ impl Session {
         match self.place(call, Counting::New) {
             Ok(()) => {
                 self.own_deadline = earlier(self.own_deadline, deadline);
+                self.own_wall = earlier(self.own_wall, queued.and_then(|queued| queued.until_wall));
                 Ok(call)
             }
             Err(status) => {
                 self.own.remove(call);
                 Err(status)
             }
+        }
+    }
+
+    /// When [`handle_wall_clock`](Self::handle_wall_clock) has something to do, at the earliest, by the wall clock: the time
+    /// since 1970. `None` while no call is queued.
+    pub fn poll_wall_clock(&self) -> Option<Duration> {
+        self.own_wall
+    }
+
+    /// The wall clock says `wall`: calls that were to be queued until then end with `DeadlineExceeded(NotSent)`.
+    ///
+    /// To be called before [`poll_transmit`](Self::poll_transmit), so that what expired in a sleep that no other clock
+    /// has noticed is not sent, and now and then, so that its caller is told. A wall clock that was set back puts off nothing:
+    /// [`Queued::until`] holds as well. One that was set forward takes so much of the time that is left.
+    pub fn handle_wall_clock(&mut self, _now: Instant, wall: Duration) {
+        if self.own_wall.is_none_or(|due| due > wall) {
+            return;
+        }
+        let mut next = None;
+        let mut over = Vec::new();
+        for (call, own) in self.own.iter() {
+            let until = own.queued.and_then(|queued| queued.until_wall);
+            match until.filter(|_| !matches!(own.stage, Stage::Over(_))) {
+                Some(until) if until <= wall => over.push((call, own.delivery())),
+                until => next = earlier(next, until),
+            }
+        }
+        self.own_wall = next;
+        for (call, delivery) in over {
+            self.fail(call, Failure::DeadlineExceeded(delivery));
         }
     }
 
@@ -540,7 +572,7 @@ fn push_waiting(line: &mut VecDeque<CallId>, call: CallId, own: &Table<Own>) {
 }
 
 /// The earlier of two moments, either of which may be never.
-pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+pub(super) fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

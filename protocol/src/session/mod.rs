@@ -54,6 +54,7 @@ mod types;
 mod unsequenced;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::Instant;
 use crate::envelope::{OnceTable, Secret, Welcome, WireLimits};
@@ -110,6 +111,8 @@ pub struct Session {
     events: VecDeque<Event>,
     /// No deadline of a call of this end is earlier.
     own_deadline: Option<Instant>,
+    /// The earliest end by the wall clock of a call that is or was queued.
+    own_wall: Option<Duration>,
     /// No deadline of a call of the other end is earlier.
     incoming_deadline: Option<Instant>,
     counted: Counted,
@@ -246,6 +249,7 @@ impl Session {
             services: Vec::new(),
             events: VecDeque::new(),
             own_deadline: None,
+            own_wall: None,
             incoming_deadline: None,
             counted: Counted::default(),
             timed_out_at: None,

@@ -80,6 +80,9 @@ pub struct Request {
 pub struct Queued {
     /// Until when it waits to be written; then it ends with `DeadlineExceeded(NotSent)`.
     pub until: Instant,
+    /// The same on the wall clock, as the time since 1970; it ends at whichever comes first. The clock of `until` may stand
+    /// still while the machine sleeps. `None` if no wall clock matters.
+    pub until_wall: Option<Duration>,
     /// Its deadline, which starts when it is written; `None` for never.
     pub timeout: Option<Duration>,
 }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Failure, Queued, Request};
 use bowline_protocol::status::{Code, Delivery, Status};
-use bowline_runtime::{Sleep, Task, random_u128};
+use bowline_runtime::{Sleep, Task, now, random_u128};
 
 use super::prepared::Prepared;
 use super::retry::{Again, Parts};
@@ -177,7 +177,11 @@ impl Attempt {
             }
         };
         let queued = match (patience, deadline) {
-            (Patience::Queued { timeout }, Some(until)) => Some(Queued { until, timeout }),
+            (Patience::Queued { timeout }, Some(until)) => {
+                // Layers may have changed it: whatever it is, it holds by both clocks.
+                let until_wall = peer.wall_clock().checked_add(until.saturating_duration_since(now()));
+                Some(Queued { until, until_wall, timeout })
+            }
             _ => None,
         };
         let request = Request {

@@ -26,6 +26,9 @@ pub(crate) struct Prepared {
     asker: Option<Box<Asker>>,
 }
 
+/// How long a call is queued that does not say how long.
+pub(super) const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The longest that a call is queued: no clock holds everything that a `Duration` can.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 

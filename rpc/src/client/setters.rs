@@ -8,13 +8,24 @@ macro_rules! setters {
         impl<$($generics)*> $future
         $(where $($bounds)*)?
         {
+            /// Lets the call wait for a session for a day, longer than it may take: its deadline begins when it is written.
+            ///
+            /// For what a person does while there is no network. [`queued_for`](Self::queued_for) says more, and waits for as
+            /// long as it is told. Source of the day: what was written yesterday is still meant, what was written a week ago
+            /// mostly surprises.
+            pub fn queued(self) -> Self {
+                self.queued_for(super::prepared::EXPIRY)
+            }
+
             /// Lets the call wait for a session for as long as `expiry`, longer than it may take: its deadline begins when it
-            /// is written. An expiry of a day is usual, for what a person does while there is no network.
+            /// is written.
             ///
             /// It waits with the others that do, in order, in a queue with a bound (`Limits::waiting_calls`); if that is full
-            /// the call ends with `ResourceExhausted`. When its expiry has passed, or the client is closed before, nothing
-            /// was sent. It is kept in memory only, and dropping the future withdraws it.
-            pub fn queued(mut self, expiry: std::time::Duration) -> Self {
+            /// the call ends with `ResourceExhausted`. When its expiry has passed it ends with `DeadlineExceeded(NotSent)`;
+            /// when the client is closed before, nothing was sent either. The expiry holds by the wall clock too: the time
+            /// that a device sleeps counts, and a wall clock that is set forward takes as much from it as it is set. One that
+            /// is set back adds nothing. The call is kept in memory only, and dropping the future withdraws it.
+            pub fn queued_for(mut self, expiry: std::time::Duration) -> Self {
                 self.edit(|prepared| prepared.queued(expiry));
                 self
             }

@@ -9,7 +9,7 @@ use bowline_runtime::Instant;
 use bytes::Bytes;
 
 use super::Peer;
-use super::state::Mailbox;
+use super::state::{Mailbox, State};
 
 /// What a driver calls.
 impl Peer {
@@ -53,6 +53,19 @@ impl Peer {
         self.act(|state, now, _| state.session.handle_timeout(now));
     }
 
+    /// The driver woke up, after it may have slept: calls that were queued until a time that has passed by the wall clock
+    /// end. [`poll_transmit`](Self::poll_transmit) looks as well, before anything is written.
+    pub fn handle_wall_clock(&self) {
+        self.act(|state, now, _| self.expire_queued(state, now));
+    }
+
+    fn expire_queued(&self, state: &mut State, now: Instant) {
+        // Clocks are read only where something depends on them.
+        if state.session.poll_wall_clock().is_some() {
+            state.session.handle_wall_clock(now, self.wall_clock());
+        }
+    }
+
     /// The socket accepts no more bytes for now.
     pub fn handle_blocked(&self) {
         self.act(|state, now, _| state.session.handle_blocked(now));
@@ -65,11 +78,14 @@ impl Peer {
 
     /// The next message to write. Ask again after each one; while there is none, the task is woken by commands.
     pub fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.act(|state, now, wakes| match state.session.poll_transmit(now) {
-            Some(message) => Poll::Ready(message),
-            None => {
-                wakes.park(&mut state.driver, cx);
-                Poll::Pending
+        self.act(|state, now, wakes| {
+            self.expire_queued(state, now);
+            match state.session.poll_transmit(now) {
+                Some(message) => Poll::Ready(message),
+                None => {
+                    wakes.park(&mut state.driver, cx);
+                    Poll::Pending
+                }
             }
         })
     }
@@ -202,7 +218,7 @@ impl Peer {
     fn poll_mailbox<T>(
         &self,
         cx: &mut Context<'_>,
-        mailbox: impl FnOnce(&mut super::State) -> &mut Mailbox<T>,
+        mailbox: impl FnOnce(&mut State) -> &mut Mailbox<T>,
     ) -> Poll<T> {
         self.act(|state, _, wakes| {
             let mailbox = mailbox(state);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bowline_protocol::session::{Config, Session, Stats};
-use bowline_runtime::{Instant, now, random_u128};
+use bowline_runtime::{Instant, now, random_u128, wall_clock};
 
 use crate::Channel;
 use crate::channel::{Extensions, Target};
@@ -41,24 +41,31 @@ struct Shared {
     deadline: Duration,
     /// Whether it lives across links.
     is_client: bool,
+    /// What the wall clock says, since 1970.
+    wall: fn() -> Duration,
 }
 
 impl Peer {
     /// Makes the client's end. It lives across links.
     pub fn client(config: Config) -> Self {
+        Self::client_with_wall_clock(config, wall_clock)
+    }
+
+    /// The same with a wall clock other than the system's: what it says since 1970.
+    pub fn client_with_wall_clock(config: Config, wall: fn() -> Duration) -> Self {
         let deadline = config.timing.deadline;
-        Self::new(Session::client(config, random_u128()), deadline, true)
+        Self::new(Session::client(config, random_u128()), deadline, true, wall)
     }
 
     /// Makes the server's end. It ends with its link.
     pub fn server(config: Config) -> Self {
         let deadline = config.timing.deadline;
-        Self::new(Session::server(config), deadline, false)
+        Self::new(Session::server(config), deadline, false, wall_clock)
     }
 
-    fn new(session: Session, deadline: Duration, is_client: bool) -> Self {
+    fn new(session: Session, deadline: Duration, is_client: bool, wall: fn() -> Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        Self(Arc::new(Shared { state, extensions: Extensions::default(), deadline, is_client }))
+        Self(Arc::new(Shared { state, extensions: Extensions::default(), deadline, is_client, wall }))
     }
 
     /// A channel for stubs, without layers.
@@ -83,6 +90,11 @@ impl Peer {
 
     pub(crate) fn default_deadline(&self) -> Duration {
         self.0.deadline
+    }
+
+    /// What the wall clock says, since 1970.
+    pub(crate) fn wall_clock(&self) -> Duration {
+        (self.0.wall)()
     }
 
     /// Whether this is the client's end, which has another session when one is lost.
