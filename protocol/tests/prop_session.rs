@@ -78,23 +78,7 @@ fn parse(bytes: &[u8]) -> (u32, u8, u32) {
 impl World {
     fn new(seed: u64, weather: Weather, cuts: bool) -> Self {
         let mut random = Random::new(seed);
-        let limits = Limits {
-            calls: 1 + random.below(8) as u32,
-            streams: 1 + random.below(8) as u32,
-            nested: random.below(3) as u32,
-            payload_in: 200_000,
-            assembly: 250_000,
-            stream_window: 500 + random.below(5000) as usize,
-            stream_window_max: 20_000,
-            stream_window_extra: 30_000,
-            replay_bytes: 1000 + random.below(100_000) as usize,
-            replay_envelopes: 3 + random.below(60) as usize,
-            unsequenced_envelopes: 1 + random.below(5) as usize,
-            unsequenced_bytes: 1000 + random.below(100_000) as usize,
-            message_out: 500 + random.below(64 * 1024) as usize,
-            waiting_calls: 20,
-            ..Limits::default()
-        };
+        let limits = random.scarce_limits();
         let config = Config { limits: limits.clone(), ..serving() };
         let mut pair = Pair::live(config.clone(), config);
         pair.records = false;

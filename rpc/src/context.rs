@@ -31,17 +31,18 @@ impl fmt::Debug for SessionInfo {
 
 /// What a handler knows about the call that it answers: the optional first argument of a method. Cheap to clone.
 #[derive(Clone)]
-pub struct Context(Arc<Inner>);
+pub struct Context(Arc<Received>);
 
-struct Inner {
-    service: &'static ServiceDescriptor,
-    method: usize,
-    codec: Codec,
-    metadata: Metadata,
-    extensions: http::Extensions,
-    deadline: Option<Instant>,
-    depth: u8,
-    incoming: Incoming,
+/// A received call without its arguments.
+pub(crate) struct Received {
+    pub(crate) service: &'static ServiceDescriptor,
+    pub(crate) method: usize,
+    pub(crate) codec: Codec,
+    pub(crate) metadata: Metadata,
+    pub(crate) extensions: http::Extensions,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) depth: u8,
+    pub(crate) incoming: Incoming,
 }
 
 /// What ties a received call to its session.
@@ -63,21 +64,8 @@ impl Incoming {
 }
 
 impl Context {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a call, named at the one place that takes it apart"
-    )]
-    pub(crate) fn new(
-        service: &'static ServiceDescriptor,
-        method: usize,
-        codec: Codec,
-        metadata: Metadata,
-        extensions: http::Extensions,
-        deadline: Option<Instant>,
-        depth: u8,
-        incoming: Incoming,
-    ) -> Self {
-        Self(Arc::new(Inner { service, method, codec, metadata, extensions, deadline, depth, incoming }))
+    pub(crate) fn new(received: Received) -> Self {
+        Self(Arc::new(received))
     }
 
     /// The identity of the caller, or anything else of this type that a layer hung on the call or the server on the

@@ -10,6 +10,7 @@ use bowline_protocol::status::{Code, Status};
 use bowline_runtime::MaybeSend;
 
 use crate::call::Content;
+use crate::context::Received;
 use crate::reply::Outcome;
 use crate::stream::{Accepting, Stage};
 use crate::{Reply, error};
@@ -241,8 +242,8 @@ fn open<A>(
     let arguments = decode(codec, buffer).map_err(|cause| {
         error::undecodable(codec, "arguments", &error::name(service, &service.methods[method]), &cause)
     })?;
-    let context = Context::new(service, method, codec, metadata, extensions, deadline, depth, incoming);
-    Ok((context, arguments))
+    let received = Received { service, method, codec, metadata, extensions, deadline, depth, incoming };
+    Ok((Context::new(received), arguments))
 }
 
 fn upload<U: Payload>(context: &Context) -> Streaming<U> {

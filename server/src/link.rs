@@ -70,19 +70,28 @@ async fn greeted(
     peer: &Peer,
     stopping: &mut watch::Receiver<bool>,
 ) -> Option<(BoxLink, Hello)> {
-    let mut greeting = pin!(greet(link, peer));
+    let greeted = until_stopped(greet(link, peer), peer, stopping).await;
+    greeted.inspect_err(|ended| tracing::debug!(?ended, "link ended before its hello")).ok()
+}
+
+/// Runs a link, which is closed when the server is stopped.
+async fn until_stopped<T>(
+    running: impl Future<Output = T>,
+    peer: &Peer,
+    stopping: &mut watch::Receiver<bool>,
+) -> T {
+    let mut running = pin!(running);
     let stopped = async {
         // Fails when the server is gone, which aborts this task anyway.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     };
-    let greeted = match select(greeting.as_mut(), pin!(stopped)).await {
-        Either::Left((greeted, _)) => greeted,
+    match select(running.as_mut(), pin!(stopped)).await {
+        Either::Left((ended, _)) => ended,
         Either::Right(_) => {
             peer.close(CloseCode::DRAIN, "the server is being stopped");
-            greeting.await
+            running.await
         }
-    };
-    greeted.inspect_err(|ended| tracing::debug!(?ended, "link ended before its hello")).ok()
+    }
 }
 
 /// Closes a link whose client has said hello.
@@ -172,18 +181,7 @@ pub(crate) async fn run_local(
         peer.welcome(Welcoming::new(info.id, random_bytes(), random_u128()));
         sessions.dispatch(&peer, info).await
     };
-    let mut driven = pin!(drive(link, &peer, serving));
-    let stopped = async {
-        // As in `greeted`.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
-    };
-    let ended = match select(driven.as_mut(), pin!(stopped)).await {
-        Either::Left((ended, _)) => ended,
-        Either::Right(_) => {
-            peer.close(CloseCode::DRAIN, "the server is being stopped");
-            driven.await
-        }
-    };
+    let ended = until_stopped(drive(link, &peer, serving), &peer, &mut stopping).await;
     tracing::debug!(?ended, "session in process ended");
 }
 

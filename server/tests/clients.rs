@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bowline::prelude::*;
@@ -11,6 +12,7 @@ use bowline_protocol::registry::{NodeLimits, RegistryHeld};
 use bowline_server::ServerBuilder;
 use support::probe::{ProbeClient, ProbeServer, Service};
 use support::wire::{Place, until};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 fn builder(service: &Service) -> ServerBuilder {
@@ -21,14 +23,22 @@ async fn client(place: &Place) -> Client {
     Client::builder("memory").connector(place.connector.clone()).connect().await.unwrap()
 }
 
+/// A client with a call that waits at the gate, for at most so many seconds.
+async fn gated(place: &Place, service: &Service, seconds: u64) -> (Client, ProbeClient, JoinHandle<Gated>) {
+    let client = client(place).await;
+    let probe = client.client::<ProbeClient>();
+    let call = tokio::spawn(probe.gate().deadline(Duration::from_secs(seconds)));
+    service.running.wait_for(1).await;
+    (client, probe, call)
+}
+
+type Gated = Result<u32, CallError<Infallible>>;
+
 #[tokio::test(start_paused = true)]
 async fn a_call_in_flight_survives_cuts_and_its_caller_notices_nothing() {
     let service = Service::default();
     let place = Place::new(builder(&service).build());
-    let client = client(&place).await;
-    let probe = client.client::<ProbeClient>();
-    let call = tokio::spawn(probe.gate().deadline(Duration::from_secs(300)));
-    service.running.wait_for(1).await;
+    let (_client, _, call) = gated(&place, &service, 300).await;
     for cut in 1..=5 {
         place.faults.cut();
         until(60, "it is resumed", || place.server.stats().counted.resumed == cut).await;
@@ -44,10 +54,7 @@ async fn a_call_in_flight_survives_cuts_and_its_caller_notices_nothing() {
 async fn a_client_that_is_away_for_100_s_goes_on_where_it_was() {
     let service = Service::default();
     let place = Place::new(builder(&service).build());
-    let client = client(&place).await;
-    let probe = client.client::<ProbeClient>();
-    let call = tokio::spawn(probe.gate().deadline(Duration::from_secs(300)));
-    service.running.wait_for(1).await;
+    let (_client, _, call) = gated(&place, &service, 300).await;
     place.faults.unplug();
     sleep(Duration::from_secs(50)).await;
     service.gate.notify_one();
@@ -62,10 +69,7 @@ async fn after_the_window_callers_are_told_and_the_server_keeps_nothing() {
     let service = Service::default();
     let limits = NodeLimits { tombstone_age: Duration::from_secs(200), ..NodeLimits::default() };
     let place = Place::new(builder(&service).node_limits(limits).build());
-    let client = client(&place).await;
-    let probe = client.client::<ProbeClient>();
-    let call = tokio::spawn(probe.gate().deadline(Duration::from_secs(900)));
-    service.running.wait_for(1).await;
+    let (client, probe, call) = gated(&place, &service, 900).await;
     place.faults.unplug();
     sleep(Duration::from_secs(121)).await;
     service.running.wait_for(0).await;

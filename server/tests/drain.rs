@@ -4,17 +4,16 @@
 mod support;
 
 use std::future::IntoFuture;
-use std::io;
 use std::time::Duration;
 
-use axum::serve::Listener;
 use bowline::prelude::*;
 use bowline_protocol::envelope::{Control, Envelope, Hello};
 use bowline_server::{Server, ServerBuilder, serve};
 use support::Socket;
+use support::pipes::Queue;
 use support::probe::{ProbeClient, ProbeServer, Service, method};
 use support::wire::{Place, Wire};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::duplex;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -106,25 +105,6 @@ async fn clients_that_do_not_move_are_given_twice_the_spread() {
         assert_eq!(start.elapsed().as_secs(), spread * 2);
         place.server.shutdown().await;
         assert_eq!(reading.await.unwrap().0, 4001);
-    }
-}
-
-/// Hands out connections that tests made.
-struct Queue(mpsc::UnboundedReceiver<DuplexStream>);
-
-impl Listener for Queue {
-    type Io = DuplexStream;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (DuplexStream, ()) {
-        match self.0.recv().await {
-            Some(stream) => (stream, ()),
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,3 +1,5 @@
+use bowline_protocol::limits::Limits;
+
 /// Chance for simulations: the same seed gives the same numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -20,6 +22,27 @@ impl Random {
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.number() % bound
+    }
+
+    /// Limits so low that sessions meet each of them.
+    pub fn scarce_limits(&mut self) -> Limits {
+        Limits {
+            calls: 1 + self.below(8) as u32,
+            streams: 1 + self.below(8) as u32,
+            nested: self.below(3) as u32,
+            payload_in: 200_000,
+            assembly: 250_000,
+            stream_window: 500 + self.below(5000) as usize,
+            stream_window_max: 20_000,
+            stream_window_extra: 30_000,
+            replay_bytes: 1000 + self.below(100_000) as usize,
+            replay_envelopes: 3 + self.below(60) as usize,
+            unsequenced_envelopes: 1 + self.below(5) as usize,
+            unsequenced_bytes: 1000 + self.below(100_000) as usize,
+            message_out: 500 + self.below(64 * 1024) as usize,
+            waiting_calls: 20,
+            ..Limits::default()
+        }
     }
 
     /// A number in `0.0..1.0`.

@@ -89,17 +89,7 @@ macro_rules! conform {
     )*};
 }
 
-conform! {
-    messages_arrive_whole_and_in_order
-    our_close_reaches_the_other_end
-    what_was_sent_arrives_before_our_close
-    the_other_ends_close_arrives
-    after_our_close_nothing_is_received
-    closes_that_cross_end_both
-    a_lost_link_is_reported
-    a_dropped_link_is_seen_by_the_other_end
-    a_reader_that_stops_makes_the_link_wait
-}
+conformance::checks!(conform);
 
 async fn receive(link: &mut MemoryLink) -> Result<Received, LinkError> {
     poll_fn(|cx| link.poll_receive(cx)).await

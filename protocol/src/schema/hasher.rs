@@ -18,14 +18,7 @@ impl Hasher {
     /// Adds text.
     #[must_use]
     pub const fn str(self, text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let mut hasher = self.number(bytes.len() as u64);
-        let mut at = 0;
-        while at < bytes.len() {
-            hasher = hasher.byte(bytes[at]);
-            at += 1;
-        }
-        hasher
+        self.number(text.len() as u64).bytes(text.as_bytes())
     }
 
     /// Adds a hash.
@@ -37,14 +30,7 @@ impl Hasher {
     /// Adds a number.
     #[must_use]
     pub const fn number(self, number: u64) -> Self {
-        let bytes = number.to_le_bytes();
-        let mut hasher = self;
-        let mut at = 0;
-        while at < bytes.len() {
-            hasher = hasher.byte(bytes[at]);
-            at += 1;
-        }
-        hasher
+        self.bytes(&number.to_le_bytes())
     }
 
     /// Adds a named part: a field, or a variant.
@@ -59,7 +45,13 @@ impl Hasher {
         self.0
     }
 
-    const fn byte(self, byte: u8) -> Self {
-        Self((self.0 ^ byte as u128).wrapping_mul(PRIME))
+    const fn bytes(self, bytes: &[u8]) -> Self {
+        let Self(mut hash) = self;
+        let mut at = 0;
+        while at < bytes.len() {
+            hash = (hash ^ bytes[at] as u128).wrapping_mul(PRIME);
+            at += 1;
+        }
+        Self(hash)
     }
 }

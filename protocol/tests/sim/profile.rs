@@ -35,23 +35,7 @@ pub(crate) struct Profile {
 
 impl Profile {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let scarce = Limits {
-            calls: 1 + random.below(8) as u32,
-            streams: 1 + random.below(8) as u32,
-            nested: random.below(3) as u32,
-            payload_in: 200_000,
-            assembly: 250_000,
-            stream_window: 500 + random.below(5000) as usize,
-            stream_window_max: 20_000,
-            stream_window_extra: 30_000,
-            replay_bytes: 1000 + random.below(100_000) as usize,
-            replay_envelopes: 3 + random.below(60) as usize,
-            unsequenced_envelopes: 1 + random.below(5) as usize,
-            unsequenced_bytes: 1000 + random.below(100_000) as usize,
-            message_out: 500 + random.below(64 * 1024) as usize,
-            waiting_calls: 20,
-            ..Limits::default()
-        };
+        let scarce = random.scarce_limits();
         // Mostly everything is scarce; sometimes it is as it is by default.
         let limits = match random.below(5) {
             0 => Limits { payload_in: 200_000, assembly: 400_000, ..Limits::default() },

@@ -44,10 +44,7 @@ impl<R: Output> CallFuture<R> {
         method: usize,
         arguments: &A,
     ) -> Self {
-        Self {
-            core: Core::new(Prepared::new(channel, service, method, arguments, None)),
-            result: PhantomData,
-        }
+        Self::from_prepared(Prepared::new(channel, service, method, arguments, None))
     }
 
     /// Describes a client stream. Generated code calls this.
@@ -63,10 +60,7 @@ impl<R: Output> CallFuture<R> {
         S::Item: Item,
     {
         let upload = Some(Upload::new(upload));
-        Self {
-            core: Core::new(Prepared::new(channel, service, method, arguments, upload)),
-            result: PhantomData,
-        }
+        Self::from_prepared(Prepared::new(channel, service, method, arguments, upload))
     }
 
     /// Leaves the answer where it arrived and reads it in place.
@@ -82,8 +76,12 @@ impl<R: Output> CallFuture<R> {
         self.core.key.clone()
     }
 
+    fn from_prepared(prepared: Prepared) -> Self {
+        Self { core: Core::new(prepared), result: PhantomData }
+    }
+
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
-        self.core.edit(edit);
+        self.core.exchange.edit(edit);
     }
 }
 
@@ -124,7 +122,7 @@ where
     R::Ok: ViewPayload,
 {
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
-        self.core.edit(edit);
+        self.core.exchange.edit(edit);
     }
 }
 
@@ -163,12 +161,6 @@ impl Core {
             method: prepared.descriptor(),
             service: prepared.service(),
             exchange: Exchange::new(prepared),
-        }
-    }
-
-    fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
-        if let Some(prepared) = self.exchange.prepared() {
-            edit(prepared);
         }
     }
 

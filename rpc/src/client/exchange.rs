@@ -45,6 +45,13 @@ impl Exchange {
         }
     }
 
+    /// Changes the description; after the first poll nothing.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
+        if let Self::Prepared(prepared) = self {
+            edit(prepared);
+        }
+    }
+
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         loop {
             match self {

@@ -10,6 +10,7 @@ use super::CallKey;
 use super::call_future::failure;
 use super::exchange::Exchange;
 use super::prepared::Prepared;
+use super::setters::setters;
 use crate::reply::Outcome;
 use crate::{CallError, Channel, Reply};
 
@@ -39,19 +40,17 @@ impl NotifyFuture {
         Self { key: prepared.key(), exchange: Exchange::new(prepared) }
     }
 
-    /// Sends `value` under `name` beside the arguments.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Some(prepared) = self.exchange.prepared() {
-            prepared.metadata(name.into(), value.into());
-        }
-        self
-    }
-
     /// What the call says, for a cache.
     pub fn key(&self) -> CallKey {
         self.key.clone()
     }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
+        self.exchange.edit(edit);
+    }
 }
+
+setters!(one_way [] NotifyFuture);
 
 impl Future for NotifyFuture {
     type Output = Result<(), CallError<Infallible>>;

@@ -31,7 +31,21 @@ macro_rules! setters {
             }
         }
     };
+    // A one-way call, which nobody waits for.
+    (one_way [$($generics:tt)*] $future:ty $(where [$($bounds:tt)*])?) => {
+        impl<$($generics)*> $future
+        $(where $($bounds)*)?
+        {
+            /// Sends `value` under `name` beside the arguments.
+            pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.edit(|prepared| prepared.metadata(name.into(), value.into()));
+                self
+            }
+        }
+    };
     ([$($generics:tt)*] $future:ty $(where [$($bounds:tt)*])?) => {
+        setters!(one_way [$($generics)*] $future $(where [$($bounds)*])?);
+
         impl<$($generics)*> $future
         $(where $($bounds)*)?
         {
@@ -46,12 +60,6 @@ macro_rules! setters {
             /// minutes by default.
             pub fn no_deadline(mut self) -> Self {
                 self.edit(super::prepared::Prepared::no_deadline);
-                self
-            }
-
-            /// Sends `value` under `name` beside the arguments.
-            pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-                self.edit(|prepared| prepared.metadata(name.into(), value.into()));
                 self
             }
 

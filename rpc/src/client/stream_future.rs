@@ -118,9 +118,7 @@ impl<T, E> StreamFuture<T, E> {
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
-        if let Some(prepared) = self.exchange.prepared() {
-            edit(prepared);
-        }
+        self.exchange.edit(edit);
     }
 }
 

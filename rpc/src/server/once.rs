@@ -11,7 +11,7 @@ use bowline_protocol::status::{Code, Status};
 use super::dispatcher::Waiting;
 use super::guard::Guard;
 use super::panic::guarded;
-use super::running::terminal;
+use super::running::{answer, failed, terminal};
 use crate::call::Content;
 use crate::once::{Admission, Asked, Bell, OnceStore, Run};
 use crate::peer::{Peer, Terminal};
@@ -192,10 +192,7 @@ where
         this.poll_stopped(cx);
         let Some(future) = &mut this.future else { return Poll::Ready(()) };
         let polled = guarded(&|| this.name.clone(), || {
-            future.as_mut().poll(cx).map(|output| match output {
-                Ok(reply) => terminal(reply),
-                Err(error) => failed((this.status_of)(&error.into())),
-            })
+            future.as_mut().poll(cx).map(|output| terminal(answer(output, this.status_of)))
         });
         let terminal = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -208,8 +205,4 @@ where
         }
         Poll::Ready(())
     }
-}
-
-fn failed(status: Status) -> Terminal {
-    Terminal::Failed(WireFailure::Status(status))
 }

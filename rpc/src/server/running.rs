@@ -42,7 +42,7 @@ impl<F> Running<F> {
         match (guard.stopped(), dropped) {
             // An item that could not be decoded ends the call, whatever the handler made of the error.
             (Some(reason @ StopReason::Failed(_)), _) => guard.finish_stopped(reason),
-            (_, Err(status)) => guard.finish(Terminal::Failed(WireFailure::Status(status))),
+            (_, Err(status)) => guard.finish(failed(status)),
             (_, Ok(())) => guard.finish(terminal),
         }
         Poll::Ready(())
@@ -77,10 +77,7 @@ where
             }
             let polled = match &mut this.work {
                 Work::Call(future) => guarded(&|| guard.name(), || {
-                    future.as_mut().poll(cx).map(|output| match output {
-                        Ok(reply) => Step::from(reply),
-                        Err(error) => Step::End(status((this.status_of)(&error.into()))),
-                    })
+                    future.as_mut().poll(cx).map(|output| Step::from(answer(output, this.status_of)))
                 }),
                 Work::Stream(body) => {
                     guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
@@ -94,11 +91,11 @@ where
                     // The layers' future has ended, and what it held is given back before the first item.
                     let ended = std::mem::replace(&mut this.work, Work::Stream(body));
                     if let Err(panicked) = guarded(&|| guard.name(), || drop(ended)) {
-                        return this.end(status(panicked));
+                        return this.end(failed(panicked));
                     }
                 }
                 Ok(Poll::Ready(Step::End(terminal))) => return this.end(terminal),
-                Err(panicked) => return this.end(status(panicked)),
+                Err(panicked) => return this.end(failed(panicked)),
             }
         }
     }
@@ -118,17 +115,25 @@ impl From<Reply> for Step {
     }
 }
 
+/// What the layers said, errors of their own as statuses.
+pub(super) fn answer<E: Into<BoxError>>(
+    output: Result<Reply, E>,
+    status_of: fn(&BoxError) -> Status,
+) -> Reply {
+    output.unwrap_or_else(|error| status_of(&error.into()).into())
+}
+
 /// The terminal envelope of a call that has ended.
 pub(super) fn terminal(reply: Reply) -> Terminal {
     match reply.0 {
         Outcome::Value(_, buffer) => Terminal::Value(bytes(buffer)),
         Outcome::Application(_, buffer) => Terminal::Failed(WireFailure::Application(bytes(buffer))),
-        Outcome::Failed(failed, _) => status(failed),
+        Outcome::Failed(status, _) => failed(status),
         // One-way calls have no terminal envelope.
         Outcome::Done => Terminal::Nothing,
-        Outcome::Body(_) => status(Status::new(Code::Internal, "a stream can't answer a call of one value")),
+        Outcome::Body(_) => failed(Status::new(Code::Internal, "a stream can't answer a call of one value")),
         Outcome::Opened(_) => {
-            status(Status::new(Code::Internal, "a stream of another session can't be passed on"))
+            failed(Status::new(Code::Internal, "a stream of another session can't be passed on"))
         }
     }
 }
@@ -138,12 +143,12 @@ impl From<BodyEnd> for Terminal {
         match end {
             BodyEnd::Over => Self::End,
             BodyEnd::Error(bytes) => Self::Failed(WireFailure::Application(bytes)),
-            BodyEnd::Status(failed) => status(failed),
+            BodyEnd::Status(status) => failed(status),
         }
     }
 }
 
-fn status(status: Status) -> Terminal {
+pub(super) fn failed(status: Status) -> Terminal {
     Terminal::Failed(WireFailure::Status(status))
 }
 

@@ -13,7 +13,7 @@ use super::Socket;
 use super::probe::{ProbeClient, method};
 
 /// Hands out connections that tests made.
-struct Queue(mpsc::UnboundedReceiver<DuplexStream>);
+pub struct Queue(pub mpsc::UnboundedReceiver<DuplexStream>);
 
 impl Listener for Queue {
     type Io = DuplexStream;

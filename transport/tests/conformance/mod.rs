@@ -16,6 +16,26 @@ pub(crate) trait Maker {
     async fn link(&self) -> BoxLink;
 }
 
+/// Gives `$conform` the names of the checks that every link passes, and `$more`.
+macro_rules! checks {
+    ($conform:ident $($more:ident)*) => {
+        $conform! {
+            messages_arrive_whole_and_in_order
+            our_close_reaches_the_other_end
+            what_was_sent_arrives_before_our_close
+            the_other_ends_close_arrives
+            after_our_close_nothing_is_received
+            closes_that_cross_end_both
+            a_lost_link_is_reported
+            a_dropped_link_is_seen_by_the_other_end
+            a_reader_that_stops_makes_the_link_wait
+            $($more)*
+        }
+    };
+}
+
+pub(crate) use checks;
+
 /// How long nothing has to happen before we believe that it never will.
 const NEVER: Duration = Duration::from_millis(300);
 /// More than kernels and browsers hold for one socket.

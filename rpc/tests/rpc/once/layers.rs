@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tower::Layer;
 
 use crate::support::bank::{HOLD, PAY};
-use crate::support::node::Node;
+use crate::support::node::{Link, Node};
 use crate::support::settle;
 
 /// Does with each call what the test says.
@@ -58,6 +58,17 @@ where
 fn pass(call: Call, inner: &mut Router) -> Passed {
     let future = tower::Service::call(inner, call);
     Box::pin(async move { Ok(future.await.unwrap_or_else(|never| match never {})) })
+}
+
+/// A session whose layer keeps every call for ever.
+async fn stuck(node: &Node) -> Link {
+    let kept = With(|call: Call, _: &mut Router| {
+        Box::pin(async move {
+            let _kept = call;
+            pending().await
+        }) as Passed
+    });
+    node.link_layered(|router| kept.layer(router)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,14 +144,7 @@ async fn what_layers_hold_for_a_call_is_held_until_its_handler_has_ended() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_stopped_before_its_handler_starts_is_forgotten_and_a_repeat_runs() {
     let node = Node::default();
-    // The layer keeps the call for ever.
-    let kept = With(|call: Call, _: &mut Router| {
-        Box::pin(async move {
-            let _kept = call;
-            pending().await
-        }) as Passed
-    });
-    let mut stuck = node.link_layered(|router| kept.layer(router)).await;
+    let mut stuck = stuck(&node).await;
     let first = stuck.caller.ask(PAY, 1, 7);
     stuck.carry().await;
     let mut link = node.link().await;
@@ -159,13 +163,7 @@ async fn a_call_that_is_stopped_before_its_handler_starts_is_forgotten_and_a_rep
 #[tokio::test(start_paused = true)]
 async fn a_dispatcher_that_goes_forgets_what_has_not_started() {
     let node = Node::default();
-    let kept = With(|call: Call, _: &mut Router| {
-        Box::pin(async move {
-            let _kept = call;
-            pending().await
-        }) as Passed
-    });
-    let mut stuck = node.link_layered(|router| kept.layer(router)).await;
+    let mut stuck = stuck(&node).await;
     stuck.caller.ask(PAY, 1, 7);
     stuck.carry().await;
     assert_eq!(node.store.stats().running, 1);
