@@ -377,9 +377,9 @@ impl App {
                 self.finish(cx, call, result.map(|(_, buffer)| buffer.to_vec()))
             }
             Event::Accepted { .. } | Event::Readable { .. } | Event::Writable { .. } => {}
+            Event::Acknowledged { call } => cx.once.acknowledged(self.place, call),
             Event::Hello(_)
             | Event::Live { .. }
-            | Event::Acknowledged { .. }
             | Event::Disconnected
             | Event::Proved
             | Event::GoAway { .. } => {}

@@ -128,6 +128,33 @@ fn once_at_301_s_with_a_full_table() {
     scene.end();
 }
 
+/// Who has an answer never asks again: its entry makes room, and nothing becomes unknown by that. The answer that nobody
+/// has yet stays, however full the table is.
+#[test]
+fn a_full_table_of_once_calls_forgets_first_what_was_acknowledged() {
+    let mut scene = Scene::with(|profile| profile.once.identity_entries = 2);
+    let before = scene.world.cx.once.table();
+    let known = scene.ask(Client, PAY, 50);
+    scene.advance(secs(1));
+    scene.pay();
+    scene.advance(secs(2));
+    let waits = scene.ask(Client, PAY, 50);
+    scene.advance(secs(1));
+    scene.cut();
+    scene.pay();
+    let third = scene.ask(Client, PAY, 50);
+    scene.reconnect();
+    scene.advance(secs(1));
+    scene.pay();
+    scene.advance(secs(1));
+    for call in [known, waits, third] {
+        // Some handlers fail by chance; one that was refused would not have run.
+        assert!(scene.ended(call).is_some() && scene.runs(call) == 1);
+    }
+    assert_eq!(scene.world.cx.once.table(), before, "what was forgotten can't be asked for");
+    scene.end();
+}
+
 /// Its caller hears of it in time, and what is known: the other end may still get to it, and then drops it.
 #[test]
 fn a_deadline_passes_while_detached() {

@@ -22,6 +22,8 @@ pub(crate) struct Once {
     table: Table,
     tasks: BTreeMap<Ticket, Task>,
     answers: Vec<(Place, CallId, Record)>,
+    /// Which entry answers which call, until its caller has the answer.
+    answering: BTreeMap<(Place, CallId), Ticket>,
 }
 
 /// A handler that runs, and who waits for it.
@@ -34,15 +36,21 @@ struct Task {
 
 impl Once {
     pub(crate) fn new(id: u128, limits: OnceLimits) -> Self {
-        Self { table: Table::new(id, limits), tasks: BTreeMap::new(), answers: Vec::new() }
+        Self {
+            table: Table::new(id, limits),
+            tasks: BTreeMap::new(),
+            answers: Vec::new(),
+            answering: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn table(&self) -> OnceTable {
         self.table.table()
     }
 
+    /// Whether nothing runs and every caller is known to have its answer.
     pub(crate) fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && self.answers.is_empty()
+        self.tasks.is_empty() && self.answers.is_empty() && self.answering.is_empty()
     }
 
     /// Who waits no longer: the task goes on.
@@ -53,8 +61,16 @@ impl Once {
         self.answers.retain(|(of, it, _)| (*of, *it) != (place, call));
     }
 
+    /// The caller has the end of its call, and never asks again.
+    pub(crate) fn acknowledged(&mut self, place: Place, call: CallId) {
+        if let Some(ticket) = self.answering.remove(&(place, call)) {
+            self.table.acknowledged(ticket);
+        }
+    }
+
     /// The session is gone, with all its calls.
     pub(crate) fn leave_all(&mut self, place: Place) {
+        self.answering.retain(|(of, _), _| *of != place);
         for task in self.tasks.values_mut() {
             task.waiting.retain(|it| it.0 != place);
         }
@@ -92,6 +108,7 @@ pub(crate) fn begin(cx: &mut Ctx, place: Place, identity: u128, incoming: &Incom
             let run = cx.oracle.started(number, Party::Server, session, *method, buffer.len());
             note!(cx, "{place} starts once call {number} run {run}");
             cx.once.tasks.insert(ticket, Task { number, run, waiting: vec![(place, *call)] });
+            cx.once.answering.insert((place, *call), ticket);
             return;
         }
         Begin::Wait(ticket) => {
@@ -99,9 +116,13 @@ pub(crate) fn begin(cx: &mut Ctx, place: Place, identity: u128, incoming: &Incom
             if let Some(task) = cx.once.tasks.get_mut(&ticket) {
                 task.waiting.push((place, *call));
             }
+            cx.once.answering.insert((place, *call), ticket);
             return;
         }
-        Begin::Done(_, record) => record,
+        Begin::Done(ticket, record) => {
+            cx.once.answering.insert((place, *call), ticket);
+            record
+        }
         Begin::Unknown => failed(Code::OutcomeUnknown, "the table does not know"),
         Begin::Mismatch => {
             cx.oracle.violate(Invariant::I2, format!("once call {number} shares its key with another"));
