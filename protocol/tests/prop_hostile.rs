@@ -40,6 +40,8 @@ fn scripts_reach_the_inside_of_a_session() {
             total.closed.extend(report.closed);
             total.live += report.live;
             total.resumed += report.resumed;
+            total.misled += report.misled;
+            total.forged += report.forged;
             total.calls += report.calls;
             total.answers += report.answers;
             total.items += report.items;
@@ -47,8 +49,10 @@ fn scripts_reach_the_inside_of_a_session() {
         }
         let closes = |code| total.closed.iter().filter(|refusal| refusal.code == code).count();
         assert!(total.live > 500, "{tested:?}: live {} times", total.live);
-        if tested == Role::Server {
-            assert!(total.resumed > 50, "resumed {} times", total.resumed);
+        assert!(total.resumed > 50, "{tested:?}: resumed {} times", total.resumed);
+        assert!(total.misled > 5, "{tested:?}: lied to {} times", total.misled);
+        if tested == Role::Client {
+            assert!(total.forged > 50, "offered another session {} times", total.forged);
         }
         assert!(total.calls > 500, "{tested:?}: {} calls came in", total.calls);
         assert!(total.answers > 100, "{tested:?}: {} results came back", total.answers);

@@ -11,7 +11,7 @@ mod wild;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::{Hello, MAX_HEADER, Refusal};
+use bowline_protocol::envelope::{Control, Decoder, Envelope, Hello, MAX_HEADER, Outcome, Refusal, Welcome};
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Config, Failure, Held, Role, Session, Welcoming};
@@ -76,6 +76,10 @@ pub(crate) struct Report {
     pub(crate) live: usize,
     /// How often it went on on another link.
     pub(crate) resumed: usize,
+    /// Of these, how often the other end lied about what it had.
+    pub(crate) misled: usize,
+    /// How often a client was offered a session that was not its own, or not in this state.
+    pub(crate) forged: usize,
     /// How often its application was given a call, the result of one, an item; how many of them were large.
     pub(crate) calls: usize,
     pub(crate) answers: usize,
@@ -115,6 +119,8 @@ struct World {
     deaf: bool,
     /// Counts attaches.
     generation: u64,
+    /// What a client was welcomed with last.
+    welcome: Option<Welcome>,
     peer: Peer,
     application: Application,
     report: Report,
@@ -129,6 +135,7 @@ impl World {
             connected: false,
             deaf: false,
             generation: 1,
+            welcome: None,
             peer: Peer::default(),
             application: Application::default(),
             report: Report::default(),
@@ -153,7 +160,7 @@ impl World {
             29 => self.session.handle_blocked(self.now),
             30 if script.once_in(4) => self.disconnect(),
             30 if script.once_in(3) => self.deaf = true,
-            30 if script.once_in(2) => self.cut(),
+            30 if script.once_in(2) => self.cut(None),
             30 => self.session.handle_progress(self.now),
             _ => self.now += Duration::from_millis(u64::from(script.byte())),
         }
@@ -163,6 +170,9 @@ impl World {
         self.connected = true;
         if self.session.is_detached() && self.tested == Role::Server {
             return self.resume(script);
+        }
+        if self.session.is_detached() && !script.once_in(8) {
+            return self.offer(script);
         }
         self.peer = Peer::default();
         self.generation = 1;
@@ -177,9 +187,9 @@ impl World {
         }
     }
 
-    /// The link is lost, and the session of a server may go on.
-    fn cut(&mut self) {
-        self.session.handle_disconnect(self.now, None);
+    /// The link is lost, or was closed by this end, and the session may go on.
+    fn cut(&mut self, code: Option<CloseCode>) {
+        self.session.handle_disconnect(self.now, code);
         self.connected = false;
         self.deaf = false;
         if self.session.is_over() {
@@ -202,6 +212,15 @@ impl World {
                 assert_eq!(self.session.stats(), before, "refused, and changed");
             }
         }
+        let wrong = wild::resume(script, &right);
+        let is_plausible = wrong != right && self.session.can_resume(&wrong).is_ok();
+        let right = if is_plausible && script.once_in(2) {
+            self.peer.claim(wrong.last_processed);
+            self.report.misled += 1;
+            wrong
+        } else {
+            right
+        };
         if self.session.can_resume(&right).is_err() {
             // Closed for cause again and again: given up.
             self.session.end(self.now);
@@ -217,6 +236,53 @@ impl World {
         let welcoming = Welcoming { generation: self.generation, ..Welcoming::new(1, [9; 32], 2) };
         self.session.attach(self.now, &hello, welcoming);
         self.report.resumed += 1;
+    }
+
+    /// The server offers a client its session: as it is, or in some other way.
+    fn offer(&mut self, script: &mut Script<'_>) {
+        self.session.handle_connected(self.now);
+        let hello = self.session.poll_transmit(self.now).expect("a client says hello");
+        let Some(Ok(Envelope::Control(Control::Hello(said)))) = Decoder::new(hello.clone()).next() else {
+            panic!("a client says hello first");
+        };
+        let (head, before) = (self.session.head(), self.session.stats().held);
+        let Some(resume) = said.resume else {
+            // It has given its session up, and is offered it nevertheless, or any other.
+            self.peer = Peer::default();
+            self.peer.read(&hello);
+            let older = self.welcome.take().filter(|_| script.once_in(2));
+            let welcome = older.unwrap_or_else(|| wild::welcome(script));
+            let message = peer::encoded(&[Envelope::Control(Control::Welcome(welcome))]);
+            return self.session.handle_message(self.now, message);
+        };
+        let right = self.peer.welcome(&resume, self.generation.max(resume.generation).saturating_add(1));
+        let forges = script.once_in(2);
+        let welcome =
+            if forges { wild::forged(script, &right, self.welcome.as_ref()) } else { right.clone() };
+        let message = peer::encoded(&[Envelope::Control(Control::Welcome(welcome.clone()))]);
+        self.session.handle_message(self.now, message);
+        let resumes = welcome.outcome == Outcome::Resumed;
+        let is_other = (welcome.session, welcome.epoch) != (resume.session, resume.epoch)
+            || welcome.generation <= resume.generation
+            || welcome.peer_last_processed.is_none_or(|seq| seq > head);
+        if resumes && is_other {
+            assert!(!self.session.is_live(), "it went on with {welcome:?}, and asked for {resume:?}");
+            assert_eq!(self.session.stats().held.calls, before.calls, "refused, and changed");
+            self.report.forged += 1;
+        } else if resumes && self.session.is_live() {
+            self.report.resumed += 1;
+            self.generation = welcome.generation;
+            self.peer.begin_link(resume.last_processed);
+            if welcome.peer_last_processed != right.peer_last_processed {
+                self.peer.claim(welcome.peer_last_processed.unwrap_or_default());
+                self.report.misled += 1;
+            }
+        } else {
+            self.generation = 1;
+            self.peer = Peer::default();
+            self.peer.read(&hello);
+        }
+        self.welcome = Some(welcome);
     }
 
     /// Takes all output, as a driver does.
@@ -235,8 +301,10 @@ impl World {
         if let Some(refusal) = self.session.poll_close() {
             assert!(refusal.code.name().is_some(), "{} is in no table", refusal.code);
             assert!(!refusal.reason.is_empty());
+            let code = refusal.code;
             self.report.closed.push(refusal);
-            self.disconnect();
+            // Whoever closed the link for cause may come back, or not.
+            if script.once_in(2) { self.cut(Some(code)) } else { self.disconnect() }
         }
     }
 

@@ -2,9 +2,9 @@
 
 use bowline_protocol::codec::Codec;
 use bowline_protocol::envelope::{
-    Ack, CallOpen, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, Hello, Notify,
-    OnceKey, OnceTable, Opener, Outcome, Payload, Refusal, Resume, Sequenced, VERSION, WatchValue, Welcome,
-    WireError, WireLimits, WireMethod,
+    Ack, CallOpen, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, GapReason, Hello,
+    Notify, OnceKey, OnceTable, Opener, Outcome, Payload, Refusal, Resume, Sequenced, VERSION, WatchValue,
+    Welcome, WireError, WireLimits, WireMethod,
 };
 use bowline_protocol::status::{CloseCode, Code};
 use bytes::Bytes;
@@ -103,11 +103,48 @@ pub(crate) fn resume(script: &mut Script<'_>, right: &Resume) -> Resume {
         0 => resume.session = script.number().into(),
         1 => resume.epoch = script.number().into(),
         2 => resume.declarations = script.number().into(),
+        3 => resume.last_processed = near(script, resume.last_processed),
         _ => resume.last_processed = script.number(),
     }
     resume.generation = script.number();
     resume.unsequenced = script.number();
     resume
+}
+
+/// What a server might say that knows something of the right welcome, or has an older one.
+pub(crate) fn forged(script: &mut Script<'_>, right: &Welcome, older: Option<&Welcome>) -> Welcome {
+    let mut welcome = right.clone();
+    match script.below(8) {
+        0 => welcome.session = script.number().into(),
+        1 => welcome.epoch = script.number().into(),
+        2 => welcome.generation = script.number(),
+        3 => welcome.peer_last_processed = script.once_in(2).then(|| script.number()),
+        4 => welcome.peer_last_processed = right.peer_last_processed.map(|seq| near(script, seq)),
+        5 => welcome = older.unwrap_or(right).clone(),
+        6 => welcome.outcome = Outcome::New,
+        _ => {
+            welcome.session = script.number().into();
+            welcome.peer_last_processed = script.once_in(2).then(|| script.number());
+            welcome.outcome = Outcome::Gap {
+                reason: GapReason::Expired,
+                lost_from: script.number(),
+                lost_to: script.once_in(2).then(|| script.number()),
+            };
+        }
+    }
+    if script.once_in(2) {
+        welcome.peer_unsequenced = script.number();
+    }
+    if script.once_in(8) {
+        welcome.limits = limits(script);
+    }
+    welcome
+}
+
+/// A number that might be right.
+fn near(script: &mut Script<'_>, number: u64) -> u64 {
+    let other = u64::from(script.below(8));
+    if script.once_in(2) { number.saturating_add(other) } else { number.saturating_sub(other) }
 }
 
 pub(crate) fn welcome(script: &mut Script<'_>) -> Welcome {
@@ -142,6 +179,10 @@ fn limits(script: &mut Script<'_>) -> WireLimits {
             replay: script.number(),
         };
     }
+    generous()
+}
+
+pub(crate) fn generous() -> WireLimits {
     WireLimits {
         calls: 8,
         streams: 8,
