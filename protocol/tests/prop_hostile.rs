@@ -50,7 +50,7 @@ fn scripts_reach_the_inside_of_a_session() {
         let closes = |code| total.closed.iter().filter(|refusal| refusal.code == code).count();
         assert!(total.live > 500, "{tested:?}: live {} times", total.live);
         assert!(total.resumed > 50, "{tested:?}: resumed {} times", total.resumed);
-        assert!(total.misled > 5, "{tested:?}: lied to {} times", total.misled);
+        assert!(total.misled > 10, "{tested:?}: lied to {} times", total.misled);
         if tested == Role::Client {
             assert!(total.forged > 50, "offered another session {} times", total.forged);
         }

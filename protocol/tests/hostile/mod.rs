@@ -11,7 +11,9 @@ mod wild;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::{Control, Decoder, Envelope, Hello, MAX_HEADER, Outcome, Refusal, Welcome};
+use bowline_protocol::envelope::{
+    Control, Decoder, Envelope, Hello, MAX_HEADER, Outcome, Refusal, Resume, Welcome,
+};
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Config, Failure, Held, Role, Session, Welcoming};
@@ -212,7 +214,11 @@ impl World {
                 assert_eq!(self.session.stats(), before, "refused, and changed");
             }
         }
-        let wrong = wild::resume(script, &right);
+        let mut wrong = wild::resume(script, &right);
+        if script.once_in(2) {
+            let unknown = u64::from(script.byte()) % (self.session.stats().held.unacknowledged as u64 + 1);
+            wrong = Resume { last_processed: self.session.head() - unknown, ..right.clone() };
+        }
         let is_plausible = wrong != right && self.session.can_resume(&wrong).is_ok();
         let right = if is_plausible && script.once_in(2) {
             self.peer.claim(wrong.last_processed);
@@ -252,18 +258,27 @@ impl World {
             self.peer.read(&hello);
             let older = self.welcome.take().filter(|_| script.once_in(2));
             let welcome = older.unwrap_or_else(|| wild::welcome(script));
+            self.peer.caller = welcome.identity;
             let message = peer::encoded(&[Envelope::Control(Control::Welcome(welcome))]);
             return self.session.handle_message(self.now, message);
         };
         let right = self.peer.welcome(&resume, self.generation.max(resume.generation).saturating_add(1));
         let forges = script.once_in(2);
-        let welcome =
-            if forges { wild::forged(script, &right, self.welcome.as_ref()) } else { right.clone() };
+        let mut welcome = right.clone();
+        if forges {
+            welcome = wild::forged(script, &right, self.welcome.as_ref());
+        } else if script.once_in(4) {
+            // A lie that can't be found out.
+            let unknown = u64::from(script.byte()) % (before.unacknowledged as u64 + 1);
+            welcome.peer_last_processed = Some(head - unknown);
+            welcome.peer_unsequenced = script.number();
+        }
         let message = peer::encoded(&[Envelope::Control(Control::Welcome(welcome.clone()))]);
         self.session.handle_message(self.now, message);
         let resumes = welcome.outcome == Outcome::Resumed;
         let is_other = (welcome.session, welcome.epoch) != (resume.session, resume.epoch)
             || welcome.generation <= resume.generation
+            || welcome.identity != right.identity
             || welcome.peer_last_processed.is_none_or(|seq| seq > head);
         if resumes && is_other {
             assert!(!self.session.is_live(), "it went on with {welcome:?}, and asked for {resume:?}");
@@ -281,6 +296,7 @@ impl World {
             self.generation = 1;
             self.peer = Peer::default();
             self.peer.read(&hello);
+            self.peer.caller = welcome.identity;
         }
         self.welcome = Some(welcome);
     }

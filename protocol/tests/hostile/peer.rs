@@ -34,6 +34,8 @@ pub(crate) struct Peer {
     declares: bool,
     /// It lied about what it has read: what follows does not fit what it knows.
     confused: bool,
+    /// Who the client was in the last welcome.
+    pub(crate) caller: Option<u128>,
 }
 
 #[derive(Debug)]
@@ -116,6 +118,7 @@ impl Peer {
             limits: wild::generous(),
             heartbeat_ms: 25_000,
             once: None,
+            identity: self.caller,
         }
     }
 
@@ -252,7 +255,11 @@ impl Peer {
                 self.declarations = digest.finish();
                 Control::Hello(hello)
             }
-            Role::Client => Control::Welcome(wild::welcome(script)),
+            Role::Client => {
+                let welcome = wild::welcome(script);
+                self.caller = welcome.identity;
+                Control::Welcome(welcome)
+            }
         };
         encoded(&[Envelope::Control(control)])
     }

@@ -114,7 +114,7 @@ pub(crate) fn resume(script: &mut Script<'_>, right: &Resume) -> Resume {
 /// What a server might say that knows something of the right welcome, or has an older one.
 pub(crate) fn forged(script: &mut Script<'_>, right: &Welcome, older: Option<&Welcome>) -> Welcome {
     let mut welcome = right.clone();
-    match script.below(8) {
+    match script.below(9) {
         0 => welcome.session = script.number().into(),
         1 => welcome.epoch = script.number().into(),
         2 => welcome.generation = script.number(),
@@ -122,6 +122,7 @@ pub(crate) fn forged(script: &mut Script<'_>, right: &Welcome, older: Option<&We
         4 => welcome.peer_last_processed = right.peer_last_processed.map(|seq| near(script, seq)),
         5 => welcome = older.unwrap_or(right).clone(),
         6 => welcome.outcome = Outcome::New,
+        7 => welcome.identity = script.once_in(2).then(|| script.byte().into()),
         _ => {
             welcome.session = script.number().into();
             welcome.peer_last_processed = script.once_in(2).then(|| script.number());
