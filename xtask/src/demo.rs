@@ -48,10 +48,21 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     setup::wasm_target()?;
     let tools = setup::wasm_tools()?;
     let profile = if options.release { Profile::Release } else { Profile::Dev };
-    let site = site::build(&tools, profile)?;
+    let site = site::build(&tools, profile, &site::EXAMPLES)?;
     step("building the server", || execute(cargo().args(["build", "--locked", "--package", "demo"])))?;
-    let status = server(options, &site).status();
-    match status {
+    become_server(server(options, &site))
+}
+
+/// The server takes the place of this program, so that whoever ends this one ends the server, and sees how it ends.
+#[cfg(unix)]
+fn become_server(mut server: std::process::Command) -> Outcome<()> {
+    let error = std::os::unix::process::CommandExt::exec(&mut server);
+    Err(format!("the server does not start: {error}"))
+}
+
+#[cfg(not(unix))]
+fn become_server(mut server: std::process::Command) -> Outcome<()> {
+    match server.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("the server ended with {status}")),
         Err(error) => Err(format!("the server does not start: {error}")),

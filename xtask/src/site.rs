@@ -1,6 +1,6 @@
-//! The pages of the examples, as a browser loads them.
+//! The pages of the examples and of tests, as a browser loads them.
 //!
-//! Each example is a plain `trunk` project. Here its `index.html` is read as trunk would: the `rust` link becomes
+//! Each is a plain `trunk` project. Here its `index.html` is read as trunk would: the `rust` link becomes
 //! the module that wasm-bindgen made, the `css` link a style sheet.
 
 use std::fs;
@@ -10,8 +10,20 @@ use std::process::Command;
 use crate::Outcome;
 use crate::step::{cargo, execute, root, step, target};
 
-/// The examples that have a page.
-pub(crate) const PAGES: [&str; 2] = ["counter", "chat"];
+/// The pages that the demo shows.
+pub(crate) const EXAMPLES: [Page; 2] =
+    [Page { name: "counter", folder: "examples/counter" }, Page { name: "chat", folder: "examples/chat" }];
+
+/// What tests load: also the page that is for them alone.
+pub(crate) const PAGES: [Page; 3] =
+    [EXAMPLES[0], EXAMPLES[1], Page { name: "test-page", folder: "test-support/page" }];
+
+/// A package with an `index.html` and a program that runs in a browser, of one name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    pub(crate) name: &'static str,
+    folder: &'static str,
+}
 
 /// How pages are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,25 +44,26 @@ impl Profile {
     }
 }
 
-/// Builds every page; the result is the folder that holds one folder for each.
-pub(crate) fn build(tools: &Path, profile: Profile) -> Outcome<PathBuf> {
+/// Builds `pages`; the result is the folder that holds one folder for each.
+pub(crate) fn build(tools: &Path, profile: Profile, pages: &[Page]) -> Outcome<PathBuf> {
     let name = profile.name();
     step("building the pages for the browser (some minutes the first time)", || {
         let mut command = cargo();
         command.args(["build", "--locked", "--target", "wasm32-unknown-unknown", "--profile", name]);
-        for page in PAGES {
-            command.args(["--package", page, "--bin", page]);
+        for page in pages {
+            command.args(["--package", page.name, "--bin", page.name]);
         }
         execute(&mut command)
     })?;
     let site = target().join("site").join(name);
-    for page in PAGES {
-        assemble(tools, page, profile, &site.join(page))?;
+    for page in pages {
+        assemble(tools, *page, profile, &site.join(page.name))?;
     }
     Ok(site)
 }
 
-fn assemble(tools: &Path, page: &str, profile: Profile, out: &Path) -> Outcome<()> {
+fn assemble(tools: &Path, page: Page, profile: Profile, out: &Path) -> Outcome<()> {
+    let Page { name: page, folder } = page;
     let wasm = target().join("wasm32-unknown-unknown").join(profile.name()).join(format!("{page}.wasm"));
     let mut bindgen = Command::new(tools.join("wasm-bindgen"));
     bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(wasm);
@@ -59,7 +72,7 @@ fn assemble(tools: &Path, page: &str, profile: Profile, out: &Path) -> Outcome<(
         bindgen.args(["--remove-name-section", "--remove-producers-section"]);
     }
     execute(&mut bindgen)?;
-    let folder = root().join("examples").join(page);
+    let folder = root().join(folder);
     let index = read(&folder.join("index.html"))?;
     for line in index.lines() {
         if let Some(css) = trunk_link(line, "css") {

@@ -10,7 +10,7 @@ use crate::site::{self, Profile};
 pub(crate) fn run() -> Outcome<()> {
     crate::setup::wasm_target()?;
     let tools = crate::setup::wasm_tools()?;
-    let folder = site::build(&tools, Profile::Release)?.join("counter");
+    let folder = site::build(&tools, Profile::Release, &site::EXAMPLES)?.join("counter");
     println!("counter, release, optimised for size:");
     let mut total = 0;
     for name in ["counter_bg.wasm", "counter.js"] {

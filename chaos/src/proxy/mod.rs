@@ -3,7 +3,6 @@
 //! Each client has an address of its own, so that its faults can be counted and come again with the same seed. The
 //! server behind it may change its address, or not be there for a while: links are then closed as they come.
 
-mod link;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -14,15 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bowline_test_support::relay::{Cut, Plan, carry};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::random::Random;
-use link::carry;
-pub(crate) use plan::Cut;
-use plan::Plan;
+use plan::draw;
 
 /// What the proxy has done so far.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -137,7 +135,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, faults: Faults, clie
             continue;
         };
         let plan = if cuts.load(Ordering::Relaxed) < faults.cuts {
-            Plan::draw(&mut random, faults.reach)
+            draw(&mut random, faults.reach)
         } else {
             Plan::CLEAN
         };
@@ -148,7 +146,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>, faults: Faults, clie
         });
         let (shared, cuts) = (shared.clone(), cuts.clone());
         links.spawn(async move {
-            carry(socket, server, plan, |cut| {
+            carry(socket, server, plan, None, |cut| {
                 cuts.fetch_add(1, Ordering::Relaxed);
                 shared.count(|done| match cut {
                     Cut::Close => done.closed += 1,

@@ -119,6 +119,8 @@ pub(crate) struct Machine<D = Backoff> {
     /// Failures since a session last settled.
     failures: u32,
     absence: Absence,
+    /// When the link that is there was last looked at because of a wake-up.
+    woken: Option<Instant>,
     /// Whether there ever was a session: before that, the state is "connecting", not "reconnecting".
     was_live: bool,
     /// When each endpoint has failed once, it is the end.
@@ -137,6 +139,7 @@ impl<D: Delays> Machine<D> {
             at: None,
             failures: 0,
             absence: Absence::None,
+            woken: None,
             was_live: false,
             fail_fast: false,
             delays,
@@ -235,7 +238,10 @@ impl<D: Delays> Machine<D> {
                 earliest if earliest <= now => self.connect(now),
                 earliest => self.wait(now, earliest),
             },
-            Phase::Live { .. } => self.actions.push_back(Action::Probe),
+            Phase::Live { .. } => {
+                self.woken = Some(now);
+                self.actions.push_back(Action::Probe);
+            }
             _ => {}
         }
     }
@@ -270,6 +276,7 @@ impl<D: Delays> Machine<D> {
     pub(crate) fn handle_live(&mut self, now: Instant, arrival: Arrival) {
         if matches!(self.phase, Phase::Greeting { .. }) {
             self.phase = Phase::Live { since: now, arrival, end: End::Unknown };
+            self.woken = None;
             self.absence = Absence::None;
             self.was_live = true;
             self.fail_fast = false;
@@ -327,6 +334,17 @@ impl<D: Delays> Machine<D> {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
+        // It was lost while nobody looked: a browser tells of the end of a page's socket only after it has told the page that it
+        // is shown again, and a probe takes a while. The sign that ends a wait is the one that came before.
+        let woken =
+            self.woken.take().is_some_and(|at| now.saturating_duration_since(at) <= self.patience.woken);
+        if woken && lived.is_some() && !farewell {
+            if self.failures == 1 {
+                self.delays.reset();
+            }
+            self.wait(now, now);
+            return self.handle_wake(now);
+        }
         let accident = lived.is_some_and(|lived| lived > self.patience.accident) && !farewell;
         let delay = self.draw(accident);
         self.wait(now, self.endpoints.earliest(now) + delay);

@@ -15,6 +15,8 @@ pub(crate) struct Patience {
     pub(crate) settled: Duration,
     /// How long a link must have lived for its loss to be seen as an accident, after which the next try comes soon.
     pub(crate) accident: Duration,
+    /// How soon after a wake-up a link must fall to have been dead before it: the probe has 5 s, and a little to be noticed.
+    pub(crate) woken: Duration,
     /// How long there may be no session before the client is suspended: the resume window of servers.
     pub(crate) suspended: Duration,
 }
@@ -28,6 +30,7 @@ impl Default for Patience {
             close: Duration::from_secs(1),
             settled: Duration::from_secs(10),
             accident: Duration::from_secs(60),
+            woken: Duration::from_secs(6),
             suspended: Duration::from_secs(120),
         }
     }

@@ -307,6 +307,37 @@ fn waking_ends_a_wait_and_looks_at_a_link_that_is_there() {
 }
 
 #[test]
+fn a_link_that_was_dead_before_a_wake_up_is_replaced_at_once() {
+    let at = clock();
+    let woken_then = |fall: Fall, after: u64| {
+        let mut machine = machine();
+        live(&mut machine, at(0));
+        machine.handle_wake(at(2));
+        assert_eq!(actions(&mut machine), [Action::Probe]);
+        machine.handle_fall(at(2 + after), fall);
+        actions(&mut machine)
+    };
+    assert_eq!(woken_then(Fall::Lost, 0), [Action::Connect], "its end was told after the wake-up");
+    assert_eq!(woken_then(closed(CloseCode::NO_PONG, ""), 5), [Action::Connect], "the probe found it");
+    assert_eq!(woken_then(Fall::Lost, 7), [], "that is another loss");
+    assert_eq!(
+        woken_then(closed(CloseCode::DRAIN, ""), 0),
+        [],
+        "a server that stops loses everybody at once"
+    );
+    assert_eq!(woken_then(closed(CloseCode::SLOW, "retry after 30 s"), 0), [], "it asked for patience");
+
+    let mut machine = machine();
+    live(&mut machine, at(0));
+    machine.handle_wake(at(2));
+    machine.handle_fall(at(2), Fall::Lost);
+    actions(&mut machine);
+    welcome(&mut machine, at(3));
+    machine.handle_fall(at(4), Fall::Lost);
+    assert_eq!(actions(&mut machine), [], "one wake-up ends one wait");
+}
+
+#[test]
 fn failing_fast_ends_with_the_first_failure_and_not_after_the_first_welcome() {
     let (at, mut machine) = (clock(), machine().fail_fast());
     machine.reconnect(at(0));

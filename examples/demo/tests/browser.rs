@@ -1,68 +1,16 @@
 //! Two people with real browsers in front of the demo, as `cargo xtask demo` starts it.
 
-use std::path::Path;
-use std::process::Stdio;
+mod common;
 
-use bowline_test_support::browser::{Browser, Error, Page};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-
-/// The demo as a process of its own; ended when dropped.
-struct Demo {
-    child: Child,
-    address: String,
-}
-
-impl Demo {
-    async fn start(port: u16, database: &Path) -> Result<Self, Error> {
-        let site = std::env::var_os("BOWLINE_SITE")
-            .ok_or("the pages are not built: these tests run with `cargo xtask test --only browser`")?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_demo"))
-            .args(["--port", &port.to_string(), "--database"])
-            .arg(database)
-            .arg("--site")
-            .arg(site)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or("stdout is piped")?;
-        let line = BufReader::new(stdout).lines().next_line().await?.ok_or("the demo ended at once")?;
-        let address = line.strip_prefix("Bowline demo: ").ok_or(line.clone())?.to_owned();
-        Ok(Self { child, address })
-    }
-
-    fn port(&self) -> u16 {
-        let digits = self.address.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
-        digits.parse().expect("the address ends with a port")
-    }
-
-    async fn stop(mut self) -> Result<(), Error> {
-        self.child.kill().await?;
-        Ok(())
-    }
-}
-
-async fn enter(browser: &Browser, demo: &Demo, name: &str) -> Result<Page, Error> {
-    let page = browser.open(&format!("{}chat/", demo.address)).await?;
-    page.fill("#name", name).await?;
-    page.click("#enter").await?;
-    page.wait_text("#state", "live").await?;
-    page.wait_text("#members", name).await?;
-    Ok(page)
-}
-
-async fn say(page: &Page, text: &str) -> Result<(), Error> {
-    page.fill("#text", text).await?;
-    page.press("Enter", 13).await
-}
+use bowline_test_support::browser::{Browser, Error};
+use common::{enter, say, serve};
 
 #[tokio::test]
 async fn the_first_page_offers_counter_and_chat() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let demo = Demo::start(0, &folder.path().join("chat.db")).await?;
+    let demo = serve(0, &folder.path().join("chat.db")).await?;
     let browser = Browser::launch().await?;
-    let page = browser.open(&demo.address).await?;
+    let page = browser.open(demo.address()).await?;
     page.wait(
         "document.querySelector('a[href=\"counter/\"]') && document.querySelector('a[href=\"chat/\"]')",
     )
@@ -76,9 +24,9 @@ async fn the_first_page_offers_counter_and_chat() -> Result<(), Error> {
 #[tokio::test]
 async fn two_windows_share_one_counter() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let demo = Demo::start(0, &folder.path().join("chat.db")).await?;
+    let demo = serve(0, &folder.path().join("chat.db")).await?;
     let browser = Browser::launch().await?;
-    let address = format!("{}counter/", demo.address);
+    let address = format!("{}counter/", demo.address());
     let (one, two) = (browser.open(&address).await?, browser.open(&address).await?);
     for page in [&one, &two] {
         page.wait_text(".count", "0").await?;
@@ -98,10 +46,10 @@ async fn two_windows_share_one_counter() -> Result<(), Error> {
 #[tokio::test]
 async fn two_windows_chat_and_the_members_follow_a_closed_window() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let demo = Demo::start(0, &folder.path().join("chat.db")).await?;
+    let demo = serve(0, &folder.path().join("chat.db")).await?;
     let browser = Browser::launch().await?;
-    let ada = enter(&browser, &demo, "Ada").await?;
-    let bob = enter(&browser, &demo, "Bob").await?;
+    let ada = enter(&browser, demo.address(), "Ada").await?;
+    let bob = enter(&browser, demo.address(), "Bob").await?;
     ada.wait_text("#members", "Bob").await?;
     bob.wait_text("#members", "Ada").await?;
 
@@ -114,7 +62,7 @@ async fn two_windows_chat_and_the_members_follow_a_closed_window() -> Result<(),
     // The field is empty again, and nothing arrived twice.
     ada.wait("document.querySelector('#text').value === ''").await?;
     for page in [&ada, &bob] {
-        assert_eq!(page.eval("document.querySelectorAll('#messages .text').length").await?, 2);
+        page.wait("document.querySelectorAll('#messages .text').length === 2").await?;
     }
 
     bob.close().await?;
@@ -126,9 +74,9 @@ async fn two_windows_chat_and_the_members_follow_a_closed_window() -> Result<(),
 #[tokio::test]
 async fn what_is_refused_is_said_and_stays_in_the_field() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let demo = Demo::start(0, &folder.path().join("chat.db")).await?;
+    let demo = serve(0, &folder.path().join("chat.db")).await?;
     let browser = Browser::launch().await?;
-    let page = enter(&browser, &demo, "Ada").await?;
+    let page = enter(&browser, demo.address(), "Ada").await?;
     say(&page, "   ").await?;
     page.wait_text("#problem", "Write something first.").await?;
     say(&page, &"x".repeat(501)).await?;
@@ -143,10 +91,10 @@ async fn what_is_refused_is_said_and_stays_in_the_field() -> Result<(), Error> {
 #[tokio::test]
 async fn another_room_has_another_history_and_other_members() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
-    let demo = Demo::start(0, &folder.path().join("chat.db")).await?;
+    let demo = serve(0, &folder.path().join("chat.db")).await?;
     let browser = Browser::launch().await?;
-    let ada = enter(&browser, &demo, "Ada").await?;
-    let bob = enter(&browser, &demo, "Bob").await?;
+    let ada = enter(&browser, demo.address(), "Ada").await?;
+    let bob = enter(&browser, demo.address(), "Bob").await?;
     say(&ada, "in general").await?;
     bob.wait_text("#messages .text", "in general").await?;
 
@@ -169,20 +117,20 @@ async fn another_room_has_another_history_and_other_members() -> Result<(), Erro
 async fn history_survives_a_restart_and_the_page_heals() -> Result<(), Error> {
     let folder = tempfile::tempdir()?;
     let database = folder.path().join("chat.db");
-    let demo = Demo::start(0, &database).await?;
-    let port = demo.port();
+    let demo = serve(0, &database).await?;
+    let port = demo.socket().port();
     let browser = Browser::launch().await?;
-    let ada = enter(&browser, &demo, "Ada").await?;
+    let ada = enter(&browser, demo.address(), "Ada").await?;
     say(&ada, "before the restart").await?;
     ada.wait_text("#messages .text", "before the restart").await?;
 
-    demo.stop().await?;
+    demo.kill().await?;
     ada.wait("!document.querySelector('#state').classList.contains('live')").await?;
     ada.wait_text("#messages .text", "before the restart").await?;
-    let demo = Demo::start(port, &database).await?;
+    let demo = serve(port, &database).await?;
     ada.wait_text("#state", "live").await?;
     // Somebody new finds what was said; the old window hears what is said now.
-    let bob = enter(&browser, &demo, "Bob").await?;
+    let bob = enter(&browser, demo.address(), "Bob").await?;
     bob.wait_text("#messages .text", "before the restart").await?;
     ada.wait_text("#members", "Bob").await?;
     say(&bob, "after the restart").await?;

@@ -23,6 +23,8 @@ struct Shared {
     waiting: Mutex<HashMap<u64, oneshot::Sender<Value>>>,
     /// What pages complained about, by DevTools session.
     complaints: Mutex<HashMap<String, Vec<String>>>,
+    /// Why pages that were left are not in the back/forward cache, by DevTools session.
+    not_kept: Mutex<HashMap<String, Vec<String>>>,
 }
 
 impl Connection {
@@ -80,6 +82,16 @@ impl Connection {
         let complaints = self.shared.complaints.lock().expect("no panic under the lock");
         complaints.get(session).cloned().unwrap_or_default()
     }
+
+    pub(super) fn not_kept(&self, session: &str) -> Vec<String> {
+        let not_kept = self.shared.not_kept.lock().expect("no panic under the lock");
+        not_kept.get(session).cloned().unwrap_or_default()
+    }
+}
+
+fn not_kept_because(params: &Value) -> Vec<String> {
+    let reasons = params["notRestoredExplanations"].as_array().into_iter().flatten();
+    reasons.filter_map(|reason| reason["reason"].as_str().map(str::to_owned)).collect()
 }
 
 impl Shared {
@@ -91,6 +103,12 @@ impl Shared {
             return;
         }
         let params = &value["params"];
+        if value["method"] == "Page.backForwardCacheNotUsed"
+            && let Some(session) = value["sessionId"].as_str()
+        {
+            let mut not_kept = self.not_kept.lock().expect("no panic under the lock");
+            not_kept.entry(session.to_owned()).or_default().extend(not_kept_because(params));
+        }
         let complaint = match value["method"].as_str() {
             Some("Runtime.exceptionThrown") => {
                 let details = &params["exceptionDetails"];

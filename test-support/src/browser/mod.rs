@@ -15,10 +15,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use connection::Connection;
-pub use page::Page;
+pub use page::{Network, Page};
 
-/// An error of the browser or of a page's script, as a sentence.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub use crate::Error;
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -37,12 +36,22 @@ impl Browser {
     ///
     /// When no browser is installed (the message names the command that installs one) or it does not start.
     pub async fn launch() -> Result<Self, Error> {
+        Self::launch_with(&[]).await
+    }
+
+    /// As [`launch`](Self::launch), with further flags of the command line.
+    ///
+    /// # Errors
+    ///
+    /// As [`launch`](Self::launch).
+    pub async fn launch_with(flags: &[&str]) -> Result<Self, Error> {
         let program = find_browser().ok_or(
             "no Chromium found: set CHROME to its path, or install it (Debian: `apt-get install chromium`)",
         )?;
         let profile = std::env::temp_dir().join(format!("bowline-browser-{}", unique()));
         let mut child = Command::new(&program)
             .args(FLAGS)
+            .args(flags)
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg("about:blank")
             .stdin(Stdio::null())
@@ -83,7 +92,8 @@ impl Browser {
                 json!({"url": "about:blank", "browserContextId": context["browserContextId"], "width": 1000, "height": 800}),
             )
             .await?;
-        let page = Page::attach(self.connection.clone(), &target["targetId"]).await?;
+        let (target, context) = (&target["targetId"], &context["browserContextId"]);
+        let page = Page::attach(self.connection.clone(), target, context).await?;
         page.navigate(url).await?;
         Ok(page)
     }

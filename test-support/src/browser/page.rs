@@ -9,22 +9,37 @@ use super::connection::Connection;
 /// How long [`Page::wait`] waits, in milliseconds of the page's clock.
 const WAIT_MS: u32 = 30_000;
 
+/// What [`Page::network`] pretends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// There is one.
+    Online,
+    /// There is none.
+    Offline,
+}
+
 /// One window of the browser.
 #[derive(Debug)]
 pub struct Page {
     connection: Connection,
     session: String,
     target: Value,
+    context: Value,
 }
 
 impl Page {
-    pub(super) async fn attach(connection: Connection, target: &Value) -> Result<Self, Error> {
+    pub(super) async fn attach(
+        connection: Connection,
+        target: &Value,
+        context: &Value,
+    ) -> Result<Self, Error> {
         let attached = connection
             .call(None, "Target.attachToTarget", json!({"targetId": target, "flatten": true}))
             .await?;
         let session = attached["sessionId"].as_str().ok_or("no session")?.to_owned();
-        let page = Self { connection, session, target: target.clone() };
+        let page = Self { connection, session, target: target.clone(), context: context.clone() };
         page.command("Page.enable", json!({})).await?;
+        page.command("Network.enable", json!({})).await?;
         page.command("Runtime.enable", json!({})).await?;
         Ok(page)
     }
@@ -169,6 +184,74 @@ impl Page {
             self.command("Input.dispatchKeyEvent", event).await?;
         }
         Ok(())
+    }
+
+    /// Pretends that the machine has no network: `navigator.onLine`, the events `offline` and `online`, and new connections. A
+    /// WebSocket that is open only stalls, and goes on afterwards: to end it, cut it outside of the browser.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn network(&self, network: Network) -> Result<(), Error> {
+        let offline = network == Network::Offline;
+        let conditions =
+            json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+        self.command("Network.emulateNetworkConditions", conditions).await?;
+        self.wait(&format!("navigator.onLine === {}", !offline)).await
+    }
+
+    /// Loads the page anew, as a person would, and waits until the document is there.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.eval("window.beforeReload = true").await?;
+        self.command("Page.reload", json!({})).await?;
+        self.wait("document.readyState === 'complete' && !window.beforeReload").await
+    }
+
+    /// Goes back to the page before this one, whose address contains `part`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn back(&self, part: &str) -> Result<(), Error> {
+        let history = self.command("Page.getNavigationHistory", json!({})).await?;
+        let index = history["currentIndex"].as_u64().ok_or("no history")?;
+        let before = index.checked_sub(1).ok_or("no page before this one")?;
+        let entry = &history["entries"][before as usize]["id"];
+        self.command("Page.navigateToHistoryEntry", json!({"entryId": entry})).await?;
+        self.wait(&format!("document.readyState === 'complete' && location.href.includes({})", json!(part)))
+            .await
+    }
+
+    /// Opens another tab in front of this one, which is hidden then.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer, or keeps showing this one.
+    pub async fn hide(&self) -> Result<(), Error> {
+        let tab = json!({"url": "about:blank", "browserContextId": self.context, "newWindow": false});
+        let tab = self.connection.call(None, "Target.createTarget", tab).await?;
+        let front = json!({"targetId": tab["targetId"]});
+        self.connection.call(None, "Target.activateTarget", front).await?;
+        self.wait("document.visibilityState === 'hidden'").await
+    }
+
+    /// Brings this tab to the front again.
+    ///
+    /// # Errors
+    ///
+    /// When the browser does not answer.
+    pub async fn show(&self) -> Result<(), Error> {
+        self.command("Page.bringToFront", json!({})).await?;
+        self.wait("document.visibilityState === 'visible'").await
+    }
+
+    /// Why the browser did not keep pages that were left, as it said so far.
+    pub fn not_kept(&self) -> Vec<String> {
+        self.connection.not_kept(&self.session)
     }
 
     /// Resizes the window, in CSS pixels.

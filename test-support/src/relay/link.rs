@@ -7,6 +7,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::plan::{Cut, Direction, Plan};
@@ -18,9 +19,27 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// What is read at once.
 const BUFFER: usize = 16 * 1024;
 
+/// Which directions of all links of a relay are held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// From client to server.
+    pub up: bool,
+    /// From server to client.
+    pub down: bool,
+}
+
+impl Held {
+    fn holds(self, direction: Direction) -> bool {
+        match direction {
+            Direction::Up => self.up,
+            Direction::Down => self.down,
+        }
+    }
+}
+
 /// What became of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// The plan ended it.
     Cut(Cut),
     /// An end closed it.
@@ -28,10 +47,17 @@ pub(crate) enum Ended {
 }
 
 /// Carries a link until it has ended. `cut` is told of the plan's end at the moment it happens.
-pub(crate) async fn carry(
+///
+/// With `gates`, bytes of a direction that is held wait, in order, here and with the kernel.
+///
+/// # Cancel safety
+///
+/// Dropping the future closes both sockets.
+pub async fn carry(
     mut client: TcpStream,
     mut server: TcpStream,
     plan: Plan,
+    gates: Option<watch::Receiver<Held>>,
     cut: impl FnOnce(Cut),
 ) -> Ended {
     // Slices are to arrive as slices.
@@ -39,8 +65,8 @@ pub(crate) async fn carry(
     let hit = {
         let (mut client_read, mut client_write) = client.split();
         let (mut server_read, mut server_write) = server.split();
-        let up = pump(Direction::Up, &mut client_read, &mut server_write, plan);
-        let down = pump(Direction::Down, &mut server_read, &mut client_write, plan);
+        let up = pump(Direction::Up, &mut client_read, &mut server_write, plan, gates.clone());
+        let down = pump(Direction::Down, &mut server_read, &mut client_write, plan, gates);
         tokio::pin!(up, down);
         let first = tokio::select! {
             hit = &mut up => (hit, Direction::Up),
@@ -80,11 +106,11 @@ pub(crate) async fn carry(
                 match direction {
                     Direction::Up => tokio::join!(
                         swallow(&mut client_read),
-                        pump(Direction::Down, &mut server_read, &mut client_write, Plan::CLEAN)
+                        pump(Direction::Down, &mut server_read, &mut client_write, Plan::CLEAN, None)
                     ),
                     Direction::Down => tokio::join!(
                         swallow(&mut server_read),
-                        pump(Direction::Up, &mut client_read, &mut server_write, Plan::CLEAN)
+                        pump(Direction::Up, &mut client_read, &mut server_write, Plan::CLEAN, None)
                     ),
                 }
             };
@@ -100,6 +126,7 @@ async fn pump(
     from: &mut ReadHalf<'_>,
     to: &mut WriteHalf<'_>,
     plan: Plan,
+    mut gates: Option<watch::Receiver<Held>>,
 ) -> Option<Cut> {
     let mut buffer = vec![0; BUFFER];
     let mut gone = 0;
@@ -108,7 +135,12 @@ async fn pump(
         if let Some(cut) = plan.cut_at(direction, gone) {
             return Some(cut);
         }
-        let read = match from.read(&mut buffer).await {
+        let read = from.read(&mut buffer).await;
+        if let Some(gates) = &mut gates {
+            // An end waits behind the bytes before it.
+            let _ = gates.wait_for(|closed| !closed.holds(direction)).await;
+        }
+        let read = match read {
             Ok(read) if read > 0 => read,
             _ => {
                 let _ = to.shutdown().await;
