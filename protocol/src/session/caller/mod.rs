@@ -1,0 +1,152 @@
+//! Calls of this end, from the question to the end.
+
+mod asking;
+mod ending;
+mod waiting;
+mod wire_ids;
+
+use bytes::Bytes;
+
+use super::payloads::{Room, Writing};
+use super::stream::Stream;
+use super::types::{Failure, Queued};
+use crate::Instant;
+use crate::codec::{Arguments, Codec};
+use crate::envelope::OnceTable;
+use crate::schema::{MethodKind, Retry, ServiceDescriptor};
+use crate::status::Delivery;
+
+pub(super) use asking::{check_metadata, too_large};
+pub(super) use waiting::Waiting;
+pub(super) use wire_ids::{WireId, WireIds};
+
+/// A call of this end, until its application has heard the last of it.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// Counts the calls of this end.
+    pub(super) order: u64,
+    pub(super) service: &'static ServiceDescriptor,
+    service_number: u16,
+    method: u16,
+    pub(super) kind: MethodKind,
+    /// The weaker of what both ends say.
+    pub(super) retry: Retry,
+    pub(super) depth: u8,
+    /// It has a place in the queue of data.
+    pub(super) has_turn: bool,
+    pub(super) stage: Stage,
+    /// The method's number at the callee and the codec of the call, once they are agreed.
+    pub(super) agreed: Option<(u32, Codec)>,
+    pub(super) deadline: Option<Instant>,
+    /// Of a call that waits in the outbox: what its deadline becomes when it is written.
+    pub(super) queued: Option<Queued>,
+    pub(super) is_accepted: bool,
+    /// It was asked in an earlier session, and nobody knows what became of that.
+    pub(super) may_have_run: bool,
+    /// The value of a watch is from an earlier session.
+    pub(super) is_stale: bool,
+    pub(super) transfer: Writing,
+    pub(super) room: Room,
+    pub(super) stream: Option<Box<Stream>>,
+}
+
+/// How far a call of this end is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Not admitted: waits for a live session, a declaration or credit.
+    Waiting(Ask),
+    /// Admitted: credit is taken, its place in the queue comes.
+    Queued(Ask),
+    /// The opening is written, its arguments not to the end. A client keeps what it may have to ask again.
+    Opening { wire: u32, ask: Option<Ask> },
+    /// Written, up to the number `last`.
+    Open { wire: u32, ask: Option<Ask>, last: u64 },
+    /// A stream that ended; its application has not read that far.
+    Over(Result<(), Failure>),
+}
+
+/// What a call is opened with.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) arguments: Arguments,
+    pub(super) metadata: Vec<(String, String)>,
+    /// The arguments as they are written, where they had to be made into another codec.
+    pub(super) encoded: Option<Bytes>,
+    pub(super) once: Option<Once>,
+}
+
+/// What tells a repeat of a `once` call from another call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Once {
+    pub(super) key: u128,
+    /// The table that was known when the call was first written; the same in every repeat.
+    pub(super) table: Option<OnceTable>,
+}
+
+/// Which credit a call takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Call = 0,
+    Stream = 1,
+}
+
+impl Class {
+    pub(super) fn of(kind: MethodKind) -> Self {
+        match kind {
+            MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => Self::Call,
+            MethodKind::ServerStream | MethodKind::Bidirectional | MethodKind::Watch => Self::Stream,
+        }
+    }
+}
+
+impl Own {
+    pub(super) fn method(&self) -> usize {
+        usize::from(self.method)
+    }
+
+    pub(super) fn service_number(&self) -> u32 {
+        u32::from(self.service_number)
+    }
+
+    /// The id on the wire, from the opening to the end.
+    pub(super) fn wire(&self) -> Option<u32> {
+        match self.stage {
+            Stage::Opening { wire, .. } | Stage::Open { wire, .. } => Some(wire),
+            Stage::Waiting(_) | Stage::Queued(_) | Stage::Over(_) => None,
+        }
+    }
+
+    /// Whether it should get a place in the queue that it does not have.
+    pub(super) fn wants_turn(&self) -> bool {
+        if self.has_turn || matches!(self.room, Room::Waiting(_)) || self.transfer != Writing::Nothing {
+            return false;
+        }
+        match self.stage {
+            Stage::Queued(_) => true,
+            Stage::Open { .. } => self.stream.as_ref().is_some_and(|stream| stream.may_write()),
+            Stage::Waiting(_) | Stage::Opening { .. } | Stage::Over(_) => false,
+        }
+    }
+
+    fn class(&self) -> Class {
+        Class::of(self.kind)
+    }
+
+    /// What is known when the call ends now without an answer.
+    pub(super) fn delivery(&self) -> Delivery {
+        match self.stage {
+            _ if self.may_have_run => Delivery::OutcomeUnknown,
+            Stage::Waiting(_) | Stage::Queued(_) => Delivery::NotSent,
+            Stage::Opening { .. } => Delivery::NotExecuted,
+            Stage::Open { .. } | Stage::Over(_) => Delivery::OutcomeUnknown,
+        }
+    }
+}
+
+/// The earlier of two moments, either of which may be never.
+pub(super) fn earlier<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
