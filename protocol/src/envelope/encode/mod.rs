@@ -1,17 +1,17 @@
+mod greeting;
+mod len;
+
 use super::bounds::{MAX_REASON, MAX_STATUS_MESSAGE};
 use super::kind::flag;
 use super::{
-    Ack, CallOpen, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, GapReason, Hello,
-    Notify, OnceTable, Opener, Outcome, Payload, Refusal, Sequenced, WatchValue, Welcome, WireError,
-    WireLimits, kind, varint,
+    Ack, CallOpen, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, Notify, OnceTable,
+    Opener, Payload, Refusal, Sequenced, WatchValue, WireError, kind, varint,
 };
 use crate::codec::Codec;
 
-/// More bytes than the header of any envelope takes that carries a payload, metadata apart.
-///
-/// A batch that leaves this much room for each envelope, and its payload, never outgrows its message.
-/// [`Envelope::max_len`] counts metadata, names and sentences too.
-pub const MAX_HEADER: usize = 112;
+use greeting::{push_hello, push_welcome};
+
+pub use len::MAX_HEADER;
 
 /// Writes envelopes into one message.
 ///
@@ -105,78 +105,6 @@ impl<'a> Encoder<'a> {
             Sequenced::Chunk(chunk) => push_chunk(out, chunk),
         }
     }
-}
-
-impl Envelope {
-    /// At least as many bytes as the encoded envelope takes; rarely more than [`MAX_HEADER`] too many.
-    ///
-    /// Costs a few additions (one per name, for lists), so that a batch can ask before it takes an envelope in.
-    pub fn max_len(&self) -> usize {
-        MAX_HEADER
-            + match self {
-                Self::Control(control) => control_len(control),
-                Self::Sequenced(_, sequenced) => sequenced_len(sequenced),
-                Self::Watch(value) => payload_len(&value.payload),
-                Self::Notify(notify) => metadata_len(&notify.metadata) + notify.payload.len(),
-                Self::WatchChunk(chunk) => chunk.bytes.len(),
-            }
-    }
-}
-
-/// Room for a length field and a digest or two numbers, beside a name.
-const PER_ENTRY: usize = 32;
-
-fn control_len(control: &Control) -> usize {
-    match control {
-        Control::Hello(hello) => {
-            let resume = hello.resume.as_ref().map_or(0, |resume| 96 + resume.token.len());
-            let names = hello.declarations.iter().map(|it| PER_ENTRY + it.name.len()).sum::<usize>();
-            // 80 for the limits, 5 for each version.
-            80 + 5 * hello.versions.len() + hello.credentials.len() + names + resume
-        }
-        Control::Welcome(welcome) => 256 + welcome.token.len(),
-        Control::Auth { credentials } => credentials.len(),
-        Control::AuthAnswer { refusal } => refusal.as_ref().map_or(0, |it| it.reason.len()),
-        Control::Closing { reason, .. } => reason.len(),
-        Control::Ack(_)
-        | Control::Credit(_)
-        | Control::Ping { .. }
-        | Control::Pong { .. }
-        | Control::GoAway { .. } => 0,
-    }
-}
-
-fn sequenced_len(sequenced: &Sequenced) -> usize {
-    match sequenced {
-        Sequenced::Declare { declaration, .. } => declaration.name.len(),
-        Sequenced::Declared { answer: DeclareAnswer::Different(methods), .. } => {
-            methods.iter().map(|it| PER_ENTRY + it.name.len()).sum()
-        }
-        Sequenced::Call(open) => metadata_len(&open.metadata) + payload_len(&open.payload),
-        Sequenced::Response { payload, .. } | Sequenced::Item { payload, .. } => payload_len(payload),
-        Sequenced::Error { error, .. } => match error {
-            WireError::Application { payload, .. } => payload_len(payload),
-            WireError::Status { message, .. } => message.len(),
-        },
-        Sequenced::End { last, .. } => last.as_ref().map_or(0, |(_, payload)| payload_len(payload)),
-        Sequenced::Chunk(chunk) => chunk.bytes.len(),
-        Sequenced::Declared { .. }
-        | Sequenced::Accepted { .. }
-        | Sequenced::Cancel { .. }
-        | Sequenced::Void { .. }
-        | Sequenced::Gap { .. } => 0,
-    }
-}
-
-fn payload_len(payload: &Payload) -> usize {
-    match payload {
-        Payload::Whole(bytes) => bytes.len(),
-        Payload::Chunked { .. } => 0,
-    }
-}
-
-fn metadata_len(metadata: &[(String, String)]) -> usize {
-    metadata.iter().map(|(name, value)| 2 * varint::MAX_LEN + name.len() + value.len()).sum()
 }
 
 fn kind_of(sequenced: &Sequenced) -> u8 {
@@ -339,69 +267,6 @@ fn push_answer(out: &mut Vec<u8>, answer: &DeclareAnswer) {
     }
 }
 
-fn push_hello(out: &mut Vec<u8>, hello: &Hello) {
-    let Hello { versions, instance, attempt, credentials, declarations, limits, resume } = hello;
-    varint::write(out, versions.len() as u64);
-    for version in versions {
-        varint::write(out, u64::from(*version));
-    }
-    push_u128(out, *instance);
-    varint::write(out, *attempt);
-    push_bytes(out, credentials.expose());
-    varint::write(out, declarations.len() as u64);
-    for declaration in declarations {
-        push_declaration(out, declaration);
-    }
-    push_limits(out, limits);
-    out.push(u8::from(resume.is_some()));
-    if let Some(resume) = resume {
-        push_u128(out, resume.session);
-        push_bytes(out, resume.token.expose());
-        push_u128(out, resume.epoch);
-        varint::write(out, resume.last_processed);
-        push_u128(out, resume.declarations);
-        varint::write(out, resume.generation);
-        varint::write(out, resume.unsequenced);
-    }
-}
-
-fn push_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
-    varint::write(out, u64::from(welcome.version));
-    push_u128(out, welcome.session);
-    push_bytes(out, welcome.token.expose());
-    push_u128(out, welcome.epoch);
-    varint::write(out, welcome.generation);
-    match welcome.outcome {
-        Outcome::New => out.push(0),
-        Outcome::Resumed => out.push(1),
-        Outcome::Gap { reason, lost_from, lost_to } => {
-            out.push(2);
-            out.push(gap_reason_number(reason));
-            varint::write(out, lost_from);
-            push_option(out, lost_to);
-        }
-    }
-    push_option(out, welcome.peer_last_processed);
-    varint::write(out, welcome.peer_unsequenced);
-    push_limits(out, &welcome.limits);
-    varint::write(out, welcome.heartbeat_ms);
-    out.push(u8::from(welcome.once.is_some()));
-    if let Some(table) = welcome.once {
-        push_once_table(out, table);
-    }
-    out.push(u8::from(welcome.identity.is_some()));
-    if let Some(identity) = welcome.identity {
-        out.extend_from_slice(&identity.to_le_bytes());
-    }
-}
-
-fn push_limits(out: &mut Vec<u8>, limits: &WireLimits) {
-    let WireLimits { calls, streams, stream_window, message, payload, assembly, replay } = *limits;
-    for value in [u64::from(calls), u64::from(streams), stream_window, message, payload, assembly, replay] {
-        varint::write(out, value);
-    }
-}
-
 fn push_credit(out: &mut Vec<u8>, credit: Credit) {
     let (tag, total) = match credit {
         Credit::Calls { total } => (0, total),
@@ -490,17 +355,5 @@ fn codec_number(codec: Codec) -> u8 {
     match codec {
         Codec::Rkyv => 0,
         Codec::Json => 1,
-    }
-}
-
-fn gap_reason_number(reason: GapReason) -> u8 {
-    match reason {
-        GapReason::Unknown => 1,
-        GapReason::Expired => 2,
-        GapReason::Evicted => 3,
-        GapReason::StateLost => 4,
-        GapReason::IdentityChanged => 5,
-        GapReason::SchemaChanged => 6,
-        GapReason::NoProgress => 7,
     }
 }
