@@ -118,6 +118,107 @@ fn once_keys(sent: &[Envelope]) -> Vec<(u128, OnceTable)> {
     keys.collect()
 }
 
+/// The shop as it was before its methods changed their classes.
+static OLDER: ServiceDescriptor = ServiceDescriptor {
+    name: "Shop",
+    methods: &[
+        retried("never", Retry::Idempotent, 1),
+        retried("idempotent", Retry::Once, 2),
+        retried("once", Retry::Idempotent, 3),
+    ],
+};
+
+/// A live session of a client of that time, with the server of `service`.
+fn older(service: &'static ServiceDescriptor) -> Pair {
+    let serving = Config { services: vec![service], ..shopping() };
+    let mut pair = Pair::new(shopping(), serving);
+    pair.server().set_once_table(TABLE);
+    pair.connect();
+    pair.run();
+    outcomes(&mut pair, Side::Client);
+    outcomes(&mut pair, Side::Server);
+    pair.sent(Side::Client);
+    pair
+}
+
+fn buy_as_before(pair: &mut Pair, method: usize, what: &'static str) -> CallId {
+    let once = (OLDER.methods[method].retry == Retry::Once).then_some(3);
+    ask(pair, Request { service: &OLDER, once, ..request(method, what) })
+}
+
+/// Its caller has no key of its own for it; the session makes one as soon as the callee is known.
+#[test]
+fn a_call_that_is_idempotent_to_its_caller_and_once_to_its_callee_has_a_key_from_the_first_time_on() {
+    let mut pair = older(&SHOP);
+    for what in ["x", "y"] {
+        buy_as_before(&mut pair, ONCE, what);
+    }
+    pair.run();
+    assert_eq!(arrivals(&mut pair).len(), 2);
+    let first = once_keys(&pair.sent(Side::Client));
+    let [(one, table), (other, _)] = first[..] else { panic!("{first:?}") };
+    assert!(one != other && table == TABLE);
+    cut(&mut pair);
+    restart(&mut pair);
+    pair.connect();
+    pair.run();
+    outcomes(&mut pair, Side::Client);
+    assert_eq!(arrivals(&mut pair).len(), 2);
+    assert_eq!(once_keys(&pair.sent(Side::Client)), first, "the same keys, and the table of the first time");
+    assert!(answers(&mut pair).is_empty());
+}
+
+/// One that ran where running twice made no difference is not asked where it does.
+#[test]
+fn what_may_have_run_is_asked_again_only_as_the_callee_of_today_allows() {
+    // Idempotent to its caller throughout; to the callee it was idempotent, and is something else since.
+    for (today, repeats) in [(Retry::Idempotent, true), (Retry::Once, false), (Retry::Never, false)] {
+        let of = |retry| {
+            let methods: &'static [MethodDescriptor] = vec![retried("never", retry, 1)].leak();
+            &*Box::leak(Box::new(ServiceDescriptor { name: "Shop", methods }))
+        };
+        let mut pair = older(of(Retry::Idempotent));
+        let ran = buy_as_before(&mut pair, NEVER, "ran");
+        pair.run();
+        assert_eq!(arrivals(&mut pair).len(), 1);
+        assert_eq!(once_keys(&pair.sent(Side::Client)), []);
+        cut(&mut pair);
+        let waits = buy_as_before(&mut pair, NEVER, "waits");
+        pair.restart_server(Config { services: vec![of(today)], ..shopping() });
+        pair.server().set_once_table(TABLE);
+        pair.connect();
+        pair.run();
+        outcomes(&mut pair, Side::Client);
+        let came: Vec<_> = arrivals(&mut pair).into_iter().map(|it| it.1).collect();
+        assert_eq!(came.len(), 1 + usize::from(repeats), "{today:?}");
+        assert_eq!(came.last().unwrap(), b"waits");
+        assert_eq!(once_keys(&pair.sent(Side::Client)).len(), usize::from(today == Retry::Once));
+        let told = answers(&mut pair);
+        assert_eq!(failed(&told, ran), (!repeats).then_some(Delivery::OutcomeUnknown), "{today:?}");
+        assert_eq!(failed(&told, waits), None);
+        assert_eq!(pair.client().stats().held.waiting_calls, 0);
+        assert_eq!(pair.client().stats().held.calls, came.len());
+    }
+}
+
+/// Without a table nobody remembers a key: such a call is sent without one, and once.
+#[test]
+fn a_once_call_that_was_written_without_a_key_is_not_asked_again() {
+    let mut pair = Pair::new(shopping(), shopping());
+    pair.connect();
+    let call = buy(&mut pair, ONCE, "x");
+    pair.run();
+    assert_eq!(arrivals(&mut pair).len(), 1);
+    assert_eq!(once_keys(&pair.sent(Side::Client)), []);
+    cut(&mut pair);
+    restart(&mut pair);
+    pair.connect();
+    pair.run();
+    let told = answers(&mut pair);
+    assert_eq!(failed(&told, call), Some(Delivery::OutcomeUnknown));
+    assert_eq!(arrivals(&mut pair), []);
+}
+
 /// The server still knew how far it had come: what lies beyond was not executed, and is asked again.
 #[test]
 fn what_the_server_knows_that_it_never_saw_is_asked_again() {

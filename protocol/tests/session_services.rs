@@ -101,36 +101,67 @@ fn a_method_whose_types_changed_falls_back_to_json_alone() {
     assert!(events.iter().any(json));
 }
 
+/// What the caller says, what the callee says, and what holds: every pair.
+const CLASSES: [(Retry, Retry, Retry); 9] = {
+    use Retry::{Idempotent, Never, Once};
+    [
+        (Never, Never, Never),
+        (Never, Idempotent, Never),
+        (Never, Once, Never),
+        (Idempotent, Never, Never),
+        (Idempotent, Idempotent, Idempotent),
+        (Idempotent, Once, Once),
+        (Once, Never, Never),
+        (Once, Idempotent, Idempotent),
+        (Once, Once, Once),
+    ]
+};
+
+const fn classed(name: &'static str, retry: Retry) -> MethodDescriptor {
+    MethodDescriptor { retry, ..method(name, MethodKind::Unary, 1) }
+}
+
 #[test]
-fn where_retry_classes_differ_the_weaker_holds() {
-    const fn classes(hash: u128, classes: [Retry; 3]) -> [MethodDescriptor; 3] {
-        let [a, b, c] = classes;
-        let base = method("", MethodKind::Unary, hash);
-        [
-            MethodDescriptor { name: "a", retry: a, ..base },
-            MethodDescriptor { name: "b", retry: b, ..base },
-            MethodDescriptor { name: "c", retry: c, ..base },
-        ]
-    }
+fn where_retry_classes_differ_the_caller_says_whether_and_the_callee_how() {
     static OURS: ServiceDescriptor = ServiceDescriptor {
         name: "Classes",
-        methods: &classes(1, [Retry::Once, Retry::Idempotent, Retry::Once]),
+        methods: &[
+            classed("a", CLASSES[0].0),
+            classed("b", CLASSES[1].0),
+            classed("c", CLASSES[2].0),
+            classed("d", CLASSES[3].0),
+            classed("e", CLASSES[4].0),
+            classed("f", CLASSES[5].0),
+            classed("g", CLASSES[6].0),
+            classed("h", CLASSES[7].0),
+            classed("i", CLASSES[8].0),
+        ],
     };
     static THEIRS: ServiceDescriptor = ServiceDescriptor {
         name: "Classes",
-        methods: &classes(1, [Retry::Once, Retry::Never, Retry::Idempotent]),
+        methods: &[
+            classed("a", CLASSES[0].1),
+            classed("b", CLASSES[1].1),
+            classed("c", CLASSES[2].1),
+            classed("d", CLASSES[3].1),
+            classed("e", CLASSES[4].1),
+            classed("f", CLASSES[5].1),
+            classed("g", CLASSES[6].1),
+            classed("h", CLASSES[7].1),
+            classed("i", CLASSES[8].1),
+        ],
     };
     let agreed = |theirs| {
         let mut pair = live(serving(), Config { services: vec![theirs], ..Config::default() });
         let now = pair.now;
-        assert_eq!(pair.client().retry_class(&OURS, 0), Retry::Never, "not declared yet");
+        assert_eq!(pair.client().retry_class(&OURS, 4), Retry::Never, "not declared yet");
         pair.client().declare(now, &OURS);
         pair.run();
-        [0, 1, 2].map(|method| pair.client().retry_class(&OURS, method))
+        std::array::from_fn(|method| pair.client().retry_class(&OURS, method))
     };
-    assert_eq!(agreed(&OURS), [Retry::Once, Retry::Idempotent, Retry::Once]);
-    assert_eq!(agreed(&THEIRS), [Retry::Once, Retry::Never, Retry::Idempotent]);
-    assert_eq!(agreed(&OTHER), [Retry::Never; 3]);
+    assert_eq!(agreed(&OURS), CLASSES.map(|(caller, ..)| caller));
+    assert_eq!(agreed(&THEIRS), CLASSES.map(|(.., class)| class));
+    assert_eq!(agreed(&OTHER), [Retry::Never; 9]);
 }
 
 #[test]

@@ -69,10 +69,24 @@ fn the_page_numbers_the_kinds_of_methods_as_we_do() {
 
 #[test]
 fn the_page_numbers_the_retry_classes_as_we_do() {
-    let classes = "Retry classes: 0 never, 1 idempotent, 2 once;";
+    let classes = "Retry classes: 0 never, 1 idempotent, 2 once.";
     let page: Vec<_> = PAGE.split_whitespace().collect();
     assert!(page.join(" ").contains(classes));
     assert_eq!([Retry::Never, Retry::Idempotent, Retry::Once].map(Retry::to_wire), [0, 1, 2]);
+}
+
+#[test]
+fn the_page_says_which_class_holds_where_the_ends_differ() {
+    let classes = [("never", Retry::Never), ("idempotent", Retry::Idempotent), ("once", Retry::Once)];
+    let name = |class| classes.iter().find(|it| it.1 == class).unwrap().0;
+    let listed: Vec<_> = rows(section("5. Services and declarations"))
+        .filter(|row| row.len() == 4 && classes.iter().any(|it| it.0 == row[0]))
+        .collect();
+    let known = classes.map(|(caller, says)| {
+        let of = classes.map(|(_, callee)| name(says.with_callee(callee)));
+        vec![caller, of[0], of[1], of[2]]
+    });
+    assert_eq!(listed, known);
 }
 
 #[test]

@@ -66,7 +66,8 @@ mod service;
 /// - `once`, on the same: the handler must not run twice. The call may be sent again all the same, since a repeat gets the
 ///   recorded answer of the first run; a handler that has started runs to its end. Without either of the two a call whose
 ///   outcome is not known ends with an error that says so. Where the two ends were built with different classes, the
-///   weaker promise holds.
+///   caller's says whether its calls may be sent again, and the callee's how: `once` holds for callers that were built when
+///   the method was `idempotent`, too.
 /// - `resume = "after: id"`, on a stream from the server: the argument `after`, an `Option<T>`, says where the stream starts,
 ///   and the field `id` of an item, a `T`, what to set it to in order to go on behind that item. A client's stream that
 ///   is lost then goes on without a gap; without `resume` it starts anew and says that items may be missing. The handler

@@ -20,17 +20,14 @@ use tokio::time::timeout;
 /// What takes as long hangs.
 const HANG: Duration = Duration::from_secs(600);
 
-static SERVICE: ServiceDescriptor = ServiceDescriptor {
-    name: "Bank",
-    methods: &[MethodDescriptor {
-        name: "pay",
-        kind: MethodKind::Unary,
-        retry: Retry::Once,
-        hash: 1,
-        deadline: None,
-        lag: Lag::Close,
-    }],
-};
+const fn paying(retry: Retry) -> MethodDescriptor {
+    MethodDescriptor { name: "pay", kind: MethodKind::Unary, retry, hash: 1, deadline: None, lag: Lag::Close }
+}
+
+static SERVICE: ServiceDescriptor = ServiceDescriptor { name: "Bank", methods: &[paying(Retry::Once)] };
+
+/// The same as a client knows it that was built earlier.
+static OLDER: ServiceDescriptor = ServiceDescriptor { name: "Bank", methods: &[paying(Retry::Idempotent)] };
 
 /// Pays when it is told to.
 #[derive(Clone, Default)]
@@ -96,6 +93,32 @@ async fn a_call_asked_again_on_another_session_runs_once() {
     assert_eq!(bank.started(), 1);
     bank.go_on.notify_one();
     assert_eq!(paid.await.unwrap(), Ok(1007));
+}
+
+/// What its callee wants to run once is asked again under a key, whatever its caller was built to think.
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_client_that_takes_the_method_for_idempotent_runs_once_too() {
+    for restarts in [false, true] {
+        let bank = Bank::default();
+        let server = || Server::builder().service(bank.clone()).build();
+        let client = Peer::client(Config::default());
+        let mut first = server();
+        let link = connect(&client, &first);
+        let paid = tokio::spawn(CallFuture::<u64>::new(&client.channel(), &OLDER, 0, &7_u64));
+        timeout(HANG, bank.has_started.notified()).await.unwrap();
+        client.close(CloseCode::NORMAL, "");
+        timeout(HANG, link).await.unwrap().unwrap();
+        if restarts {
+            first = server();
+        }
+        let _link = connect(&client, &first);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bank.go_on.notify_one();
+        let expected =
+            if restarts { Err(CallError::Disconnected(Delivery::OutcomeUnknown)) } else { Ok(1007) };
+        assert_eq!(paid.await.unwrap(), expected);
+        assert_eq!(bank.started(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ macro_rules! one {
     }};
 }
 
-/// So ends that differ in it compare their methods and find the weaker class, and still speak rkyv.
+/// So ends that differ in it compare their methods and find the class that holds, and still speak rkyv.
 #[test]
 fn a_retry_class_is_part_of_the_digest_and_not_of_the_hash() {
     let (never, never_digest) = one! { async fn of(&self, a: u64) -> u64; };

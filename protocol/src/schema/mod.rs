@@ -97,9 +97,9 @@ pub enum MethodKind {
 
 /// Whether a call may be sent again when its outcome is not known.
 ///
-/// In the order of what is promised, the weakest first. The class is part of a method's contract: where the ends were
-/// built with different ones, the [weaker](Self::weaker) holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// The class is part of a method's contract. Where the ends were built with different ones, both count:
+/// [`with_callee`](Self::with_callee).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Retry {
     /// No: the caller is told what is known.

@@ -75,13 +75,23 @@ impl Retry {
         }
     }
 
-    /// Returns the class that holds between ends of which one says `self` and the other `other`: the weaker promise.
+    /// Returns the class of a call where its caller says `self` and its callee `callee`.
     ///
-    /// So a method is `once` only where both ends say so. A number from the wire that nobody knows counts as
-    /// [`Never`](Self::Never).
+    /// | caller \ callee | never | idempotent | once |
+    /// |---|---|---|---|
+    /// | **never** | never | never | never |
+    /// | **idempotent** | never | idempotent | once |
+    /// | **once** | never | idempotent | once |
+    ///
+    /// A caller that may ask again does it in the way that the callee says: the one to whom running twice makes no
+    /// difference needs no key, and the other gets one, which costs the caller nothing but to make it. A number from the
+    /// wire that nobody knows counts as [`Never`](Self::Never).
     #[must_use]
-    pub const fn weaker(self, other: Self) -> Self {
-        if self.to_wire() <= other.to_wire() { self } else { other }
+    pub const fn with_callee(self, callee: Self) -> Self {
+        match self {
+            Self::Never => Self::Never,
+            Self::Idempotent | Self::Once => callee,
+        }
     }
 }
 
@@ -115,20 +125,22 @@ mod tests {
     }
 
     #[test]
-    fn where_ends_differ_the_weaker_retry_class_holds() {
+    fn the_callee_says_how_a_call_is_asked_again_and_the_caller_whether() {
         use Retry::{Idempotent, Never, Once};
+        // Caller, callee, class.
         let table = [
             (Never, Never, Never),
             (Never, Idempotent, Never),
             (Never, Once, Never),
+            (Idempotent, Never, Never),
             (Idempotent, Idempotent, Idempotent),
-            (Idempotent, Once, Idempotent),
+            (Idempotent, Once, Once),
+            (Once, Never, Never),
+            (Once, Idempotent, Idempotent),
             (Once, Once, Once),
         ];
-        for (one, other, weaker) in table {
-            assert_eq!(one.weaker(other), weaker);
-            assert_eq!(other.weaker(one), weaker);
-            assert_eq!(one.min(other), weaker);
+        for (caller, callee, class) in table {
+            assert_eq!(caller.with_callee(callee), class, "{caller:?} {callee:?}");
         }
     }
 

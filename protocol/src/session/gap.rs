@@ -7,7 +7,6 @@ use super::stream::Outbound;
 use super::types::{CallId, Event, Failure, Role, Stop};
 use super::{Link, Session, State};
 use crate::Instant;
-use crate::schema::{MethodKind, Retry};
 use crate::status::Delivery;
 
 impl Session {
@@ -65,23 +64,27 @@ impl Session {
             has_items = stream.has_sent() || stream.outbox.iter().any(|it| !matches!(it, Outbound::End));
             stream.disconnect(&self.config);
         }
-        let may_repeat = delivery != Delivery::OutcomeUnknown
-            || matches!(own.retry, Retry::Idempotent | Retry::Once)
-            || own.kind == MethodKind::Watch
-            || (own.kind == MethodKind::ServerStream && !own.is_accepted);
-        let repeats = asks_again && may_repeat && role == Role::Client && own.depth == 0 && !has_items;
+        let repeats = asks_again && role == Role::Client && own.depth == 0 && !has_items;
         let stage = std::mem::replace(&mut own.stage, Stage::Over(Ok(())));
         let ask = match stage {
             Stage::Over(result) => return own.stage = Stage::Over(result),
             Stage::Waiting(ask) | Stage::Queued(ask) => Some(ask),
             Stage::Opening { ask, .. } | Stage::Open { ask, .. } => ask,
         };
-        if let Some(ask) = ask.filter(|_| repeats && !(own.is_accepted && own.kind.has_items())) {
+        let may_repeat = |ask: &Ask| delivery != Delivery::OutcomeUnknown || own.may_repeat(own.retry, ask);
+        let repeats = repeats && !(own.is_accepted && own.kind.has_items());
+        if let Some(ask) = ask.filter(|ask| repeats && may_repeat(ask)) {
             own.is_stale = own.is_accepted;
             own.may_have_run |= delivery == Delivery::OutcomeUnknown;
             own.stage = Stage::Waiting(Ask { encoded: None, ..ask });
             return;
         }
+        self.end_lost(call, delivery);
+    }
+
+    /// Ends a call of this end that is in no session any more, and in no line.
+    pub(super) fn end_lost(&mut self, call: CallId, delivery: Delivery) {
+        let Some(own) = self.own.get_mut(call) else { return };
         let failure = Failure::Disconnected(delivery);
         if own.kind.is_stream() {
             own.stage = Stage::Over(Err(failure));

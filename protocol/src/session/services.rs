@@ -72,7 +72,7 @@ fn match_methods(service: &ServiceDescriptor, theirs: &[WireMethod]) -> Box<[Met
         Some(place) => {
             let codec = if theirs[place].hash == method.hash { Codec::Rkyv } else { Codec::Json };
             // A class that this end doesn't know promises nothing here.
-            let retry = method.retry.weaker(Retry::from_wire(theirs[place].retry).unwrap_or_default());
+            let retry = method.retry.with_callee(Retry::from_wire(theirs[place].retry).unwrap_or_default());
             MethodAgreement::Agreed { number: place as u32, codec, retry }
         }
     })
@@ -111,8 +111,8 @@ fn wire_method(method: &crate::schema::MethodDescriptor) -> WireMethod {
 }
 
 impl Session {
-    /// What may happen to a call of one of this end's services when its outcome is not known: the weaker of what both
-    /// ends say. [`Retry::Never`] while the other end has not said.
+    /// What may happen to a call of one of this end's services when its outcome is not known, as both ends
+    /// [say](Retry::with_callee). [`Retry::Never`] while the other end has not said.
     pub fn retry_class(&self, service: &'static ServiceDescriptor, method: usize) -> Retry {
         let known = self.services.iter().position(|it| std::ptr::eq(*it, service));
         match known.and_then(|place| self.state.agreements.get(place)) {

@@ -29,7 +29,7 @@ pub(super) struct Own {
     service_number: u16,
     method: u16,
     pub(super) kind: MethodKind,
-    /// The weaker of what both ends say.
+    /// As both ends say, in the session that it was last admitted in.
     pub(super) retry: Retry,
     pub(super) depth: u8,
     /// It has a place in the queue of data.
@@ -126,6 +126,19 @@ impl Own {
             Stage::Open { .. } => self.stream.as_ref().is_some_and(|stream| stream.may_write()),
             Stage::Waiting(_) | Stage::Opening { .. } | Stage::Over(_) => false,
         }
+    }
+
+    /// Whether a call that may have run can be asked again, as `retry` says: a `once` call only under the key that it was
+    /// written with, and what its callee keeps no record of is read anew.
+    pub(super) fn may_repeat(&self, retry: Retry, ask: &Ask) -> bool {
+        let is_read =
+            self.kind == MethodKind::Watch || (self.kind == MethodKind::ServerStream && !self.is_accepted);
+        is_read
+            || match retry {
+                Retry::Idempotent => true,
+                Retry::Once => ask.once.is_some_and(|once| once.table.is_some()),
+                Retry::Never => false,
+            }
     }
 
     fn class(&self) -> Class {

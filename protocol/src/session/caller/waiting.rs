@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::{Ask, Class, Own, Stage, too_large};
+use super::{Ask, Class, Once, Own, Stage, too_large};
 use crate::codec::Codec;
+use crate::schema::{Hasher, Retry};
 use crate::session::Session;
 use crate::session::credit::SendWindow;
 use crate::session::services::{Agreement, Waiter};
 use crate::session::table::Table;
-use crate::session::types::{CallId, Failure};
-use crate::status::{Code, Status};
+use crate::session::types::{CallId, Failure, Role};
+use crate::status::{Code, Delivery, Status};
 
 /// Calls that wait before they are admitted.
 #[derive(Debug, Default)]
@@ -124,12 +125,24 @@ impl Session {
     fn admit(&mut self, call: CallId, agreed: (u32, Codec)) {
         let Some(own) = self.own.get(call) else { return };
         let retry = self.retry_class(own.service, own.method());
+        if let Stage::Waiting(ask) = &own.stage
+            && own.may_have_run
+            && !own.may_repeat(retry, ask)
+        {
+            // The other end is built anew since, and promises something else.
+            return self.end_lost(call, Delivery::OutcomeUnknown);
+        }
+        let key = self.fresh_key(own.order);
         let Some(own) = self.own.get_mut(call) else { return };
         let class = own.class();
         self.state.opening[class as usize].used += 1;
         own.agreed = Some(agreed);
         own.retry = retry;
         if let Stage::Waiting(ask) = &mut own.stage {
+            if retry == Retry::Once && ask.once.is_none() {
+                // To the caller it was something else when it was made.
+                ask.once = key.map(|key| Once { key, table: None });
+            }
             let ask = Ask {
                 arguments: ask.arguments.clone(),
                 metadata: std::mem::take(&mut ask.metadata),
@@ -144,6 +157,14 @@ impl Session {
         }
         self.give_turn(call);
         self.update_writable(call);
+    }
+
+    /// A key for a call that its application gave none: no other call of this client has it, and no other client.
+    ///
+    /// Servers ask nothing again, and so need none.
+    fn fresh_key(&self, order: u64) -> Option<u128> {
+        let key = || Hasher::new("once key").hash(self.instance).number(order).finish();
+        (self.role == Role::Client).then(key)
     }
 
     /// Places kept for calls made inside handlers, as far as there are enough.
