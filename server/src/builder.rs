@@ -173,8 +173,10 @@ impl<L> ServerBuilder<L> {
 
     /// How many sessions may have a link at one time: 20,000; the same as [`NodeLimits::attached`].
     ///
-    /// A further link is told to come back later and closed with 1013; when there are many more, upgrades are answered
-    /// 503. Channels in process are counted and not refused.
+    /// A further link is told to come back later and closed with 1013, once its client has said hello: one that goes on with
+    /// a session is taken, even if there are more sessions then. For links that have not said hello, and those that are
+    /// being closed, there is room for an eighth of this number, 16 at the least, besides what sessions leave; when that is
+    /// taken, upgrades are answered 503. Channels in process are counted and not refused.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.node.attached = sessions;

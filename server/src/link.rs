@@ -50,8 +50,11 @@ pub(crate) async fn run(
     let returned = match verdict {
         Verdict::Resume { session } => {
             let (back, returned) = oneshot::channel();
+            let carrying = house.places.upgrade().map(|places| places.carry());
             house.node.hand_over(session, Handover { guest, back });
-            match returned.await {
+            let returned = returned.await;
+            drop(carrying);
+            match returned {
                 Ok(Returned::Refused(guest, verdict)) => house.begin(guest, verdict).await,
                 returned => returned.ok(),
             }
@@ -119,7 +122,10 @@ impl House {
             Verdict::Resume { .. } => self.welcome(guest, None),
         };
         match begun {
-            Ok(returned) => returned.await.ok(),
+            Ok(returned) => {
+                let _carrying = self.places.upgrade().map(|places| places.carry());
+                returned.await.ok()
+            }
             Err((guest, Refusal { code, reason })) => {
                 refuse(guest.link, &guest.peer, code, &reason).await;
                 None

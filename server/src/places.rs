@@ -6,6 +6,10 @@ use bowline_runtime::{Task, spawn};
 use tokio::sync::watch;
 
 /// Owns the tasks of all links and sessions, and counts the links: dropping it ends them.
+///
+/// A link that has not said hello may be one that goes on with a session, which a full server takes. So there is room for
+/// such links beside those that carry sessions, however many these are: how many sessions there may be is for the book of
+/// sessions to know, which hears whether a session is a new one.
 #[derive(Debug)]
 pub(crate) struct Places {
     state: Mutex<State>,
@@ -13,22 +17,33 @@ pub(crate) struct Places {
     taken: watch::Sender<usize>,
     /// Turns true once: links close, and no place is given any more.
     stopping: watch::Sender<bool>,
-    limit: usize,
+    room: Room,
+}
+
+/// How many links there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// That carry sessions; those that have not said hello yet use what is left of it. More may carry sessions.
+    pub(crate) sessions: usize,
+    /// Beside these: that have not said hello, or are told why they may not stay.
+    pub(crate) reserve: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     next: u64,
     tasks: HashMap<u64, Task>,
+    /// Links that carry sessions.
+    carrying: usize,
 }
 
 impl Places {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(room: Room) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             taken: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
-            limit,
+            room,
         })
     }
 
@@ -37,22 +52,22 @@ impl Places {
         *self.taken.borrow()
     }
 
-    /// Takes a place for a link, if there is one left.
+    /// Takes a place for a link that has not said hello, if there is one left.
     pub(crate) fn reserve(self: &Arc<Self>) -> Result<Place, NoPlace> {
-        self.take(self.limit)
+        self.take(|state, Room { sessions, reserve }| sessions.max(state.carrying).saturating_add(reserve))
     }
 
     /// Takes a place that is counted and not bounded.
     pub(crate) fn enter(self: &Arc<Self>) -> Result<Place, NoPlace> {
-        self.take(usize::MAX)
+        self.take(|_, _| usize::MAX)
     }
 
-    fn take(self: &Arc<Self>, limit: usize) -> Result<Place, NoPlace> {
+    fn take(self: &Arc<Self>, limit: impl FnOnce(&State, Room) -> usize) -> Result<Place, NoPlace> {
         let mut state = self.lock();
         if *self.stopping.borrow() {
             return Err(NoPlace::Stopping);
         }
-        if self.len() >= limit {
+        if self.len() >= limit(&state, self.room) {
             return Err(NoPlace::Full);
         }
         self.taken.send_modify(|taken| *taken += 1);
@@ -77,6 +92,12 @@ impl Places {
         let tasks = std::mem::take(&mut self.lock().tasks);
         // Outside the lock: a task that ends gives its place back.
         drop(tasks);
+    }
+
+    /// A link carries a session from here on, until what is returned is dropped.
+    pub(crate) fn carry(self: &Arc<Self>) -> Carrying {
+        self.lock().carrying += 1;
+        Carrying(Arc::downgrade(self))
     }
 
     /// Owns the task of a session, which outlives its links and takes no place.
@@ -137,6 +158,18 @@ impl Place {
     }
 }
 
+/// A link that carries a session; see [`Places::carry`].
+#[derive(Debug)]
+pub(crate) struct Carrying(Weak<Places>);
+
+impl Drop for Carrying {
+    fn drop(&mut self) {
+        if let Some(places) = self.0.upgrade() {
+            places.lock().carrying -= 1;
+        }
+    }
+}
+
 /// Takes a task out of the list when it ends.
 struct Leaving {
     places: Weak<Places>,
@@ -164,9 +197,38 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn with_room(sessions: usize) -> Arc<Places> {
+        Places::new(Room { sessions, reserve: 0 })
+    }
+
+    /// However many sessions went on here, there is room for the next that may.
+    #[tokio::test]
+    async fn links_that_carry_sessions_leave_the_reserve_to_those_that_have_not_said_hello() {
+        let places = Places::new(Room { sessions: 2, reserve: 1 });
+        let mut all = Vec::new();
+        for _ in 0..10 {
+            let place = places.reserve().unwrap();
+            all.push((place, places.carry()));
+        }
+        let silent = places.reserve().unwrap();
+        assert_eq!(places.reserve().unwrap_err(), NoPlace::Full);
+        // One that is being closed takes of the reserve as well.
+        let (closing, carrying) = all.pop().unwrap();
+        drop((carrying, silent));
+        assert_eq!(places.reserve().unwrap_err(), NoPlace::Full);
+        drop(closing);
+        let silent = places.reserve().unwrap();
+        all.truncate(1);
+        // What sessions leave is for whoever comes.
+        let more = places.reserve().unwrap();
+        assert_eq!(places.reserve().unwrap_err(), NoPlace::Full);
+        drop((all, silent, more));
+        assert_eq!((places.len(), places.lock().carrying), (0, 0));
+    }
+
     #[tokio::test]
     async fn a_place_is_free_again_when_its_task_ended() {
-        let places = Places::new(1);
+        let places = with_room(1);
         let place = places.reserve().unwrap();
         assert_eq!(places.reserve().unwrap_err(), NoPlace::Full);
         let mut taken = places.taken.subscribe();
@@ -178,14 +240,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_never_got_a_task_is_given_back() {
-        let places = Places::new(1);
+        let places = with_room(1);
         drop(places.reserve().unwrap());
         assert_eq!(places.len(), 0);
     }
 
     #[tokio::test]
     async fn dropping_the_places_ends_its_tasks() {
-        let places = Places::new(1);
+        let places = with_room(1);
         let held = Arc::new(());
         let inside = held.clone();
         places.reserve().unwrap().spawn(async move {
@@ -200,7 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_takes_no_place_and_leaves_no_task() {
-        let places = Places::new(1);
+        let places = with_room(1);
         let (over, wait) = tokio::sync::oneshot::channel::<()>();
         places.adopt(async move { drop(wait.await) });
         assert_eq!((places.len(), places.lock().tasks.len()), (0, 1));
@@ -212,7 +274,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_waits_for_sessions_and_admits_no_more() {
-        let places = Places::new(2);
+        let places = with_room(2);
         let place = places.reserve().unwrap();
         let mut stopping = place.stopping();
         place.spawn(async move {
@@ -225,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_that_do_not_close_are_aborted() {
-        let places = Places::new(1);
+        let places = with_room(1);
         places.reserve().unwrap().spawn(std::future::pending());
         places.abort();
         tokio::task::yield_now().await;

@@ -25,7 +25,7 @@ use crate::identify::{self, Admitted, Identifier, Refused};
 use crate::layer::UpgradeLayer;
 use crate::link::{self, House};
 use crate::node::Node;
-use crate::places::{NoPlace, Places};
+use crate::places::{NoPlace, Places, Room};
 use crate::session::Sessions;
 use crate::upgrade::{self, Origins, Rejected, Socket};
 
@@ -79,7 +79,8 @@ impl Settings {
     }
 }
 
-/// The least number of links that may be there beside those of sessions. Source: our choice.
+/// The least number of links that may be there beside those of sessions; an eighth of these where that is more. Source:
+/// our choice.
 const GREETING: usize = 16;
 
 /// How long a shutdown takes at most: a close has 5 s to be answered, and a little more to be written.
@@ -92,8 +93,9 @@ impl Server {
     }
 
     pub(crate) fn new(settings: Settings, sessions: Arc<dyn Sessions>, limits: NodeLimits) -> Self {
-        // Links that have not said hello yet, and those that are told why they may not stay, need room of their own.
-        let places = Places::new(limits.attached.saturating_add((limits.attached / 8).max(GREETING)));
+        // Who has not said hello yet, and who is told why it may not stay, needs room beside the sessions.
+        let reserve = (limits.attached / 8).max(GREETING);
+        let places = Places::new(Room { sessions: limits.attached, reserve });
         let (settings, node) = (Arc::new(settings), Node::new(limits));
         Self { shared: Arc::new(Shared { settings, sessions, node, places }) }
     }
@@ -331,7 +333,12 @@ impl Server {
                     // Nobody asks again on another channel: each has room of its own for what is to be remembered.
                     info.scope = info.id;
                 }
-                place.spawn(link::run_local(far, settings.peer(), sessions.clone(), info, stopping));
+                let carrying = places.carry();
+                let served = link::run_local(far, settings.peer(), sessions.clone(), info, stopping);
+                place.spawn(async move {
+                    let _carrying = carrying;
+                    served.await;
+                });
                 let driven = caller.clone();
                 let driver = spawn(async move {
                     let ended = drive(near, &driven, std::future::pending()).await;

@@ -10,6 +10,7 @@ use bowline_protocol::envelope::{Control, Envelope};
 use bowline_protocol::registry::NodeLimits;
 use bowline_server::Server;
 use support::probe::{ProbeClient, ProbeServer, Service, method};
+use support::wire::Ticket;
 use support::{Socket, hello, request, start};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error;
@@ -81,6 +82,59 @@ async fn a_full_server_says_so_and_has_room_again() {
     counts(&server, 0).await;
     let mut next = Socket::connect(address, &[ProbeClient::SERVICE]).await;
     assert_eq!(next.call(method::ADD, r#"{"a":1,"b":1}"#).await.unwrap(), "2");
+}
+
+/// Sessions that go on come first, and however many do, there is room to ask.
+#[tokio::test]
+async fn a_full_server_takes_sessions_that_go_on_and_refuses_new_ones() {
+    const MANY: usize = 40;
+    let server = Server::builder().service(ProbeServer::new(Service::default())).max_sessions(MANY).build();
+    let address = start(&server).await;
+    let held = async |attached, detached| {
+        while (server.stats().held.attached, server.stats().held.detached) != (attached, detached) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let mut tickets = Vec::new();
+    for _ in 0..MANY {
+        let mut socket = Socket::upgrade(address).await;
+        let welcome = socket.greet(&[ProbeClient::SERVICE]).await;
+        tickets.push(Ticket::new(hello(&[ProbeClient::SERVICE]), welcome));
+    }
+    held(0, MANY).await;
+    let mut sockets = Vec::new();
+    for _ in 0..MANY {
+        sockets.push(Socket::connect(address, &[ProbeClient::SERVICE]).await);
+    }
+    held(MANY, MANY).await;
+    let refused_a_new_one = async || {
+        let mut new = Socket::upgrade(address).await;
+        new.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+        assert_eq!(new.closed().await, (1013, "full, retry after 30 s".to_owned()));
+    };
+    for ticket in &mut tickets {
+        refused_a_new_one().await;
+        let mut socket = Socket::upgrade(address).await;
+        socket.send(&[Envelope::Control(Control::Hello(ticket.again()))]).await;
+        let Envelope::Control(Control::Welcome(welcome)) = socket.next().await else { panic!("a welcome") };
+        ticket.take(&welcome);
+        sockets.push(socket);
+    }
+    held(2 * MANY, 0).await;
+    for socket in &mut sockets {
+        assert_eq!(socket.call(method::ADD, r#"{"a":1,"b":1}"#).await.unwrap(), "2");
+    }
+    refused_a_new_one().await;
+    // Who says nothing takes of the reserve alone.
+    counts(&server, 2 * MANY).await;
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        silent.push(Socket::upgrade(address).await);
+    }
+    let stream = TcpStream::connect(address).await.unwrap();
+    let refused = tokio_tungstenite::client_async(request("localhost"), stream).await;
+    let Err(Error::Http(response)) = refused else { panic!("{refused:?}") };
+    assert_eq!(response.status(), 503);
 }
 
 #[tokio::test]
