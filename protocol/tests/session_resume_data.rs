@@ -9,6 +9,7 @@ use std::time::Duration;
 use bowline_protocol::envelope::{Envelope, Sequenced};
 use bowline_protocol::limits::Limits;
 use bowline_protocol::session::{CallId, Config, Event, Read};
+use bowline_protocol::status::CloseCode;
 use bowline_test_support::{Pair, Side};
 use bytes::Bytes;
 use common::links::*;
@@ -265,6 +266,65 @@ fn notifies_are_counted_exactly_across_cuts() {
         let arrived = count(&mut pair);
         assert_eq!(arrived, 5 * (round + 1));
         assert_eq!(pair.client().stats().counted.notifies_dropped, offered - arrived, "round {round}");
+    }
+}
+
+/// A session that is lost takes with it what was under way, on its last link and on the one that is there: of that nobody
+/// will say whether it arrived, so it is counted as dropped.
+#[test]
+fn notifies_under_way_when_their_session_is_lost_are_counted() {
+    type Lose = fn(&mut Pair);
+    let ways: [(&str, Side, Lose); 5] = [
+        ("closed on purpose", Side::Client, |pair| {
+            let now = pair.now;
+            pair.client().handle_disconnect(now, Some(CloseCode::NORMAL));
+        }),
+        ("the server was restarted", Side::Client, |pair| {
+            cut(pair);
+            pair.restart_server(serving());
+            pair.connect();
+            pair.run();
+        }),
+        ("over at a server without a link", Side::Server, |pair| {
+            cut(pair);
+            let now = pair.now;
+            pair.server().end(now);
+        }),
+        ("over at a server with a link", Side::Server, |pair| {
+            let now = pair.now;
+            pair.server().end(now);
+        }),
+        ("a link later", Side::Server, |pair| {
+            cut(pair);
+            lose_welcome(pair);
+            let now = pair.now;
+            pair.server().end(now);
+        }),
+    ];
+    for (what, side, lose) in ways {
+        let mut pair = Pair::live(serving(), serving());
+        let offer = |pair: &mut Pair, number: u8| {
+            let now = pair.now;
+            pair.session(side).notify(now, request(NOTIFY, vec![number])).unwrap();
+            pair.run();
+        };
+        for number in 0..5 {
+            offer(&mut pair, number);
+        }
+        pair.advance(Duration::from_secs(2));
+        let arrived = |pair: &mut Pair| {
+            let events = pair.events(side.other());
+            events.iter().filter(|it| matches!(it, Event::Notify(_))).count() as u64
+        };
+        assert_eq!(arrived(&mut pair), 5, "{what}");
+        lose_from(&mut pair, side);
+        for number in 0..3 {
+            offer(&mut pair, number);
+        }
+        assert_eq!(pair.session(side).stats().counted.notifies_dropped, 0, "{what}");
+        lose(&mut pair);
+        assert_eq!(arrived(&mut pair), 0, "{what}");
+        assert_eq!(pair.session(side).stats().counted.notifies_dropped, 3, "{what}");
     }
 }
 

@@ -35,6 +35,7 @@ impl Session {
         }
         self.incoming_deadline = None;
         self.drop_notifies();
+        self.drop_notifies_under_way();
         self.state = State::new(&self.config);
         self.waiting = Waiting::default();
         let own: Vec<_> = self.own.ids().collect();

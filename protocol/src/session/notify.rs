@@ -109,6 +109,14 @@ impl Session {
         }
     }
 
+    /// The session is lost: nobody will say what arrived of what was written, on the link that is there and on the last
+    /// one.
+    pub(super) fn drop_notifies_under_way(&mut self) {
+        let last = self.state.unresolved.take().map_or(0, |(_, unsequenced)| unsequenced.notifies());
+        let this = std::mem::take(&mut self.link.unsequenced).notifies();
+        self.counted.notifies_dropped += last + this;
+    }
+
     /// The answer to a declaration came for which a notify waited.
     pub(super) fn send_notify(&mut self, notify: Outgoing) {
         self.state.notifies.0 -= 1;

@@ -340,7 +340,8 @@ pub struct Held {
 pub struct Counted {
     /// Sequenced envelopes that came again and were dropped.
     pub duplicates: u64,
-    /// Notifies of this end that were dropped.
+    /// Notifies of this end that were dropped. Also those that were under way when their session was lost: of these
+    /// nobody knows whether they arrived.
     pub notifies_dropped: u64,
     /// Notifies of the other end that were dropped here.
     pub notifies_refused: u64,

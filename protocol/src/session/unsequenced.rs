@@ -81,6 +81,11 @@ impl SentUnsequenced {
         self.entries.iter().any(is_large)
     }
 
+    /// How many notifies are under way: written, and not counted by the other end.
+    pub(super) fn notifies(&self) -> u64 {
+        self.entries.iter().filter(|entry| matches!(entry.what, What::Notify)).count() as u64
+    }
+
     /// The link is gone, and the other end counted so many: the rest, which did not arrive.
     pub(super) fn lost(mut self, count: u64) -> impl Iterator<Item = Entry> {
         // More than was sent is as good as all.

@@ -311,11 +311,13 @@ impl Node {
 
     /// The process ends: nobody hears of anything.
     pub(crate) fn vanish(&mut self, cx: &mut Ctx) {
-        for (_, peer) in std::mem::take(&mut self.peers) {
+        for (_, mut peer) in std::mem::take(&mut self.peers) {
             if let Some(session) = peer.session {
                 cx.oracle.session_gone(session, GapReason::Unknown);
             }
             peer.app.vanish(cx);
+            // What waited in it, it can't count itself.
+            peer.machine.end(cx.now);
             cx.account(&peer.machine);
         }
         cx.oracle.node_gone();
