@@ -93,8 +93,9 @@ pub use bowline_macros::{message, rpc};
 pub use bowline_protocol::{
     codec::with::With,
     envelope::GapReason,
-    limits::{Limits, NodeLimits, Timing},
+    limits::{Limits, Timing},
     once::OnceLimits,
+    registry::NodeLimits,
     status::{CloseCode, Code, Delivery, Status},
 };
 pub use bowline_rpc::{
@@ -108,7 +109,7 @@ pub use bowline_client::{Arrival, Builder as ClientBuilder, Client, ConnectFaile
 #[cfg(all(feature = "server", not(target_arch = "wasm32")))]
 pub use bowline_server::{
     Answer, Credentials, Identify, InvalidOrigin, Origin, Refused, Serve, Server, ServerBuilder, Upgrade,
-    UpgradeLayer, serve,
+    UpgradeLayer, forwarded_for, serve,
 };
 
 /// Moving whole messages: links, connectors, and a network in memory for tests of your own.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-pub use crate::registry::NodeLimits;
-
 /// What one end of a session accepts and holds. Counts and bytes.
 ///
 /// `Default` is meant for a public server; each field says why, and what happens at the bound.

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::once::OnceLimits;
 use bowline_protocol::registry::NodeLimits;
 use bowline_rpc::{BoxError, Call, OnceStore, Reply, Router};
+use http::request::Parts;
 use tower_layer::{Identity as NoLayer, Layer, Stack};
 use tower_service::Service;
 
@@ -130,7 +132,27 @@ impl<L> ServerBuilder<L> {
         F: for<'a> Identify<'a, I> + 'static,
         I: Clone + Hash + Send + Sync + 'static,
     {
-        self.identifier = Identifier::new(function);
+        self.identifier.identify(function);
+        self
+    }
+
+    /// Tells from the request's parts which network address a client has: on its account are the sessions of those who
+    /// are anonymous ([`NodeLimits::detached_per_address`]), and what is remembered of their `once` calls.
+    ///
+    /// The default is the address of the connection, where the HTTP server says it: [`serve`](crate::serve) does, and
+    /// `axum::serve` with `into_make_service_with_connect_info::<SocketAddr>()`. Behind a proxy that is the proxy's, and
+    /// everybody shares it: then say [`forwarded_for`](crate::forwarded_for) with the proxy's address, or read what
+    /// your proxy writes. Any header may be written by the client itself: believe one only in requests that come from a
+    /// proxy which writes it anew, or an attacker chooses whose account he uses up. `None` stands for no address; those
+    /// clients share one account, which only the bounds of the node limit.
+    ///
+    /// It is asked once for each link, after its hello.
+    #[must_use]
+    pub fn client_address(
+        mut self,
+        function: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.identifier.locate(Box::new(function));
         self
     }
 
@@ -185,9 +207,8 @@ impl<L> ServerBuilder<L> {
 
     /// What all sessions hold together, and how long they wait for another link; see [`NodeLimits`].
     ///
-    /// The address of an anonymous caller is that of the connection, where the HTTP server says it: [`serve`](crate::serve)
-    /// does, and `axum::serve` with `into_make_service_with_connect_info::<SocketAddr>()`. Behind a proxy everybody has
-    /// the proxy's: raise [`detached_per_address`](NodeLimits::detached_per_address) there.
+    /// What counts as the address of an anonymous caller, [`client_address`](Self::client_address) says; behind a proxy
+    /// everybody has the proxy's without it.
     #[must_use]
     pub fn node_limits(mut self, limits: NodeLimits) -> Self {
         self.node = limits;

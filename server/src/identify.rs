@@ -1,10 +1,8 @@
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::extract::ConnectInfo;
 use bowline_protocol::envelope::Secret;
 use bowline_protocol::registry::Who;
 use bowline_protocol::status::CloseCode;
@@ -13,6 +11,7 @@ use http::Extensions;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 
+use crate::address::{Locate, of_connection};
 use crate::digest::{Role, digest};
 
 /// Tells from a request who is calling; what [`identify`](crate::ServerBuilder::identify) takes.
@@ -115,17 +114,20 @@ pub(crate) type Admission = Result<Admitted, Refused>;
 /// How long a request may take to be identified; the same as the rest of the connect. Source: our choice.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The function of the application, or none.
+/// The functions of the application, or none.
 #[derive(Default)]
 pub(crate) struct Identifier {
     function: Option<Boxed>,
+    /// What tells the network address; without it, that of the connection counts.
+    locate: Option<Locate>,
 }
 
 type Boxed =
     Box<dyn for<'a> Fn(&'a Parts) -> BoxFuture<'a, Result<(Extensions, u128), Refused>> + Send + Sync>;
 
 impl Identifier {
-    pub(crate) fn new<F, I>(function: F) -> Self
+    /// Says who is calling.
+    pub(crate) fn identify<F, I>(&mut self, function: F)
     where
         F: for<'a> Identify<'a, I> + 'static,
         I: Clone + Hash + Send + Sync + 'static,
@@ -138,7 +140,12 @@ impl Identifier {
                 Ok((of(identity), digest))
             })
         });
-        Self { function: Some(function) }
+        self.function = Some(function);
+    }
+
+    /// Says from where.
+    pub(crate) fn locate(&mut self, function: Locate) {
+        self.locate = Some(function);
     }
 
     /// Finds out who sent the request; what layers put into it comes along.
@@ -159,7 +166,10 @@ impl Identifier {
         extensions.remove::<OnUpgrade>();
         extensions.remove::<Credentials>();
         extensions.extend(identity);
-        let address = parts.extensions.get().map(|ConnectInfo::<SocketAddr>(address)| address.ip());
+        let address = match &self.locate {
+            None => of_connection(parts),
+            Some(locate) => locate(parts),
+        };
         Ok(Admitted { extensions, who: Who { identity: digest, address } })
     }
 
@@ -189,7 +199,21 @@ impl fmt::Debug for Identifier {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use axum::extract::ConnectInfo;
+
     use super::*;
+
+    fn identified<F, I>(function: F) -> Identifier
+    where
+        F: for<'a> Identify<'a, I> + 'static,
+        I: Clone + Hash + Send + Sync + 'static,
+    {
+        let mut identifier = Identifier::default();
+        identifier.identify(function);
+        identifier
+    }
 
     fn parts(path: &str) -> Parts {
         http::Request::builder().uri(path).body(()).unwrap().into_parts().0
@@ -206,9 +230,9 @@ mod tests {
     #[tokio::test]
     async fn functions_and_closures_of_every_form_identify() {
         let forms = [
-            Identifier::new(by_path),
-            Identifier::new(async |parts: &Parts| by_path(parts).await),
-            Identifier::new(|parts: &Parts| {
+            identified(by_path),
+            identified(async |parts: &Parts| by_path(parts).await),
+            identified(|parts: &Parts| {
                 let path = parts.uri.to_string();
                 async move { Ok(path) }
             }),
@@ -220,10 +244,7 @@ mod tests {
         let nobody = Identifier::default().admit(&parts("/")).await.unwrap();
         assert!(nobody.extensions.is_empty());
         assert_eq!(nobody.who, Who::default());
-        assert_eq!(
-            Identifier::new(by_path).admit(&parts("/")).await.unwrap_err().code(),
-            CloseCode::FORBIDDEN
-        );
+        assert_eq!(identified(by_path).admit(&parts("/")).await.unwrap_err().code(), CloseCode::FORBIDDEN);
     }
 
     #[tokio::test]
@@ -231,13 +252,13 @@ mod tests {
         let mut parts = parts("/ada");
         parts.extensions.insert(7_u8);
         parts.extensions.insert("somebody else".to_owned());
-        let extensions = Identifier::new(by_path).admit(&parts).await.unwrap().extensions;
+        let extensions = identified(by_path).admit(&parts).await.unwrap().extensions;
         assert_eq!((extensions.get::<u8>(), &**extensions.get::<String>().unwrap()), (Some(&7), "/ada"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_identifier_that_hangs_is_given_up() {
-        let form = Identifier::new(|_: &Parts| std::future::pending::<Result<(), Refused>>());
+        let form = identified(|_: &Parts| std::future::pending::<Result<(), Refused>>());
         assert_eq!(form.admit(&parts("/")).await.unwrap_err().code(), CloseCode::TRY_AGAIN);
     }
     #[tokio::test]
@@ -247,7 +268,7 @@ mod tests {
             let token = credentials.and_then(Credentials::expose_str).map(str::to_owned);
             token.ok_or_else(|| Refused::unauthenticated("no token"))
         }
-        let form = Identifier::new(by_token);
+        let form = identified(by_token);
         let mut parts = parts("/");
         parts.extensions.insert(Credentials::new("forged"));
         let admitted = form.admit_with(&mut parts, &Secret::from("ada")).await.unwrap();
@@ -262,7 +283,7 @@ mod tests {
 
     #[tokio::test]
     async fn equal_identities_have_one_digest_at_every_server_and_different_ones_do_not() {
-        let (form, other) = (Identifier::new(by_path), Identifier::new(by_path));
+        let (form, other) = (identified(by_path), identified(by_path));
         let who =
             async |form: &Identifier, path| form.admit(&parts(path)).await.unwrap().who.identity.unwrap();
         let ada = who(&form, "/ada").await;
@@ -278,5 +299,15 @@ mod tests {
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 9))));
         let who = Identifier::default().admit(&parts).await.unwrap().who;
         assert_eq!(who, Who { identity: None, address: Some([192, 0, 2, 1].into()) });
+
+        let mut moved = Identifier::default();
+        moved.locate(Box::new(|parts| parts.uri.path().strip_prefix('/')?.parse().ok()));
+        // Whichever of the two is said first.
+        moved.identify(by_path);
+        let elsewhere: IpAddr = [203, 0, 113, 9].into();
+        for (path, address) in [("/203.0.113.9", Some(elsewhere)), ("/ada", None)] {
+            parts.uri = path.parse().unwrap();
+            assert_eq!(moved.admit(&parts).await.unwrap().who.address, address, "{path}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! What this crate never knows: Leptos and clients. Applications use the `bowline` crate, which re-exports what
 //! they need.
 
+mod address;
 mod builder;
 mod digest;
 mod identify;
@@ -20,6 +21,7 @@ mod server;
 mod session;
 mod upgrade;
 
+pub use address::forwarded_for;
 pub use builder::ServerBuilder;
 pub use identify::{Credentials, Identify, Refused};
 pub use layer::{Answer, Upgrade, UpgradeLayer};
