@@ -229,7 +229,7 @@ where
         let lease = Arc::new(Lease::default());
         let (shown, states) = watch::channel(State::Idle);
         let connector = self.connector.unwrap_or_else(|| Arc::new(PlatformConnector::default()));
-        let machine = Machine::new(self.endpoints, Patience::default(), self.backoff)
+        let machine = Machine::new(self.endpoints, Patience::new(&config.timing), self.backoff)
             .with_breakers(self.breakers.clone());
         let driver = Driver::new(Parts {
             line: line.clone(),

@@ -23,7 +23,7 @@ pub enum ConnectFailed {
     /// The link was lost before the other end said welcome.
     #[error("the link was lost before the session was live")]
     Lost,
-    /// The credentials, the link, or the welcome on it took too long: each has 10 s.
+    /// The credentials, the link, or the welcome on it took too long: each has 10 s, the welcome what `Timing::hello` says.
     #[error("no live session in time")]
     TimedOut,
     /// The client was closed in the meantime.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bowline::{
-    Client, CloseCode, ConnectFailed, State,
+    Client, CloseCode, ConnectFailed, State, Timing,
     prelude::*,
     transport::{
         BoxLink, CloseFrame, Connect, ConnectError, Link, Received,
@@ -76,16 +76,25 @@ async fn a_link_that_never_comes_is_given_up_after_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_welcome_that_never_comes_is_given_up_after_ten_seconds() {
-    let (mut listener, connector) = network();
-    let silent = tokio::spawn(async move {
-        let _link = listener.accept().await;
-        std::future::pending::<()>().await;
-    });
-    let begin = Instant::now();
-    let failed = Client::builder("silent").connector(connector).connect().await.unwrap_err();
-    assert_eq!(begin.elapsed().as_secs(), 10, "{failed:?}");
-    silent.abort();
+async fn a_welcome_that_never_comes_is_given_up_after_ten_seconds_or_what_the_timing_says() {
+    let ten = Timing::default();
+    for (timing, seconds) in [(&ten, 10), (&with_hello(3), 3), (&with_hello(25), 25)] {
+        let (mut listener, connector) = network();
+        let silent = tokio::spawn(async move {
+            let _link = listener.accept().await;
+            std::future::pending::<()>().await;
+        });
+        let begin = Instant::now();
+        let builder = Client::builder("silent").connector(connector).timing(timing.clone());
+        let failed = builder.connect().await.unwrap_err();
+        assert!(matches!(failed, ConnectFailed::TimedOut), "{failed:?}");
+        assert_eq!(begin.elapsed().as_secs(), seconds);
+        silent.abort();
+    }
+}
+
+fn with_hello(seconds: u64) -> Timing {
+    Timing { hello: Duration::from_secs(seconds), ..Timing::default() }
 }
 
 #[tokio::test(start_paused = true)]

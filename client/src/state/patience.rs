@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use bowline_protocol::limits::Timing;
+
 /// How long a client waits for things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Patience {
@@ -7,7 +9,7 @@ pub(crate) struct Patience {
     pub(crate) credentials: Duration,
     /// For a link: TCP, TLS and the upgrade.
     pub(crate) connect: Duration,
-    /// For the welcome, once there is a link.
+    /// For the welcome, once there is a link: what the application says.
     pub(crate) welcome: Duration,
     /// For a goodbye to be written.
     pub(crate) close: Duration,
@@ -21,12 +23,12 @@ pub(crate) struct Patience {
     pub(crate) suspended: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
+impl Patience {
+    pub(crate) fn new(timing: &Timing) -> Self {
         Self {
             credentials: Duration::from_secs(10),
             connect: Duration::from_secs(10),
-            welcome: Duration::from_secs(10),
+            welcome: timing.hello,
             close: Duration::from_secs(1),
             settled: Duration::from_secs(10),
             accident: Duration::from_secs(60),

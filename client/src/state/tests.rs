@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bowline_protocol::{Instant, envelope::GapReason, status::CloseCode};
+use bowline_protocol::{Instant, envelope::GapReason, limits::Timing, status::CloseCode};
 use bowline_transport::{Backoff, Endpoints};
 
 use super::{Action, Arrival, Fall, Machine, Patience, State, machine::Delays};
@@ -25,7 +25,7 @@ impl Delays for Counting {
 }
 
 fn machine_at(endpoints: Endpoints) -> Machine<Counting> {
-    Machine::new(endpoints, Patience::default(), Counting::default())
+    Machine::new(endpoints, Patience::new(&Timing::default()), Counting::default())
 }
 
 fn machine() -> Machine<Counting> {
@@ -474,7 +474,8 @@ fn reconnect_goes_on_at_once_and_from_a_living_link_too() {
 /// life. All tries fail at once.
 fn drawn<const COUNT: usize>(lived: u64, fall: &Fall) -> [f64; COUNT] {
     let at = clock();
-    let mut machine = Machine::new(Endpoints::new("a"), Patience::default(), Backoff::default());
+    let mut machine =
+        Machine::new(Endpoints::new("a"), Patience::new(&Timing::default()), Backoff::default());
     live(&mut machine, at(0));
     let mut now = at(lived);
     machine.handle_fall(now, fall.clone());
