@@ -158,6 +158,81 @@ fn a_value_that_is_set_without_a_link_comes_and_older_ones_do_not() {
     assert_eq!(value(&mut pair, own), Some(vec![3]));
 }
 
+/// What a server writes after a cut in which items of a stream were lost: `w` for a value of a watch, `c` for the rest of
+/// one that travels in chunks, `s` for what has a number.
+fn written_again(pair: &mut Pair) -> String {
+    cut(pair);
+    pair.sent(Side::Server);
+    resume(pair);
+    let letter = |envelope: &Envelope| match envelope {
+        Envelope::Watch(_) => Some('w'),
+        Envelope::WatchChunk(_) => Some('c'),
+        Envelope::Sequenced(..) => Some('s'),
+        _ => None,
+    };
+    pair.sent(Side::Server).iter().filter_map(letter).collect()
+}
+
+#[test]
+fn the_newest_values_of_watches_come_before_what_is_replayed() {
+    let mut pair = pair();
+    let (watched, watch) = watch(&mut pair);
+    let (large, largest) = open(&mut pair, WATCH);
+    let (items, stream) = open(&mut pair, SERVER_STREAM);
+    pair.events(Side::Client);
+    lose_from(&mut pair, Side::Server);
+    let now = pair.now;
+    pair.server().accept(now, stream);
+    for item in 0..3 {
+        assert!(send(&mut pair, Side::Server, stream, vec![item; 10_000]));
+    }
+    set(&mut pair, watch, vec![1]);
+    set(&mut pair, largest, vec![2; LARGE]);
+    // Its place in the queue is behind the items, and it was not there when they were written.
+    set(&mut pair, watch, vec![3]);
+    let written = written_again(&mut pair);
+    // Two acceptances and three items have numbers. A large value travels behind them.
+    assert_eq!(written, "wssssswcccc");
+    assert_eq!(value(&mut pair, watched), Some(vec![3]));
+    assert_eq!(value(&mut pair, large), Some(vec![2; LARGE]));
+    for number in 0..3 {
+        assert_eq!(item(&mut pair, Side::Client, items), vec![number; 10_000]);
+    }
+}
+
+#[test]
+fn a_value_accepts_a_watch_whose_acceptance_is_replayed_behind_it() {
+    let mut pair = pair();
+    let own = call(&mut pair, WATCH, "open");
+    let call = incoming(&mut pair).call;
+    lose_from(&mut pair, Side::Server);
+    set(&mut pair, call, vec![1]);
+    assert_eq!(written_again(&mut pair), "ws");
+    let events = pair.events(Side::Client);
+    let accepted = events.iter().filter(|it| matches!(it, Event::Accepted { call } if *call == own));
+    assert_eq!(accepted.count(), 1, "{events:?}");
+    assert_eq!(value(&mut pair, own), Some(vec![1]));
+}
+
+#[test]
+fn no_more_values_come_before_a_replay_than_fit_into_a_message() {
+    let mut pair = pair();
+    let watches: Vec<_> = (0..20).map(|_| open(&mut pair, WATCH)).collect();
+    let (_, stream) = open(&mut pair, SERVER_STREAM);
+    pair.events(Side::Client);
+    lose_from(&mut pair, Side::Server);
+    assert!(send(&mut pair, Side::Server, stream, vec![0; 100]));
+    for (_, call) in &watches {
+        set(&mut pair, *call, vec![1; 10_000]);
+    }
+    let written = written_again(&mut pair);
+    let first = written.find('s').unwrap();
+    assert_eq!(first, 7, "64 KiB of 10,000 bytes each: {written}");
+    for (own, _) in watches {
+        assert_eq!(value(&mut pair, own), Some(vec![1; 10_000]));
+    }
+}
+
 #[test]
 fn a_value_that_arrived_does_not_come_again() {
     let mut pair = pair();

@@ -153,6 +153,8 @@ struct Link {
     auth_answer_due: bool,
     /// Watch values and notifies written.
     unsequenced: SentUnsequenced,
+    /// Whether watches had their turn before the replay.
+    values_came_first: bool,
 }
 
 /// What belongs to a session: a later link may continue it, or make it anew.

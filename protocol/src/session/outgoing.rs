@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::Session;
-use super::callee::{Acceptance, Answer, Handling};
+use super::callee::{Acceptance, Answer, Handling, Incoming};
 use super::caller::{Ask, Class, Stage, WireId, earlier, too_large};
 use super::closing::Phase;
 use super::notify::Outgoing;
@@ -187,6 +187,9 @@ impl Session {
         let peer_message = usize::try_from(self.state.peer.message).unwrap_or(usize::MAX);
         let budget = limits.message_out.min(peer_message.saturating_sub(ONE_MORE));
         let start = encoder.len();
+        if self.state.sent.replays() && !std::mem::replace(&mut self.link.values_came_first, true) {
+            self.write_first_values(budget, encoder);
+        }
         // What was written before comes again first, and nothing new before all of it.
         while encoder.len() < budget
             && let Some((seq, sequenced)) = self.state.sent.next_replayed()
@@ -527,6 +530,26 @@ impl Session {
         let payload = self.begin_payload(call, value, true);
         let value = WatchValue { call: reference, codec, payload };
         self.write_unsequenced(encoder, whole, what, &Envelope::Watch(value));
+    }
+
+    /// Writes the newest values of watches before a replay that may be long: those that need no chunks, and as many as fit
+    /// into one message. The others keep their place behind it.
+    fn write_first_values(&mut self, budget: usize, encoder: &mut Encoder<'_>) {
+        let is_first = |incoming: &Incoming| {
+            let latest = incoming.stream.as_ref().and_then(|stream| stream.latest.as_ref());
+            incoming.is_running()
+                && incoming.acceptance == Acceptance::Done
+                && latest.is_some_and(|value| value.len() <= WHOLE)
+        };
+        let watches = self.incoming.iter().filter(|(_, incoming)| is_first(incoming));
+        let watches: Vec<_> = watches.map(|(call, incoming)| (call, incoming.codec)).collect();
+        for (call, codec) in watches {
+            if encoder.len() >= budget {
+                return;
+            }
+            let reference = CallRef { id: call.id, opener: Opener::Reader };
+            self.write_value(call, reference, codec, encoder);
+        }
     }
 
     /// A watch waits until something that has no numbers is acknowledged.
