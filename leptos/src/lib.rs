@@ -12,6 +12,8 @@
 //! | [`watch`] | a watch | `value`, `error`, `stale` |
 //! | [`stream`] | a stream | `.latest()`, `.keep(n)`, `.fold(init, f)`: items, `missed`, `interrupted`, `error`, `ended` |
 //!
+//! [`use_breaker`] shows a circuit breaker of the client.
+//!
 //! All of them belong to the owner they are made in, mostly a component: when it ends, their calls are cancelled. What
 //! they return is `Copy`, like signals. They hold no state of the protocol: that lives in the client.
 //!
@@ -23,6 +25,7 @@
 //! Applications use the `bowline` crate with its feature `leptos`, where this crate is `bowline::leptos`.
 
 mod action;
+mod breaker;
 mod follow;
 mod query;
 mod registry;
@@ -31,6 +34,7 @@ mod stream;
 mod watch;
 
 pub use action::{Action, action};
+pub use breaker::use_breaker;
 pub use query::{Query, query};
 pub use socket::{UseWebSocketReturn, expect_websocket, provide_websocket, use_client, use_websocket};
 pub use stream::{Folded, Kept, StreamSignal, stream};

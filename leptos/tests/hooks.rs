@@ -6,9 +6,10 @@ mod common;
 
 use std::{convert::Infallible, time::Duration};
 
-use bowline::leptos::{action, query, stream, use_client, watch};
+use bowline::leptos::{action, query, stream, use_breaker, use_client, watch};
+use bowline::middleware::{BreakerConfig, BreakerLayer};
 use bowline::{Delivery, State, prelude::*};
-use common::{NoSuchTopic, OfficeClient, Place, until};
+use common::{NoSuchTopic, OfficeClient, Place, Two, until};
 use leptos::prelude::*;
 
 /// A place with a client and an owner, which stands for a component.
@@ -339,6 +340,28 @@ async fn the_state_of_the_connection_is_a_signal() {
     socket.close();
     settle().await;
     assert_eq!(socket.state.get_untracked(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_shows_where_calls_go_now() {
+    let _ = any_spawner::Executor::init_tokio();
+    let two = Two::new();
+    let layer = BreakerLayer::new(BreakerConfig { min_calls: 1, ..BreakerConfig::default() }).unwrap();
+    let handle = layer.handle();
+    let client = two.builder().breaker(layer).connect().await.unwrap();
+    let (owner, office) = (Owner::new(), client.client::<OfficeClient>());
+    owner.set();
+    let state = use_breaker(&handle, "Office");
+    let shown = Memo::new(move |_| state.get().as_str());
+    assert_eq!(shown.get_untracked(), "closed");
+    two.a.world.ill.store(true, std::sync::atomic::Ordering::SeqCst);
+    office.echo("hi".into()).await.unwrap_err();
+    settle().await;
+    assert_eq!(shown.get_untracked(), "open");
+    client.reconnect();
+    settle().await;
+    assert_eq!((two.map.tried().as_str(), shown.get_untracked()), ("ab", "closed"));
+    owner.cleanup();
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,14 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ),
     (
         "bowline-leptos",
-        &["bowline-protocol", "bowline-runtime", "bowline-rpc", "bowline-transport", "bowline-client"],
+        &[
+            "bowline-protocol",
+            "bowline-runtime",
+            "bowline-rpc",
+            "bowline-transport",
+            "bowline-middleware",
+            "bowline-client",
+        ],
     ),
     (
         "bowline",
