@@ -25,7 +25,9 @@ async fn a_page_that_the_browser_kept_goes_on_with_its_session_at_once() -> Resu
     let (stage, _server) = Stage::set().await?;
     let (page, looker) = pages(&stage).await?;
     page.navigate(&elsewhere(&stage)).await?;
-    // It did not say goodbye: the session waits for it.
+    // The browser lets go of the socket of a page that it keeps, at a moment of its own.
+    stage.relay.cut();
+    // The page did not say goodbye: the session waits for it.
     until_stats(&looker, "attached === 0 && detached === 1").await?;
     page.back(&stage.address()).await?;
     assert_eq!(page.eval("window.trial?.kept").await?, true, "not kept: {:?}", page.not_kept());
