@@ -16,7 +16,7 @@ use std::{
 };
 
 use bowline::{
-    Client, ClientBuilder, Server, State,
+    Client, ClientBuilder, Server, State, Timing,
     prelude::*,
     transport::{
         BoxLink, Connect, ConnectError,
@@ -172,18 +172,25 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        Self::keeping(Duration::from_secs(120))
+        Self::keeping(Duration::from_secs(120), Timing::default())
+    }
+
+    /// One whose server never pings. (A client asks with each ping how far away the server is, at a moment that differs from one
+    /// session to the next.)
+    pub fn quiet() -> Self {
+        Self::keeping(Duration::from_secs(120), Timing { ping: Duration::ZERO, ..Timing::default() })
     }
 
     /// One whose server forgets a session as soon as its link is lost: every lost link is a gap.
     pub fn forgetful() -> Self {
-        Self::keeping(Duration::ZERO)
+        Self::keeping(Duration::ZERO, Timing::default())
     }
 
-    fn keeping(resume_window: Duration) -> Self {
+    fn keeping(resume_window: Duration, timing: Timing) -> Self {
         let world = World::default();
         let limits = NodeLimits { resume_window, ..NodeLimits::default() };
-        let server = Server::builder().service(OfficeServer::new(world.clone())).node_limits(limits).build();
+        let office = OfficeServer::new(world.clone());
+        let server = Server::builder().service(office).node_limits(limits).timing(timing).build();
         let (mut listener, connector) = network();
         let faults = connector.faults().clone();
         let accepting = tokio::spawn({

@@ -162,7 +162,8 @@ async fn a_link_that_only_looks_alive_is_found_within_seconds_of_a_wake_up() -> 
     page.show().await?;
     page.wait(AWAY).await?;
     let took = page.eval("performance.now() - trial.woken").await?.as_f64().unwrap();
-    assert!((4000.0..9000.0).contains(&took), "the answer has 5 s to come: {took} ms");
+    // A ping of the page may have gone just before, and they stay 5 s apart.
+    assert!((4000.0..11_000.0).contains(&took), "the answer has 5 s to come: {took} ms");
     // What the dead link held never arrives; the next one carries again.
     stage.relay.cut();
     stage.relay.hold(Held::default());
