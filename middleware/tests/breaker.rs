@@ -52,6 +52,22 @@ async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// Opens a breaker of [`config`].
+async fn fail_twice(work: &WorkClient) {
+    for _ in 0..2 {
+        work.panics().await.unwrap_err();
+    }
+}
+
+/// Opens a breaker of [`config`] wherever it is, and waits until it lets a probe through.
+async fn half_open(work: &WorkClient) {
+    for _ in 0..2 {
+        work.panics().await.unwrap_err();
+        settle().await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_fails_is_left_alone_until_it_is_back() {
     on_both_ends!(config(), |worker, session, handle| {
@@ -167,11 +183,7 @@ async fn what_the_caller_did_and_the_methods_own_error_are_no_failures() {
 async fn a_stream_counts_when_it_is_accepted() {
     on_both_ends!(BreakerConfig { probes: 1, ..config() }, |worker, session, handle| {
         let work = session();
-        for _ in 0..2 {
-            work.panics().await.unwrap_err();
-            settle().await;
-        }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        half_open(&work).await;
         let mut items = work.items().await.unwrap();
         settle().await;
         assert_eq!(handle.state("Work"), BreakerState::Closed);
@@ -187,11 +199,7 @@ async fn a_stream_counts_when_it_is_accepted() {
 async fn a_probe_that_is_withdrawn_frees_its_place() {
     on_both_ends!(BreakerConfig { probes: 1, ..config() }, |worker, session, handle| {
         let work = session();
-        for _ in 0..2 {
-            work.panics().await.unwrap_err();
-            settle().await;
-        }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        half_open(&work).await;
         let probe = tokio::spawn(work.wait());
         worker.running(1).await;
         let refused = work.quick().await.unwrap_err();
@@ -215,9 +223,7 @@ async fn the_state_can_be_awaited() {
     assert_eq!(states.next().await, Some(BreakerState::Closed));
     assert_eq!(other.next().await, Some(BreakerState::Closed));
     let work = plain(&server);
-    for _ in 0..2 {
-        work.panics().await.unwrap_err();
-    }
+    fail_twice(&work).await;
     assert_eq!(states.next().await.unwrap().as_str(), "open");
     tokio::time::sleep(Duration::from_secs(5)).await;
     let calls = tokio::spawn(async move {
@@ -244,9 +250,7 @@ async fn what_one_endpoint_did_says_nothing_of_another() {
     let work = layered(&server, &layer);
     let mut states = handle.states("Work");
     handle.set_endpoint("a");
-    for _ in 0..2 {
-        work.panics().await.unwrap_err();
-    }
+    fail_twice(&work).await;
     assert!(matches!(states.next().await, Some(BreakerState::Open { .. })));
     handle.set_endpoint("b");
     assert_eq!(states.next().await, Some(BreakerState::Closed));
@@ -286,9 +290,7 @@ async fn a_reset_lets_calls_pass() {
     let handle = layer.handle();
     let server = server(&Worker::default(), layer);
     let work = plain(&server);
-    for _ in 0..2 {
-        work.panics().await.unwrap_err();
-    }
+    fail_twice(&work).await;
     assert!(work.quick().await.is_err());
     handle.reset();
     assert_eq!(handle.state("Work"), BreakerState::Closed);
@@ -482,9 +484,7 @@ async fn a_refused_call_reaches_nothing_behind_the_breaker() {
     let layers = ServiceBuilder::new().layer(layer).layer(counts.clone()).into_inner();
     let server = server(&Worker::default(), layers);
     let work = plain(&server);
-    for _ in 0..2 {
-        work.panics().await.unwrap_err();
-    }
+    fail_twice(&work).await;
     for _ in 0..5 {
         work.quick().await.unwrap_err();
     }
@@ -499,9 +499,7 @@ async fn being_ready_takes_no_place_of_a_probe() {
     let asking = ServiceBuilder::new().layer(layer.clone()).layer(counts.clone()).into_inner();
     let bare = server(&Worker::default(), Identity::new());
     let work = layered(&bare, &layer);
-    for _ in 0..2 {
-        work.panics().await.unwrap_err();
-    }
+    fail_twice(&work).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let mut ready = asking.layer(Router::new());
     for _ in 0..10 {
@@ -532,9 +530,7 @@ async fn the_refusal_is_an_error_that_layers_can_tell() {
     let layers = ServiceBuilder::new().layer(outer).layer(layer).into_inner();
     let server = server(&Worker::default(), layers);
     let work = plain(&server);
-    for _ in 0..2 {
-        work.panics().await.unwrap_err();
-    }
+    fail_twice(&work).await;
     work.quick().await.unwrap_err();
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }

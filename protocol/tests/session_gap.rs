@@ -59,6 +59,22 @@ fn buy(pair: &mut Pair, method: usize, what: &'static str) -> CallId {
     ask(pair, Request { service: &SHOP, once, ..request(method, what) })
 }
 
+/// One call arrives, another is written and lost with the link.
+fn one_arrives(
+    pair: &mut Pair,
+    first: (usize, &'static str),
+    second: (usize, &'static str),
+) -> (CallId, CallId) {
+    let arrived = buy(pair, first.0, first.1);
+    pair.run();
+    assert_eq!(arrivals(pair).len(), 1);
+    lose_from(pair, Side::Client);
+    let lost = buy(pair, second.0, second.1);
+    pair.run();
+    cut(pair);
+    (arrived, lost)
+}
+
 fn failed(told: &[(CallId, Result<Vec<u8>, Failure>)], call: CallId) -> Option<Delivery> {
     told.iter().find(|it| it.0 == call).map(|it| match &it.1 {
         Err(Failure::Disconnected(delivery)) => *delivery,
@@ -224,13 +240,7 @@ fn a_once_call_that_was_written_without_a_key_is_not_asked_again() {
 fn what_the_server_knows_that_it_never_saw_is_asked_again() {
     for knows in [true, false] {
         let mut pair = shop();
-        let seen = buy(&mut pair, NEVER, "seen");
-        pair.run();
-        assert_eq!(arrivals(&mut pair).len(), 1);
-        lose_from(&mut pair, Side::Client);
-        let lost = buy(&mut pair, NEVER, "lost");
-        pair.run();
-        cut(&mut pair);
+        let (seen, lost) = one_arrives(&mut pair, (NEVER, "seen"), (NEVER, "lost"));
         let now = pair.now;
         let hello = hello(&mut pair);
         let processed = pair.server().last_processed();
@@ -279,13 +289,7 @@ fn greet(pair: &mut Pair, hello: Hello, welcoming: Welcoming) {
 #[test]
 fn another_identity_ends_everything_and_asks_nothing_again() {
     let mut pair = shop();
-    let arrived = buy(&mut pair, IDEMPOTENT, "arrived");
-    pair.run();
-    assert_eq!(arrivals(&mut pair).len(), 1);
-    lose_from(&mut pair, Side::Client);
-    let lost = buy(&mut pair, ONCE, "lost");
-    pair.run();
-    cut(&mut pair);
+    let (arrived, lost) = one_arrives(&mut pair, (IDEMPOTENT, "arrived"), (ONCE, "lost"));
     let waits = buy(&mut pair, IDEMPOTENT, "waits");
     let hello = hello(&mut pair);
     restart(&mut pair);

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bowline_protocol::once::Scope;
 use bowline_protocol::schema::{MethodKind, Retry};
-use bowline_protocol::session::WireFailure;
 use bowline_protocol::status::Status;
 use bowline_runtime::{Instant, MaybeSend, Task, now, spawn};
 use tower_service::Service;
@@ -16,12 +15,13 @@ use tower_service::Service;
 use super::guard::Guard;
 use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
-use super::running::Running;
+use super::running::{Running, failed};
 use super::tasks::Tasks;
+use super::waiting::Waiting;
 use crate::call::Content;
 use crate::context::{Incoming, SessionInfo};
-use crate::once::{Asked, OnceStore, Run};
-use crate::peer::{Arrival, Peer, Terminal, Ticket};
+use crate::once::{Asked, OnceStore};
+use crate::peer::{Arrival, Peer, Ticket};
 use crate::topic::Notices;
 use crate::{BoxError, Call, Cancellation, Reply};
 
@@ -47,29 +47,6 @@ pub struct Dispatcher<S> {
     tasks: Tasks,
     once: Option<OnceSide>,
     status_of: fn(&BoxError) -> Status,
-}
-
-/// A call that has not started.
-pub(super) struct Waiting {
-    pub(super) call: Call,
-    pub(super) guard: Guard,
-    /// For a `once` call that may start.
-    pub(super) run: Option<Arc<Run>>,
-}
-
-impl Waiting {
-    /// Answers it if it was stopped, or gives it back.
-    pub(super) fn unless_stopped(self) -> Option<Self> {
-        match self.guard.stopped() {
-            Some(reason) => {
-                // What it claimed is given up before the caller hears of it.
-                drop(self.call);
-                self.guard.finish_stopped(reason);
-                None
-            }
-            None => Some(self),
-        }
-    }
 }
 
 impl<S> Dispatcher<S>
@@ -143,7 +120,7 @@ where
             let Some(waiting) = self.queue.pop_front() else { break };
             match refusal {
                 None => self.start(waiting, &mut turn),
-                Some(status) => waiting.guard.finish(Terminal::Failed(WireFailure::Status(status))),
+                Some(status) => waiting.guard.finish(failed(status)),
             }
         }
         Poll::Pending
@@ -195,7 +172,7 @@ where
         let Waiting { call, guard, run } = waiting;
         let future = match guarded(&|| guard.name(), || self.stack.call(call)) {
             Ok(future) => future,
-            Err(panicked) => return guard.finish(Terminal::Failed(WireFailure::Status(panicked))),
+            Err(panicked) => return guard.finish(failed(panicked)),
         };
         match (&mut self.once, run) {
             (Some(once), Some(run)) => {

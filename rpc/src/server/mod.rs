@@ -4,6 +4,7 @@ mod once;
 mod panic;
 mod running;
 mod tasks;
+mod waiting;
 
 pub use dispatcher::Dispatcher;
 

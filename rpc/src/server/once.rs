@@ -8,10 +8,10 @@ use bowline_protocol::once::Ticket as OnceTicket;
 use bowline_protocol::session::{CallId, WireFailure};
 use bowline_protocol::status::{Code, Status};
 
-use super::dispatcher::Waiting;
 use super::guard::Guard;
 use super::panic::guarded;
 use super::running::{answer, failed, terminal};
+use super::waiting::Waiting;
 use crate::call::Content;
 use crate::once::{Admission, Asked, Bell, OnceStore, Run};
 use crate::peer::{Peer, Terminal};
