@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bowline_protocol::limits::{Limits, NodeLimits, Rate, Timing};
+use bowline_protocol::limits::{Limits, Rate, Timing};
 use bowline_protocol::once::OnceLimits;
+use bowline_protocol::registry::NodeLimits;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
