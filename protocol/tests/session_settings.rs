@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bowline_protocol::envelope::{Control, Envelope};
 use bowline_protocol::limits::{Limits, Timing};
-use bowline_protocol::session::{Config, Event, Stop};
+use bowline_protocol::session::{Config, Event, Session, Stop};
 use bowline_protocol::status::{CloseCode, Code};
-use bowline_test_support::{Pair, Side};
+use bowline_test_support::{Pair, Side, origin};
 use common::*;
 
 fn timed(timing: Timing) -> Config {
@@ -126,4 +126,88 @@ fn a_notify_is_bounded_in_bytes() {
     );
     pair.run();
     assert_eq!(pair.events(Side::Server).len(), 1);
+}
+
+#[test]
+fn a_server_waits_for_a_hello_as_long_as_it_is_told() {
+    let hello = Duration::from_secs(3);
+    let mut server = Session::server(timed(Timing { hello, ..Timing::default() }));
+    let start = origin();
+    server.handle_connected(start);
+    server.handle_timeout(start + hello - Duration::from_millis(1));
+    assert_eq!(server.poll_transmit(start), None);
+    server.handle_timeout(start + hello);
+    server.poll_transmit(start).unwrap();
+    assert_eq!(server.poll_close().unwrap().code, CloseCode::NO_HELLO);
+}
+
+#[test]
+fn messages_are_read_up_to_their_set_length() {
+    let longest = 200 * 1024;
+    for (len, code) in [(longest, CloseCode::MALFORMED), (longest + 1, CloseCode::TOO_BIG)] {
+        let limits = Limits { message_in: longest, ..Limits::default() };
+        let mut pair = live(serving(), limited(limits));
+        // What is short enough is read, and is no envelope.
+        pair.inject(Side::Server, vec![0xff; len].into());
+        pair.run();
+        assert_eq!(pair.closed.unwrap().1.code, code);
+    }
+}
+
+/// Places that are kept for calls inside handlers: as many as are set, and no more than an eighth of all.
+#[test]
+fn the_places_kept_for_nested_calls_are_as_many_as_set() {
+    for (nested, plain) in [(0, 16), (1, 15), (2, 14), (3, 14)] {
+        let limits = Limits { calls: 16, nested, ..Limits::default() };
+        let mut pair = live(limited(limits.clone()), limited(limits));
+        for _ in 0..20 {
+            ask(&mut pair, request(UNARY, "x"));
+        }
+        pair.run();
+        assert_eq!(incoming_all(&mut pair).len(), plain, "{nested} kept");
+    }
+}
+
+#[test]
+fn values_that_are_not_acknowledged_are_bounded_in_envelopes_and_bytes() {
+    let base = Limits::default();
+    for (limits, values) in [
+        (Limits { unsequenced_envelopes: 3, ..base.clone() }, 3),
+        (Limits { unsequenced_bytes: 5_500, ..base }, 5),
+    ] {
+        let mut pair = live(serving(), limited(limits));
+        let (_, watch) = open(&mut pair, WATCH);
+        pair.advance(Duration::from_secs(2));
+        pair.sent(Side::Server);
+        pair.ends[Side::Client as usize].hears = false;
+        for value in 0..20_u8 {
+            let now = pair.now;
+            pair.server().set_watch(now, watch, vec![value; 1_000].into());
+            pair.run();
+        }
+        let sent = pair.sent(Side::Server);
+        assert_eq!(sent.iter().filter(|it| matches!(it, Envelope::Watch(_))).count(), values);
+    }
+}
+
+#[test]
+fn notifies_that_are_not_acknowledged_are_bounded_in_envelopes_and_bytes() {
+    let base = Limits::default();
+    for (limits, notifies) in [
+        (Limits { unsequenced_envelopes: 3, ..base.clone() }, 3),
+        (Limits { unsequenced_bytes: 5_500, ..base }, 5),
+    ] {
+        let mut pair = live(limited(limits), serving());
+        pair.ends[Side::Server as usize].hears = false;
+        for _ in 0..20 {
+            let now = pair.now;
+            // What finds no room is dropped, and counted.
+            let _ = pair.client().notify(now, request(NOTIFY, vec![0; 1_000]));
+            pair.run();
+        }
+        assert_eq!(pair.client().stats().counted.notifies_dropped, 20 - notifies);
+        pair.ends[Side::Server as usize].hears = true;
+        pair.advance(Duration::from_secs(2));
+        assert_eq!(pair.events(Side::Server).len() as u64, notifies);
+    }
 }
