@@ -113,6 +113,23 @@ fn resumes_and_gaps_are_counted_and_a_session_once() {
     assert_eq!(counted.sum("bowline.client.sessions{}"), 0.0);
 }
 
+#[test]
+fn a_server_counts_its_sessions_and_their_gaps_under_its_own_names() {
+    let mut counted = Counted::default();
+    let mut metrics = SessionMetrics::server();
+    metrics.live(Outcome::New);
+    assert_eq!(counted.sums(), sums(&[("bowline.server.sessions{}", 1.0)]));
+    metrics.live(gap(GapReason::Expired));
+    let expected = [
+        ("bowline.server.sessions{}", 1.0),
+        ("bowline.server.resumes{outcome=gap}", 1.0),
+        ("bowline.server.gaps{reason=expired}", 1.0),
+    ];
+    assert_eq!(counted.sums(), sums(&expected));
+    drop(metrics);
+    assert_eq!(counted.sum("bowline.server.sessions{}"), 0.0);
+}
+
 /// Two ends over a link in memory for so long; both told by recorders of their own.
 async fn run(
     client: &Peer,
@@ -161,9 +178,39 @@ async fn messages_bytes_and_round_trips_are_those_of_the_session() {
         assert_eq!(counted.sum(&format!("bowline.{end}.bytes{{direction=out}}")), stats.bytes_out as f64);
         assert_eq!(counted.sum(&format!("bowline.{end}.bytes{{direction=in}}")), stats.bytes_in as f64);
     }
-    // The server pings every 25 s.
-    let pongs = counted.values("bowline.server.round_trip{}").len();
-    assert!((1..=5).contains(&pongs), "{pongs}");
+    // The server pings every 25 s, and the client with it.
+    for end in ["client", "server"] {
+        let pongs = counted.values(&format!("bowline.{end}.round_trip{{}}")).len();
+        assert!((1..=5).contains(&pongs), "{end}: {pongs}");
+    }
+}
+
+/// Each end makes a call that the other can't answer, and is told so: an answer is kept until it is acknowledged.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_not_acknowledged_are_those_of_the_session() {
+    let mut counted = Counted::default();
+    let (client, server) = (Peer::client(Config::default()), Peer::server(Config::default()));
+    let (mut near, mut far) = (SessionMetrics::client(), SessionMetrics::server());
+    for peer in [&client, &server] {
+        let work = WorkClient::from_channel(peer.channel());
+        tokio::spawn(async move { work.quick().await });
+    }
+    let mut most = [0, 0];
+    run(&client, &server, Duration::from_secs(3), |_| {
+        near.look(&client);
+        far.look(&server);
+        for (index, (end, peer)) in [("client", &client), ("server", &server)].into_iter().enumerate() {
+            let kept = peer.stats().session.held.unacknowledged_bytes;
+            assert_eq!(counted.sum(&format!("bowline.{end}.replay{{}}")), kept as f64, "{end}");
+            most[index] = kept.max(most[index]);
+        }
+    })
+    .await;
+    assert!(most[0] > 0 && most[1] > 0, "{most:?}");
+    drop((near, far));
+    for end in ["client", "server"] {
+        assert_eq!(counted.sum(&format!("bowline.{end}.replay{{}}")), 0.0, "{end}");
+    }
 }
 
 /// A page that does nothing costs no timer.
@@ -189,14 +236,20 @@ async fn an_idle_session_is_looked_at_no_more_than_once_after_its_last_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_wait_and_bytes_kept_are_taken_back_with_the_session() {
+async fn calls_that_wait_are_taken_back_with_the_session() {
     let mut counted = Counted::default();
     let (work, _other_end, peer) = support::unanswered_peer(&Identity::new());
     let mut metrics = SessionMetrics::client();
+    // The same, seen as a server's.
+    let mut other = SessionMetrics::server();
     let calls: Vec<_> = (0..3).map(|_| tokio::spawn(work.wait())).collect();
     tokio::time::sleep(Duration::from_millis(1)).await;
     metrics.look(&peer);
     assert_eq!(counted.sum("bowline.client.outbox{}"), 3.0);
+    other.look(&peer);
+    assert_eq!(counted.sum("bowline.server.outbox{}"), 3.0);
+    drop(other);
+    assert_eq!(counted.sum("bowline.server.outbox{}"), 0.0);
     for call in &calls {
         call.abort();
     }

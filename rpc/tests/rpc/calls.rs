@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::support::{Ends, Stub, assert_empty, settle};
+use bowline_protocol::limits::Timing;
 use bowline_protocol::session::{Config, Failure};
 use bowline_protocol::status::{Code, Delivery};
 use bowline_rpc::{CallError, CallFuture, Channel, NotifyFuture, Peer, Reply, StreamFuture, Streaming};
@@ -117,6 +118,15 @@ async fn the_deadline_counts_from_the_first_poll_and_defaults_to_ten_seconds() {
 
     let patient = ends.stub().slow(60_000, 1).no_deadline();
     assert_eq!(patient.await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_end_sets_the_deadline_of_calls_that_name_none() {
+    let timing = Timing { deadline: Duration::from_secs(3), ..Timing::default() };
+    let ends = Ends::with(Config { timing, ..Config::default() }, Config::default(), |router| router).await;
+    let start = bowline_runtime::now();
+    assert!(ends.stub().hang().await.is_err());
+    assert_eq!(bowline_runtime::now() - start, Duration::from_secs(3));
 }
 
 #[tokio::test(start_paused = true)]
