@@ -12,13 +12,15 @@ pub struct Limits {
     pub calls: u32,
     /// Server streams, bidirectional calls and watches that the other end may have in flight: 256. As `calls`.
     pub streams: u32,
-    /// How many of `calls` and of `streams` are kept for calls made inside a handler of this session: 32.
+    /// How many of `calls` and of `streams` are kept for calls made inside a handler of this session: 32, and at most an
+    /// eighth of what the other end allows.
     /// Such calls never wait (they could wait for each other): without credit they are `ResourceExhausted`.
     pub nested: u32,
     /// How many handlers deep calls may nest: 4. A deeper one is `ResourceExhausted`.
     pub depth: u8,
-    /// The largest WebSocket message that is read: 1 MiB. A larger one closes the link with 1009, and twice as many bytes
-    /// on the wire without a whole message close it with 4007, however they are cut into frames.
+    /// The largest WebSocket message that is read: 1 MiB, and never below 96 KiB, which is the largest envelope and room
+    /// for control beside it. A larger one closes the link with 1009, and twice as many bytes on the wire without a whole
+    /// message close it with 4007, however they are cut into frames.
     pub message_in: usize,
     /// Bytes per second that a message under way has to make over [`Timing::message_pace`]: 512. A slower one closes the
     /// link with 4007. Slow links get through: this is a quarter of what the slowest mobile networks carry. Counted where

@@ -143,9 +143,14 @@ fn a_server_waits_for_a_hello_as_long_as_it_is_told() {
 
 #[test]
 fn messages_are_read_up_to_their_set_length() {
-    let longest = 200 * 1024;
-    for (len, code) in [(longest, CloseCode::MALFORMED), (longest + 1, CloseCode::TOO_BIG)] {
-        let limits = Limits { message_in: longest, ..Limits::default() };
+    let (set, least) = (200 * 1024, 96 * 1024);
+    for (message_in, len, code) in [
+        (set, set, CloseCode::MALFORMED),
+        (set, set + 1, CloseCode::TOO_BIG),
+        (1, least, CloseCode::MALFORMED),
+        (1, least + 1, CloseCode::TOO_BIG),
+    ] {
+        let limits = Limits { message_in, ..Limits::default() };
         let mut pair = live(serving(), limited(limits));
         // What is short enough is read, and is no envelope.
         pair.inject(Side::Server, vec![0xff; len].into());

@@ -63,3 +63,21 @@ pub(super) fn admit_half(halves: &[[u8; 16]; 2], presented: &Digest) -> bool {
     let presented = presented.half();
     (halves[0].ct_eq(&presented) | halves[1].ct_eq(&presented)).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_token_counts() {
+        let digest = Digest([7; 32]);
+        assert!(bool::from(digest.is(&digest)));
+        for place in 0..32 {
+            let mut other = digest;
+            other.0[place] ^= 1;
+            assert!(!bool::from(digest.is(&other)), "{place}");
+            let halves = [digest.half(), [0; 16]];
+            assert_eq!(admit_half(&halves, &other), place >= 16, "{place}");
+        }
+    }
+}
