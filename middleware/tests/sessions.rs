@@ -15,7 +15,7 @@ use bowline_middleware::{Connected, SessionMetrics, link_refused};
 use bowline_protocol::envelope::{GapReason, Outcome};
 use bowline_protocol::session::{Config, Welcoming};
 use bowline_protocol::status::CloseCode;
-use bowline_rpc::Peer;
+use bowline_rpc::{Peer, ServiceClient};
 use bowline_runtime::spawn;
 use bowline_transport::drive;
 use bowline_transport::memory::{Faults, network, pair};
