@@ -17,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A client with this heartbeat, whose server says nothing of itself and whose words are lost from now on.
+/// A client with this heartbeat that has heard nothing for 2 s, and hears nothing more.
 fn unheard(timing: Timing) -> Pair {
     let config = |timing| Config { timing, ..serving() };
     let mut pair = live(config(timing), config(Timing { ping: Duration::ZERO, ..Timing::default() }));
@@ -49,7 +49,7 @@ fn answer(pair: &mut Pair, nonce: u64) {
 fn only_the_answer_to_the_last_ping_says_how_far_the_server_is() {
     let mut pair = unheard(Timing { silence: seconds(3), ..Timing::default() });
     let before = pair.client().round_trip();
-    pair.advance(seconds(3));
+    pair.advance(seconds(1));
     let [nonce] = pings(&mut pair)[..] else { panic!("one ping") };
     pair.advance(seconds(2));
     answer(&mut pair, nonce + 1);
@@ -68,7 +68,7 @@ fn what_stays_unanswered_is_asked_for_every_five_seconds_at_most() {
     let [nonce] = pings(&mut pair)[..] else { panic!("one ping") };
     answer(&mut pair, nonce);
     pair.advance(seconds(5) - MILLI);
-    assert_eq!(pings(&mut pair), []);
+    assert!(pings(&mut pair).is_empty());
     pair.advance(MILLI);
     assert_eq!(pings(&mut pair), [nonce + 1]);
 }
@@ -77,13 +77,13 @@ fn what_stays_unanswered_is_asked_for_every_five_seconds_at_most() {
 #[test]
 fn a_wake_shortens_the_wait_for_a_ping_that_is_under_way() {
     let mut pair = unheard(Timing { silence: seconds(3), ..Timing::default() });
-    pair.advance(seconds(3));
+    pair.advance(seconds(1));
     assert_eq!(pings(&mut pair).len(), 1);
     pair.advance(seconds(1));
     let now = pair.now;
     pair.client().handle_wake(now);
     pair.run();
-    assert_eq!(pings(&mut pair), []);
+    assert!(pings(&mut pair).is_empty());
     pair.advance(seconds(5) - MILLI);
     assert!(pair.client().is_live());
     pair.advance(MILLI);

@@ -2,7 +2,8 @@
 
 mod common;
 
-use bowline_protocol::session::Event;
+use bowline_protocol::limits::Limits;
+use bowline_protocol::session::{Config, Event};
 use bowline_test_support::{Pair, Side};
 use common::links::*;
 use common::*;
@@ -34,4 +35,22 @@ fn notifies_on_a_link_from_which_nothing_arrived_are_counted_as_dropped() {
     pair.run();
     assert_eq!(arrived(&mut pair), 0);
     assert_eq!(pair.client().stats().counted.notifies_dropped, 2);
+}
+
+/// The announcement of a large value takes room at the other end, which never hears of it.
+#[test]
+fn a_large_value_that_was_lost_takes_no_room_any_more() {
+    let limits = Limits { payload_in: 200 * 1024, assembly: 200 * 1024, ..Limits::default() };
+    let mut pair = live(Config { limits, ..serving() }, serving());
+    let (own, watch) = open(&mut pair, WATCH);
+    for value in 1..=3_u8 {
+        lose_from(&mut pair, Side::Server);
+        let (now, value) = (pair.now, vec![value; 150 * 1024]);
+        pair.server().set_watch(now, watch, value.clone().into());
+        pair.run();
+        cut(&mut pair);
+        pair.connect();
+        pair.run();
+        assert_eq!(item(&mut pair, Side::Client, own), value);
+    }
 }
