@@ -1,11 +1,12 @@
 //! What is asked again in the next session, and as what.
 
+use std::time::Duration;
+
 use bowline_protocol::envelope::{GapReason, Outcome};
 use bowline_protocol::schema::{MethodDescriptor, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Config, Failure, Held, Welcoming};
 use bowline_protocol::status::Delivery;
 use bowline_test_support::{Pair, Side};
-use std::time::Duration;
 
 use crate::common::links::*;
 use crate::common::*;

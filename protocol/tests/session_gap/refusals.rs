@@ -1,10 +1,11 @@
 //! Sessions that are given up, and resumes that are refused.
 
+use std::time::Duration;
+
 use bowline_protocol::envelope::{Control, Decoder, Envelope, GapReason, Hello, Outcome, Resume, Welcome};
 use bowline_protocol::session::{Event, Session, Welcoming};
 use bowline_protocol::status::CloseCode;
 use bowline_test_support::Side;
-use std::time::Duration;
 
 use crate::common::links::*;
 use crate::common::*;
