@@ -17,6 +17,7 @@ use crate::{
     credentials::{Asked, Provider},
     desk::Lease,
     driver::{Driver, Means, Parts},
+    liveness::Liveness,
     state::{Machine, Patience},
 };
 
@@ -173,6 +174,7 @@ impl<L> Builder<L> {
         let (_, states) = watch::channel(State::Idle);
         let lease = Arc::new(Lease::default());
         let line = Line::new(peer);
+        Liveness::of(&line.channel()).set(false);
         Client { channel: line.channel(), line, states, lease }
     }
 }

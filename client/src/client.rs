@@ -23,6 +23,8 @@ use crate::{Builder, ConnectFailed, State, desk::Lease};
 /// Calls made without a session wait for one within their deadline, in order; `.queued()` lets a call wait for a day,
 /// `.queued_for(expiry)` for as long as it says, `.fail_fast()` not at all.
 ///
+/// [`disconnect`](Self::disconnect) does what a network that fails does, and stays away.
+///
 /// The pauses between tries end early when there is a sign that the network is back or that the device slept: the page's
 /// events `online`, `pageshow` and `visibilitychange` in a browser, clocks that jumped everywhere,
 /// [`wake`](Self::wake) and [`reconnect`](Self::reconnect) by hand. The same signs make a client ask at once whether a link
@@ -96,7 +98,8 @@ impl Client {
         Arc::ptr_eq(&self.lease, &other.lease)
     }
 
-    /// Connects now: ends a wait between two tries, tries again after a refusal, and drops a link that is there.
+    /// Connects now: ends a wait between two tries, tries again after a refusal and after
+    /// [`disconnect`](Self::disconnect), and drops a link that is there.
     ///
     /// Nothing once the client is closed.
     pub fn reconnect(&self) {

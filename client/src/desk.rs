@@ -17,6 +17,8 @@ pub(crate) struct Desk {
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) reconnect: bool,
+    /// Not beside `reconnect`: the last word counts.
+    pub(crate) disconnect: bool,
     pub(crate) wake: bool,
     pub(crate) close: bool,
 }
@@ -54,7 +56,17 @@ impl Lease {
     }
 
     pub(crate) fn reconnect(&self) {
-        self.0.wish(|wishes| wishes.reconnect = true);
+        self.0.wish(|wishes| {
+            wishes.reconnect = true;
+            wishes.disconnect = false;
+        });
+    }
+
+    pub(crate) fn disconnect(&self) {
+        self.0.wish(|wishes| {
+            wishes.disconnect = true;
+            wishes.reconnect = false;
+        });
     }
 
     pub(crate) fn wake(&self) {

@@ -10,11 +10,14 @@ mod builder;
 mod client;
 mod credentials;
 mod desk;
+mod disconnect;
 mod driver;
 mod error;
+mod liveness;
 mod state;
 
 pub use builder::Builder;
 pub use client::{Client, Connect};
 pub use error::ConnectFailed;
+pub use liveness::Liveness;
 pub use state::{Arrival, State};

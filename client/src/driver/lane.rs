@@ -217,6 +217,7 @@ impl Lane {
                     self.metrics.connected(Connected::TimedOut);
                     self.failed = Some(ConnectFailed::TimedOut);
                 }
+                Action::Disconnect => self.let_go(),
                 Action::Probe => self.peer.handle_wake(),
                 Action::SayGoodbye => self.peer.close(CloseCode::NORMAL, ""),
                 Action::Refuse { code, reason } => self.peer.fail_all(refusal(code, &reason)),

@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     desk::Desk,
     error::ConnectFailed,
+    liveness::Liveness,
     state::{Machine, State},
 };
 
@@ -64,6 +65,7 @@ pub(crate) struct Driver {
     means: Means,
     desk: Arc<Desk>,
     states: watch::Sender<State>,
+    liveness: Arc<Liveness>,
     first: Option<oneshot::Sender<Result<(), ConnectFailed>>>,
     naps: SleepWatch,
     /// Dropped with the driver, which they wake.
@@ -83,6 +85,8 @@ impl Driver {
         let now = now();
         machine.reconnect(now);
         let woken = desk.clone();
+        let liveness = Liveness::of(&line.channel());
+        liveness.set(false);
         let mut driver = Self {
             lane: Lane::new(line.peer(), machine),
             next: None,
@@ -95,6 +99,7 @@ impl Driver {
             means,
             desk,
             states,
+            liveness,
             first,
             naps: SleepWatch::new(now, wall_clock()),
             _signals: PlatformWakeSignals::listen(move || woken.wake()),
@@ -114,6 +119,10 @@ impl Driver {
         } else if wishes.reconnect {
             self.next = None;
             self.lane.machine.reconnect(now);
+            self.leaving.iter_mut().for_each(|leaving| leaving.lane.machine.go_on(now));
+        } else if wishes.disconnect {
+            self.next = None;
+            self.lanes().for_each(|lane| lane.machine.disconnect(now));
         } else if wishes.wake {
             self.handle_wake(now);
         }
@@ -202,6 +211,7 @@ impl Driver {
             // Nobody waits any more: then the lease is gone too, and that ends the client.
             let _ = first.send(Ok(()));
         }
+        self.liveness.set(state.is_live());
         self.states.send_if_modified(|shown| {
             let changed = *shown != state;
             if changed {

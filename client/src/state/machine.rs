@@ -4,6 +4,8 @@
 //! or command, take actions with [`Machine::poll_action`] until there are none, then wait for the next fact or for
 //! [`Machine::poll_timeout`].
 
+mod disconnect;
+
 use std::{collections::VecDeque, time::Duration};
 
 use bowline_middleware::BreakerHandle;
@@ -19,6 +21,8 @@ pub(crate) enum Action {
     Connect,
     /// Let go of the link; it is of no use any more.
     Drop,
+    /// Let go of the link, since a person wants none.
+    Disconnect,
     /// See whether the link still works.
     Probe,
     /// Say goodbye on the link, then let go of it.
@@ -49,6 +53,8 @@ enum Phase {
         until: Instant,
         shown: Duration,
     },
+    /// A person wants no link.
+    Disconnected,
     Refused {
         code: CloseCode,
         reason: String,
@@ -189,6 +195,7 @@ impl<D: Delays> Machine<D> {
             Phase::Connecting { .. } | Phase::Greeting { .. } => self.trying(Duration::ZERO),
             Phase::Live { arrival, .. } => State::Live(*arrival),
             Phase::Waiting { shown, .. } => self.trying(*shown),
+            Phase::Disconnected => State::Disconnected,
             Phase::Refused { code, reason } => State::Refused { code: *code, reason: reason.clone() },
             Phase::Closing { .. } | Phase::Closed => State::Closed,
         }
@@ -316,7 +323,11 @@ impl<D: Delays> Machine<D> {
             }
             Phase::Closing { .. } => return self.stop(),
             // What fell was dropped before: says nothing about what is done now.
-            Phase::Idle | Phase::Waiting { .. } | Phase::Refused { .. } | Phase::Closed => return,
+            Phase::Idle
+            | Phase::Waiting { .. }
+            | Phase::Disconnected
+            | Phase::Refused { .. }
+            | Phase::Closed => return,
         };
         let settled = lived.is_some_and(|lived| lived >= self.patience.settled);
         let farewell = announced || fall.is_farewell();
@@ -418,7 +429,11 @@ impl<D: Delays> Machine<D> {
             | Phase::Waiting { until, .. }
             | Phase::Closing { until } => Some(until),
             Phase::Live { end: End::Announced { leave_at }, .. } => Some(leave_at),
-            Phase::Idle | Phase::Live { .. } | Phase::Refused { .. } | Phase::Closed => None,
+            Phase::Idle
+            | Phase::Live { .. }
+            | Phase::Disconnected
+            | Phase::Refused { .. }
+            | Phase::Closed => None,
         };
         [next, self.suspended_at()].into_iter().flatten().min()
     }

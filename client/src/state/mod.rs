@@ -25,7 +25,8 @@ pub(crate) use patience::Patience;
 ///                                 Suspended, after two minutes
 /// ```
 ///
-/// From each of them a client can become [`Refused`](Self::Refused) or [`Closed`](Self::Closed).
+/// From each of them a client can become [`Disconnected`](Self::Disconnected), [`Refused`](Self::Refused) or
+/// [`Closed`](Self::Closed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
@@ -50,6 +51,9 @@ pub enum State {
         /// As in [`Reconnecting`](Self::Reconnecting).
         next_in: Duration,
     },
+    /// [`Client::disconnect`](crate::Client::disconnect) let go of the link; nothing is tried before
+    /// [`Client::reconnect`](crate::Client::reconnect). The session, and what is under way, is kept as for any lost link.
+    Disconnected,
     /// The other end said that trying again is of no use. [`Client::reconnect`](crate::Client::reconnect) tries
     /// all the same.
     Refused {
@@ -70,7 +74,7 @@ impl State {
 
     /// Whether the client has stopped trying.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Closed)
+        matches!(self, Self::Disconnected | Self::Refused { .. } | Self::Closed)
     }
 }
 
@@ -107,6 +111,7 @@ impl fmt::Display for State {
             Self::Suspended { attempt, next_in } => {
                 write_try(f, "suspended, trying again", *attempt, *next_in)
             }
+            Self::Disconnected => f.write_str("disconnected"),
             Self::Refused { code, reason } if reason.is_empty() => write!(f, "refused: {code}"),
             Self::Refused { reason, .. } => write!(f, "refused: {reason}"),
             Self::Closed => f.write_str("closed"),
