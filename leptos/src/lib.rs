@@ -7,15 +7,22 @@
 //!
 //! | Hook | Closure makes | Shows |
 //! |---|---|---|
-//! | [`query`] | a call, again when the signals it reads change | `data`, `error`, `loading`, `refetch()` |
+//! | [`query`] | a call, again when the signals it reads change | `data`, `error`, `loading`, `stale`, `refetch()` |
 //! | [`action`] | a call from an input | `dispatch(..)`, `pending`, `value`, `error`, `version` |
+//! | [`submissions`] | a call from an input | `dispatch(..)`, and each call in a `list`: `pending`, `value`, `error`; `retry(..)` |
 //! | [`watch`] | a watch | `value`, `error`, `stale` |
-//! | [`stream`] | a stream | `.latest()`, `.keep(n)`, `.fold(init, f)`: items, `missed`, `interrupted`, `error`, `ended` |
+//! | [`stream`] | a stream | `.latest()`, `.keep(n)`, `.fold(init, f)`: items, `loading`, `stale`, `missed`, `interrupted`, `error`, `ended` |
 //!
 //! [`use_breaker`] shows a circuit breaker of the client.
 //!
 //! All of them belong to the owner they are made in, mostly a component: when it ends, their calls are cancelled. What
 //! they return is `Copy`, like signals. They hold no state of the protocol: that lives in the client.
+//!
+//! # When the connection is away
+//!
+//! What is on the screen stays there. Queries, watches and streams say with `stale` that it may be out of date: from the
+//! moment in which the connection is not live until it is current again. Calls wait in the client's outbox; [`submissions`]
+//! shows each of them. [`UseWebSocketReturn::state`] tells what the connection is doing, as a sentence.
 //!
 //! # Server-side rendering
 //!
@@ -27,10 +34,12 @@
 mod action;
 mod breaker;
 mod follow;
+mod freshness;
 mod query;
 mod registry;
 mod socket;
 mod stream;
+mod submissions;
 mod watch;
 
 pub use action::{Action, action};
@@ -38,4 +47,5 @@ pub use breaker::use_breaker;
 pub use query::{Query, query};
 pub use socket::{UseWebSocketReturn, expect_websocket, provide_websocket, use_client, use_websocket};
 pub use stream::{Folded, Kept, StreamSignal, stream};
+pub use submissions::{Submission, Submissions, submissions};
 pub use watch::{Watch, watch};

@@ -9,9 +9,13 @@ use std::{
 
 use bowline_rpc::{CallError, CallFuture, Output};
 use bowline_runtime::sleep;
+use futures_util::future::join;
 use leptos::prelude::*;
 
-use crate::follow::{Again, Patience, Start, Wanted, follow};
+use crate::{
+    follow::{Again, Patience, Start, Wanted, follow},
+    freshness::Freshness,
+};
 
 /// Keeps the answer to a call on screen, and asks anew when its arguments change.
 ///
@@ -19,7 +23,8 @@ use crate::follow::{Again, Patience, Start, Wanted, follow};
 /// are followed; when they lead to other arguments, the call under way is cancelled and the new one starts. Calls are
 /// compared by method and encoded arguments, so the types need no `PartialEq`.
 ///
-/// The answer stays while a newer one is on its way; [`loading`](Query::loading) tells. When the new call fails, an
+/// The answer stays while a newer one is on its way, which [`loading`](Query::loading) tells, and while the connection is
+/// away, which [`stale`](Query::stale) tells. When the new call fails, an
 /// answer to other arguments goes, and one to the same arguments stays. A call that certainly did not run because the
 /// connection was away is made again until it did; any other failure waits for [`refetch`](Query::refetch) or for other
 /// arguments.
@@ -40,7 +45,13 @@ where
 {
     let asking = Asking::<R::Ok, R::Err>::new();
     let query = asking.query();
-    follow(call, asking.again.clone(), move |call, start| asking.clone().ask(call, start));
+    follow(call, asking.again.clone(), move |mut call, start| {
+        let (asking, channel) = (asking.clone(), call.channel());
+        async move {
+            let freshness = asking.freshness.clone();
+            join(asking.ask(call, start), freshness.follow(channel)).await;
+        }
+    });
     query
 }
 
@@ -49,6 +60,7 @@ struct Asking<T, E> {
     data: ArcRwSignal<Option<T>>,
     error: ArcRwSignal<Option<CallError<E>>>,
     loading: ArcRwSignal<bool>,
+    freshness: Freshness,
     /// `data` is the answer to other arguments.
     outdated: Arc<AtomicBool>,
     patience: Patience,
@@ -61,6 +73,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Asking<T, E> {
             data: ArcRwSignal::new(None),
             error: ArcRwSignal::new(None),
             loading: ArcRwSignal::new(true),
+            freshness: Freshness::new(),
             outdated: Arc::default(),
             patience: Patience::new(),
             again: Again::new(),
@@ -72,6 +85,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Asking<T, E> {
             data: self.data.read_only().into(),
             error: self.error.read_only().into(),
             loading: self.loading.read_only().into(),
+            stale: self.freshness.signal(),
             again: StoredValue::new(self.again.clone()),
         }
     }
@@ -79,6 +93,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Asking<T, E> {
     async fn ask<R: Output<Ok = T, Err = E>>(self, call: CallFuture<R>, start: Start) {
         if start == Start::Changed {
             self.outdated.store(true, Ordering::Relaxed);
+            self.freshness.outdate();
             self.patience.reset();
         }
         self.loading.set(true);
@@ -87,6 +102,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Asking<T, E> {
                 self.outdated.store(false, Ordering::Relaxed);
                 self.patience.reset();
                 self.data.set(Some(answer));
+                self.freshness.renew();
                 self.error.set(None);
                 self.loading.set(false);
                 return;
@@ -97,6 +113,9 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Asking<T, E> {
         self.error.set(Some(error));
         if self.outdated.load(Ordering::Relaxed) {
             self.data.set(None);
+            self.freshness.clear();
+        } else {
+            self.freshness.outdate();
         }
         match wait {
             Some(wait) => {
@@ -114,6 +133,7 @@ impl<T, E> Clone for Asking<T, E> {
             data: self.data.clone(),
             error: self.error.clone(),
             loading: self.loading.clone(),
+            freshness: self.freshness.clone(),
             outdated: self.outdated.clone(),
             patience: self.patience.clone(),
             again: self.again.clone(),
@@ -129,6 +149,10 @@ pub struct Query<T: 'static, E: 'static = Infallible> {
     pub error: ReadSignal<Option<CallError<E>>>,
     /// Whether a call is under way or about to be made.
     pub loading: ReadSignal<bool>,
+    /// Whether the answer may be out of date: the connection is away, a newer call failed, or it is the answer to the
+    /// arguments before. One that was current when the connection was lost is so again when it is back: a query asks
+    /// once.
+    pub stale: ReadSignal<bool>,
     again: StoredValue<Again>,
 }
 

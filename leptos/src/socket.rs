@@ -128,9 +128,16 @@ impl UseWebSocketReturn {
         self.client.with_value(Client::channel)
     }
 
-    /// Connects now: ends a wait between two tries, and tries again after a refusal.
+    /// Connects now: ends a wait between two tries, tries again after a refusal, and comes back after
+    /// [`disconnect`](Self::disconnect).
     pub fn reconnect(&self) {
         self.client.try_with_value(Client::reconnect);
+    }
+
+    /// Goes offline, for every component that shares the connection, until [`reconnect`](Self::reconnect): the link goes and
+    /// the session stays, as when the network fails. See [`Client::disconnect`].
+    pub fn disconnect(&self) {
+        self.client.try_with_value(Client::disconnect);
     }
 
     /// Closes the connection for good, for every component that shares it.

@@ -9,13 +9,15 @@ use std::{
     task::{Context, Poll},
 };
 
-use bowline_protocol::status::Delivery;
 use bowline_rpc::{CallError, StreamError, StreamFuture, Streaming};
 use bowline_runtime::sleep;
 use futures_util::{StreamExt, future::poll_fn, stream::ReadyChunks};
 use leptos::prelude::*;
 
-use crate::follow::{Again, Patience, Start, Wanted, follow};
+use crate::{
+    follow::{Again, Patience, Start, Wanted, follow},
+    freshness::Freshness,
+};
 
 /// Collects the items of a stream into a signal, losing none.
 ///
@@ -29,7 +31,7 @@ use crate::follow::{Again, Patience, Start, Wanted, follow};
 /// those that the server left out for a slow reader, `interrupted` counts the times that the stream had to be started
 /// anew, after a lost connection or because the page was far too slow, when nobody knows how many were missed. A method
 /// with `resume = ".."` goes on behind its last item instead, and neither counts. A stream waits for the connection
-/// without a deadline and starts again by itself.
+/// without a deadline and starts again by itself; what was collected stays meanwhile, and is `stale`.
 ///
 /// # Server-side rendering
 ///
@@ -59,12 +61,12 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> StreamSignal<T, E> {
 
     /// Keeps the last `count` items, oldest first.
     pub fn keep(self, count: usize) -> Kept<T, E> {
-        let Folded { value, missed, interrupted, error, ended } =
+        let Folded { value, loading, stale, missed, interrupted, error, ended } =
             self.collect(Vec::new, move |items: &mut Vec<T>, item| {
                 items.push(item);
                 items.drain(..items.len().saturating_sub(count));
             });
-        Kept { items: value, missed, interrupted, error, ended }
+        Kept { items: value, loading, stale, missed, interrupted, error, ended }
     }
 
     /// Starts with `init` and has `fold` add every item to it.
@@ -98,7 +100,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> StreamSignal<T, E> {
             async move {
                 let Some(error) = folding.run(call, &patience, &*fold).await else { return };
                 let wait = patience.after(&error, Wanted::Kept);
-                folding.error.set(Some(error));
+                folding.fail(error, wait.is_some());
                 if let Some(wait) = wait {
                     sleep(wait).await;
                     again.ask();
@@ -121,6 +123,8 @@ type Batches<T, E> = ReadyChunks<Streaming<T, E>>;
 /// What the task of a stream writes to. Reference-counted, so that it never meets a signal that is gone.
 struct Folding<A, E> {
     value: ArcRwSignal<A>,
+    loading: ArcRwSignal<bool>,
+    freshness: Freshness,
     missed: ArcRwSignal<u64>,
     interrupted: ArcRwSignal<u32>,
     error: ArcRwSignal<Option<CallError<E>>>,
@@ -136,6 +140,8 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
     fn new(init: A) -> Self {
         Self {
             value: ArcRwSignal::new(init),
+            loading: ArcRwSignal::new(true),
+            freshness: Freshness::new(),
             missed: ArcRwSignal::new(0),
             interrupted: ArcRwSignal::new(0),
             error: ArcRwSignal::new(None),
@@ -147,6 +153,8 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
     fn folded(&self) -> Folded<A, E> {
         Folded {
             value: self.value.read_only().into(),
+            loading: self.loading.read_only().into(),
+            stale: self.freshness.signal(),
             missed: self.missed.read_only().into(),
             interrupted: self.interrupted.read_only().into(),
             error: self.error.read_only().into(),
@@ -157,6 +165,8 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
     /// Other arguments: nothing of what was collected belongs to them.
     fn restart(&self, init: A) {
         self.value.set(init);
+        self.set_loading(true);
+        self.freshness.clear();
         self.missed.set(0);
         self.interrupted.set(0);
         self.error.set(None);
@@ -183,6 +193,8 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
         if self.ran.swap(true, Ordering::Relaxed) {
             self.interrupt();
         }
+        self.set_loading(false);
+        self.freshness.renew();
         let mut batches = items.ready_chunks(Self::BATCH);
         while let Some(batch) = poll_fn(|cx| self.poll_batch(&mut batches, cx)).await {
             patience.reset();
@@ -200,8 +212,23 @@ impl<A: Send + Sync + 'static, E: Send + Sync + 'static> Folding<A, E> {
             if let Poll::Ready(batch) = batches.poll_next_unpin(cx) {
                 return Poll::Ready(batch);
             }
-            let lost = std::task::ready!(batches.get_mut().poll_stale_changed(cx));
-            self.error.set(lost.then_some(CallError::Disconnected(Delivery::OutcomeUnknown)));
+            match std::task::ready!(batches.get_mut().poll_stale_changed(cx)) {
+                true => self.freshness.outdate(),
+                false => self.freshness.renew(),
+            }
+        }
+    }
+
+    /// The stream broke, or was refused.
+    fn fail(&self, error: CallError<E>, again: bool) {
+        self.freshness.outdate();
+        self.set_loading(again);
+        self.error.set(Some(error));
+    }
+
+    fn set_loading(&self, loading: bool) {
+        if self.loading.get_untracked() != loading {
+            self.loading.set(loading);
         }
     }
 
@@ -245,6 +272,8 @@ impl<A, E> Clone for Folding<A, E> {
     fn clone(&self) -> Self {
         Self {
             value: self.value.clone(),
+            loading: self.loading.clone(),
+            freshness: self.freshness.clone(),
             missed: self.missed.clone(),
             interrupted: self.interrupted.clone(),
             error: self.error.clone(),
@@ -260,11 +289,16 @@ macro_rules! collected {
         pub struct $name<$value: 'static, E: 'static = Infallible> {
             $(#[$field_doc])*
             pub $field: ReadSignal<$held>,
+            /// Whether the stream is being asked for: until the server has accepted it, and while it is to be asked for
+            /// again after it failed.
+            pub loading: ReadSignal<bool>,
+            /// Whether what was collected may lack the newest items: the connection is away, or the stream broke.
+            pub stale: ReadSignal<bool>,
             /// How many items the server left out because this reader was slow.
             pub missed: ReadSignal<u64>,
             /// How many times the stream was lost and started anew; each time items may be missing, nobody knows how many.
             pub interrupted: ReadSignal<u32>,
-            /// Why no items come at the moment; `None` while the stream runs.
+            /// Why the stream broke or was refused; `None` while it runs, also while it waits for the connection.
             pub error: ReadSignal<Option<CallError<E>>>,
             /// Whether the stream has come to its end, as the server wanted it.
             pub ended: ReadSignal<bool>,

@@ -10,7 +10,10 @@ use bowline_runtime::sleep;
 use futures_util::{Stream, future::poll_fn};
 use leptos::prelude::*;
 
-use crate::follow::{Again, Patience, Start, Wanted, follow};
+use crate::{
+    follow::{Again, Patience, Start, Wanted, follow},
+    freshness::Freshness,
+};
 
 /// Keeps the newest value of a watch on screen.
 ///
@@ -38,12 +41,12 @@ where
     let watching = Watching {
         value: ArcRwSignal::new(None),
         error: ArcRwSignal::new(None),
-        stale: ArcRwSignal::new(false),
+        freshness: Freshness::new(),
     };
     let watch = Watch {
         value: watching.value.read_only().into(),
         error: watching.error.read_only().into(),
-        stale: watching.stale.read_only().into(),
+        stale: watching.freshness.signal(),
     };
     let (again, patience) = (Again::new(), Patience::new());
     follow(call, again.clone(), move |call, start| {
@@ -51,10 +54,10 @@ where
         async move {
             if start == Start::Changed {
                 patience.reset();
-                watching.outdate();
+                watching.freshness.outdate();
             }
             let Err(error) = watching.run(call, &patience).await else { return };
-            watching.outdate();
+            watching.freshness.outdate();
             let wait = patience.after(&error, Wanted::Kept);
             watching.error.set(Some(error));
             if let Some(wait) = wait {
@@ -75,20 +78,22 @@ fn too_slow<E>() -> CallError<E> {
 struct Watching<T, E> {
     value: ArcRwSignal<Option<T>>,
     error: ArcRwSignal<Option<CallError<E>>>,
-    stale: ArcRwSignal<bool>,
+    freshness: Freshness,
 }
 
 impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Watching<T, E> {
     /// Shows values until the watch ends.
     async fn run(&self, call: StreamFuture<T, E>, patience: &Patience) -> Result<(), CallError<E>> {
         let mut values = call.no_deadline().await?;
+        let mut is_shown = false;
         loop {
-            match poll_fn(|cx| self.poll_value(&mut values, cx)).await {
+            match poll_fn(|cx| self.poll_value(&mut values, is_shown, cx)).await {
                 None => return Ok(()),
                 Some(Ok(value)) => {
                     patience.reset();
+                    is_shown = true;
                     self.value.set(Some(value));
-                    self.set_stale(false);
+                    self.freshness.renew();
                     if self.error.with_untracked(Option::is_some) {
                         self.error.set(None);
                     }
@@ -104,6 +109,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Watching<T, E> {
     fn poll_value(
         &self,
         values: &mut Streaming<T, E>,
+        is_shown: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<T, StreamError<E>>>> {
         loop {
@@ -111,29 +117,19 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> Watching<T, E> {
                 return Poll::Ready(value);
             }
             match values.poll_stale_changed(cx) {
-                Poll::Ready(true) => self.outdate(),
-                // The value that ends it comes as an item.
+                Poll::Ready(true) => self.freshness.outdate(),
+                // The session went on, and the value is what it was; or the newest one comes as an item.
+                Poll::Ready(false) if is_shown => self.freshness.renew(),
                 Poll::Ready(false) => {}
                 Poll::Pending => return Poll::Pending,
             }
-        }
-    }
-
-    /// What is shown is no longer known to be so.
-    fn outdate(&self) {
-        self.set_stale(self.value.with_untracked(Option::is_some));
-    }
-
-    fn set_stale(&self, stale: bool) {
-        if self.stale.get_untracked() != stale {
-            self.stale.set(stale);
         }
     }
 }
 
 impl<T, E> Clone for Watching<T, E> {
     fn clone(&self) -> Self {
-        Self { value: self.value.clone(), error: self.error.clone(), stale: self.stale.clone() }
+        Self { value: self.value.clone(), error: self.error.clone(), freshness: self.freshness.clone() }
     }
 }
 

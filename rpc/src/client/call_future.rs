@@ -80,6 +80,11 @@ impl<R: Output> CallFuture<R> {
         Self { core: Core::new(prepared), result: PhantomData }
     }
 
+    /// What the call will go to; `None` once it was polled.
+    pub fn channel(&mut self) -> Option<Channel> {
+        self.core.exchange.prepared().map(|prepared| prepared.channel().clone())
+    }
+
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
         self.core.exchange.edit(edit);
     }

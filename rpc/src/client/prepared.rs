@@ -98,6 +98,10 @@ impl Prepared {
         CallKey::new(self.service, self.method, arguments)
     }
 
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
     pub(crate) fn descriptor(&self) -> &'static MethodDescriptor {
         &self.service.methods[self.method]
     }
