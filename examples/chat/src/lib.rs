@@ -2,6 +2,10 @@
 
 use bowline::prelude::*;
 
+#[cfg(any(target_arch = "wasm32", test))]
+mod draft;
+#[cfg(not(target_arch = "wasm32"))]
+mod log;
 #[cfg(target_arch = "wasm32")]
 pub mod page;
 #[cfg(not(target_arch = "wasm32"))]
@@ -16,6 +20,20 @@ pub use store::OpenError;
 
 /// The longest text of a message, in characters.
 pub const TEXT_LIMIT: u32 = 500;
+
+/// What is sent of `text`, which somebody typed. The page asks before it sends, and the server asks again.
+///
+/// # Errors
+///
+/// [`PostError::Empty`] and [`PostError::TooLong`].
+pub fn checked(text: &str) -> Result<&str, PostError> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(PostError::Empty),
+        length if length > TEXT_LIMIT as usize => Err(PostError::TooLong(TEXT_LIMIT)),
+        _ => Ok(text),
+    }
+}
 
 /// One message.
 #[bowline::message]
@@ -94,12 +112,15 @@ pub trait Chat {
     #[rpc(idempotent)]
     async fn history(&self, room: String, before: Option<u64>) -> Result<Vec<Message>, ChatError>;
 
-    /// Every message from now on, in order; refused if there is no such room.
-    #[rpc(lag = "drop_oldest")]
+    /// Every message behind `after`, in order, each once: first those that are stored, then as they come. Without `after`
+    /// the newest 50 that are stored are the first. Whoever was away goes on behind the last one that they read, also at
+    /// a server that was restarted.
+    #[rpc(resume = "after: id")]
     async fn messages(
         &self,
         cx: &Context,
         room: String,
+        after: Option<u64>,
     ) -> Result<impl Stream<Item = Shared<Message>>, ChatError>;
 
     /// Who is in the room. Whoever watches under a name is in it too, for as long as they watch.

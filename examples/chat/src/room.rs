@@ -9,8 +9,9 @@ use bowline::prelude::*;
 use tokio::sync::{Mutex, watch};
 use tokio_stream::wrappers::WatchStream;
 
+use crate::log::Log;
 use crate::store::{OpenError, Store};
-use crate::{Chat, ChatError, Message, PostError, TEXT_LIMIT};
+use crate::{Chat, ChatError, Message, PostError, checked};
 
 const ROOMS: [&str; 3] = ["general", "random", "help"];
 
@@ -64,13 +65,7 @@ impl Chat for ChatRoom {
     }
 
     async fn post(&self, room: String, author: String, text: String) -> Result<u64, PostError> {
-        let text = text.trim().to_owned();
-        if text.is_empty() {
-            return Err(PostError::Empty);
-        }
-        if text.chars().count() > TEXT_LIMIT as usize {
-            return Err(PostError::TooLong(TEXT_LIMIT));
-        }
+        let text = checked(&text)?.to_owned();
         let here = self.room(&room).ok_or(PostError::NoSuchRoom)?;
         let author = cut(&author);
         let _turn = here.posting.lock().await;
@@ -85,18 +80,20 @@ impl Chat for ChatRoom {
 
     async fn history(&self, room: String, before: Option<u64>) -> Result<Vec<Message>, ChatError> {
         self.room(&room).ok_or(ChatError::NoSuchRoom)?;
-        self.store.page(&room, before).await.map_err(|error| {
-            eprintln!("chat: the history was not read: {error}");
-            ChatError::NotReadable
-        })
+        self.store.page(&room, before).await.map_err(not_readable)
     }
 
     async fn messages(
         &self,
         cx: &Context,
         room: String,
+        after: Option<u64>,
     ) -> Result<impl Stream<Item = Shared<Message>>, ChatError> {
-        Ok(self.room(&room).ok_or(ChatError::NoSuchRoom)?.messages.subscribe(cx))
+        let here = self.room(&room).ok_or(ChatError::NoSuchRoom)?;
+        // Before the log is read: what is posted meanwhile comes twice, which can be seen, and not never.
+        let live = here.messages.subscribe(cx);
+        let log = Log::open(self.store.clone(), room, after, live).await.map_err(not_readable)?;
+        Ok(log.into_stream())
     }
 
     fn members(&self, room: String, name: String) -> impl Stream<Item = Vec<String>> {
@@ -117,6 +114,11 @@ impl Chat for ChatRoom {
     fn writers(&self, room: String) -> impl Stream<Item = Vec<String>> {
         self.room(&room).map(|room| room.writers.clone()).unwrap_or_default().watch()
     }
+}
+
+fn not_readable(error: sqlx::Error) -> ChatError {
+    eprintln!("chat: the history was not read: {error}");
+    ChatError::NotReadable
 }
 
 fn cut(name: &str) -> String {

@@ -4,12 +4,15 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 
 use crate::Message;
 
 /// How many messages one page of history holds.
 const PAGE: i64 = 50;
+
+/// How many messages are read at a time when somebody goes on behind one.
+pub(crate) const STEP: usize = 200;
 
 /// Why the history could not be opened, as a sentence that names the file.
 #[derive(Debug)]
@@ -73,12 +76,28 @@ impl Store {
         .bind(PAGE)
         .fetch_all(&self.0)
         .await?;
-        let message = |row: sqlx::sqlite::SqliteRow| Message {
-            id: row.get::<i64, _>("id").unsigned_abs(),
-            author: row.get("author"),
-            text: row.get("text"),
-            at: row.get("at"),
-        };
         Ok(rows.into_iter().map(message).collect())
+    }
+
+    /// The first [`STEP`] messages behind `after`, oldest first; fewer only if there are no more.
+    pub(crate) async fn after(&self, room: &str, after: u64) -> Result<Vec<Message>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT id, author, text, at FROM messages WHERE room = ? AND id > ? ORDER BY id LIMIT ?",
+        )
+        .bind(room)
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(STEP as i64)
+        .fetch_all(&self.0)
+        .await?;
+        Ok(rows.into_iter().map(message).collect())
+    }
+}
+
+fn message(row: SqliteRow) -> Message {
+    Message {
+        id: row.get::<i64, _>("id").unsigned_abs(),
+        author: row.get("author"),
+        text: row.get("text"),
+        at: row.get("at"),
     }
 }

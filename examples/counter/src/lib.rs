@@ -50,7 +50,7 @@ pub fn App() -> impl IntoView {
                 <button id="less" on:click=move |_| add.dispatch(-1)>"−1"</button>
                 <button id="more" class="primary" on:click=move |_| add.dispatch(1)>"+1"</button>
             </div>
-            <p class="soft">{move || socket.state.get().to_string()}</p>
+            <p id="state" class="soft" role="status">{move || socket.state.get().to_string()}</p>
         </section></main>
     }
 }

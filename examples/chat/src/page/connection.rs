@@ -1,0 +1,87 @@
+//! The state of the connection, in words, and the button that cuts it.
+
+use std::time::Duration;
+
+use bowline::State;
+use bowline::leptos::UseWebSocketReturn;
+use leptos::prelude::*;
+
+/// What the connection is doing, and what a person can do about it.
+#[component]
+pub(super) fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
+    let state = socket.state;
+    let waited = waited(state);
+    let class = move || match state.get() {
+        State::Live(_) => "state live",
+        State::Disconnected | State::Refused { .. } | State::Closed => "state refused",
+        _ => "state waiting",
+    };
+    // The seconds change each second: only the words before them are read out.
+    let detail = move || match state.get() {
+        State::Live(_) => socket.latency.get().map(|trip| format!(" · {} ms", trip.as_millis().max(1))),
+        State::Disconnected => Some(": you cut the connection".into()),
+        now => {
+            let words = after(now, waited.get()).to_string();
+            Some(words.trim_start_matches(word(&state.get())).to_owned())
+        }
+    };
+    let label = move || match state.get() {
+        State::Live(_) | State::Connecting => "Cut the connection",
+        State::Disconnected => "Reconnect",
+        _ => "Try now",
+    };
+    let press = move |_| match state.get_untracked() {
+        State::Live(_) | State::Connecting => socket.disconnect(),
+        _ => socket.reconnect(),
+    };
+    view! {
+        <div class="connection">
+            <span id="state" class=class role="status" title="What the connection is doing">
+                <span>{move || word(&state.get())}</span>
+                <span class="detail" aria-hidden="true">{detail}</span>
+            </span>
+            <button id="cut" on:click=press disabled=move || state.get() == State::Closed>{label}</button>
+        </div>
+    }
+}
+
+/// What the state is called; the sentence begins with it.
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Idle => "idle",
+        State::Connecting => "connecting",
+        State::Live(_) => "live",
+        State::Reconnecting { .. } => "reconnecting",
+        State::Suspended { .. } => "suspended",
+        State::Disconnected => "offline",
+        State::Refused { .. } => "refused",
+        _ => "closed",
+    }
+}
+
+/// The state when so much of its wait has passed.
+fn after(state: State, waited: Duration) -> State {
+    match state {
+        State::Reconnecting { attempt, next_in } => {
+            State::Reconnecting { attempt, next_in: next_in.saturating_sub(waited) }
+        }
+        State::Suspended { attempt, next_in } => {
+            State::Suspended { attempt, next_in: next_in.saturating_sub(waited) }
+        }
+        other => other,
+    }
+}
+
+/// How long the state has been what it is, in whole seconds.
+fn waited(state: ReadSignal<State>) -> ReadSignal<Duration> {
+    const SECOND: Duration = Duration::from_secs(1);
+    let waited = RwSignal::new(Duration::ZERO);
+    Effect::new(move || {
+        state.track();
+        waited.set(Duration::ZERO);
+    });
+    if let Ok(ticking) = set_interval_with_handle(move || waited.update(|waited| *waited += SECOND), SECOND) {
+        on_cleanup(move || ticking.clear());
+    }
+    waited.read_only()
+}
