@@ -22,7 +22,7 @@ async fn the_link_goes_and_the_session_waits_at_the_server_until_the_client_come
     reaches(&client, |state| *state == State::Disconnected).await;
     assert_eq!(place.faults.links(), 0);
     until("the server has noticed", || place.server.stats().held.detached == 1).await;
-    let posted = tokio::spawn(office.echo("written offline".into()).queued(Duration::from_secs(3600)));
+    let posted = tokio::spawn(office.echo("written offline".into()).queued());
     place.world.level.send_replace(5);
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_secs(10)).await;

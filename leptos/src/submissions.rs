@@ -20,7 +20,7 @@ const ENDED: usize = 100;
 ///
 /// It is the view of an outbox, for what a person writes while the connection is away; an [`action`](crate::action()) shows
 /// the newest call only. `call` is any closure that takes an input and makes a call. Let it wait for the connection for
-/// longer than it may take with `.queued(expiry)`: `submissions(move |text: String| chat.post(room, text).queued(DAY))`.
+/// longer than it may take with `.queued()`: `submissions(move |text: String| chat.post(room, text).queued())`.
 ///
 /// [`list`](Submissions::list) has the submissions in the order in which they were dispatched. 100 that have ended stay;
 /// beyond that the oldest that went well goes first, then the oldest that failed. 1,000 may be under way; one more ends

@@ -11,8 +11,6 @@ use bowline::{Delivery, prelude::*};
 use common::{NoSuchTopic, Place, until};
 use leptos::prelude::*;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
 fn owner() -> Owner {
     let _ = any_spawner::Executor::init_tokio();
     let owner = Owner::new();
@@ -43,7 +41,7 @@ async fn what_is_dispatched_offline_is_listed_in_order_and_arrives_in_order() {
     let (place, _owner) = (Place::new(), owner());
     let client = place.client().await;
     let office = client.client::<common::OfficeClient>();
-    let post = submissions(move |text: &'static str| office.echo(text.into()).queued(DAY));
+    let post = submissions(move |text: &'static str| office.echo(text.into()).queued());
     post.dispatch("one");
     settle().await;
     assert_eq!((shown(post).as_str(), post.waiting.get_untracked()), ("one:one", 0));
@@ -93,7 +91,7 @@ async fn one_that_is_removed_while_it_waits_is_not_sent() {
     let (place, _owner) = (Place::new(), owner());
     let client = place.client().await;
     let office = client.client::<common::OfficeClient>();
-    let post = submissions(move |text: &'static str| office.echo(text.into()).queued(DAY));
+    let post = submissions(move |text: &'static str| office.echo(text.into()).queued());
     client.disconnect();
     settle().await;
     post.dispatch("no");

@@ -7,8 +7,6 @@ mod connection;
 #[expect(unreachable_pub, reason = "components make public items")]
 mod talk;
 
-use std::time::Duration;
-
 use bowline::leptos::{Submissions, UseWebSocketReturn, submissions, use_websocket};
 use bowline::prelude::*;
 use leptos::ev::SubmitEvent;
@@ -21,9 +19,6 @@ use crate::{ChatClient, PostError};
 use composer::Composer;
 use connection::ConnectionState;
 use talk::Talk;
-
-/// How long a message waits for the connection.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was written here, with what became of it.
 type Outbox = Submissions<Draft, u64, PostError>;
@@ -69,8 +64,9 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
     let rooms = chat.rooms_query();
     let members = chat.members_signal(move || (room.get(), name.get()));
     let poster = chat.clone();
+    // Each waits for the connection for up to a day.
     let outbox: Outbox =
-        submissions(move |draft: Draft| poster.post(draft.room, draft.author, draft.text).queued(DAY));
+        submissions(move |draft: Draft| poster.post(draft.room, draft.author, draft.text).queued());
     // The id of the newest message on the page.
     let newest = RwSignal::new(0);
     let talk = {
