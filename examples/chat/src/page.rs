@@ -121,7 +121,7 @@ fn problem<E: std::error::Error>(error: &CallError<E>) -> String {
         CallError::Application(error) => error.to_string(),
         CallError::Disconnected(bowline::Delivery::OutcomeUnknown)
         | CallError::DeadlineExceeded(bowline::Delivery::OutcomeUnknown) => {
-            "The connection was lost, and nobody knows whether it arrived.".into()
+            "The connection was lost: nobody knows whether it arrived.".into()
         }
         other => other.to_string(),
     }

@@ -1,5 +1,6 @@
 //! The field to write in, and who else is writing.
 
+use bowline::State;
 use bowline::leptos::UseWebSocketReturn;
 use leptos::ev::SubmitEvent;
 use leptos::html;
@@ -59,9 +60,11 @@ pub(super) fn Composer(
             [one, two] => format!("{one} and {two} are writing…"),
             many => format!("{} people are writing…", many.len()),
         };
-        match (socket.state.get().is_live(), outbox.waiting.get()) {
+        let state = socket.state.get();
+        match (state.is_live(), outbox.waiting.get()) {
+            _ if matches!(state, State::Refused { .. } | State::Closed) => "There is no connection.".into(),
             (true, _) => writing,
-            (false, 0) => "What you write now is sent when the connection is back.".into(),
+            (false, 0) => "What you write is sent when it is back.".into(),
             (false, 1) => "Your message waits for the connection.".into(),
             (false, many) => format!("{many} messages wait for the connection."),
         }

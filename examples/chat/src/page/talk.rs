@@ -79,6 +79,8 @@ pub(super) fn Talk(
     Effect::new(move || {
         messages.with(|messages| messages.last().map(|message| message.id));
         on_the_way.track();
+        // One that has failed is taller.
+        outbox.waiting.track();
         if let Some(list) = list.get() {
             request_animation_frame(move || list.set_scroll_top(list.scroll_height()));
         }
@@ -127,10 +129,11 @@ fn OnTheWay(
         move || error.with(Option::is_some)
     };
     let mark = {
-        let pending = pending.clone();
+        let (pending, failed) = (pending.clone(), error.clone());
         move || match (pending.get(), socket.state.get().is_live()) {
             (true, false) => "waiting for the connection",
             (true, true) => "sending",
+            _ if failed.with(Option::is_some) => "failed",
             _ => "",
         }
     };
@@ -138,9 +141,11 @@ fn OnTheWay(
         error.get().map(|error| {
             view! {
                 <p class="why" role="alert">
-                    <span>"Not sent. " {problem(&error)}</span>
-                    <button class="again" on:click=move |_| outbox.retry(id)>"Send again"</button>
-                    <button class="remove" on:click=move |_| outbox.remove(id)>"Remove"</button>
+                    <span>{problem(&error)}</span>
+                    <span class="choice">
+                        <button class="again" on:click=move |_| outbox.retry(id)>"Send again"</button>
+                        <button class="remove" on:click=move |_| outbox.remove(id)>"Remove"</button>
+                    </span>
                 </p>
             }
         })
