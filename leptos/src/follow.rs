@@ -6,27 +6,39 @@ use std::{
     time::Duration,
 };
 
+use bowline_client::Liveness;
 use bowline_protocol::status::Delivery;
-use bowline_rpc::{CallError, CallFuture, CallKey, Output, StreamFuture};
-use bowline_runtime::{MaybeSend, Task, spawn};
+use bowline_rpc::{CallError, CallFuture, CallKey, Channel, Output, StreamFuture};
+use bowline_runtime::{MaybeSend, Task, sleep, spawn};
 use bowline_transport::Backoff;
+use futures_util::{Stream, StreamExt, future::Either, stream};
 use leptos::prelude::*;
 
 /// A call that was made and not yet sent.
 pub(crate) trait Keyed {
     /// Equal for calls of the same method with the same arguments.
     fn key(&self) -> CallKey;
+    /// What it will go to.
+    fn channel(&mut self) -> Option<Channel>;
 }
 
 impl<R: Output> Keyed for CallFuture<R> {
     fn key(&self) -> CallKey {
         CallFuture::key(self)
     }
+
+    fn channel(&mut self) -> Option<Channel> {
+        CallFuture::channel(self)
+    }
 }
 
 impl<T, E> Keyed for StreamFuture<T, E> {
     fn key(&self) -> CallKey {
         StreamFuture::key(self)
+    }
+
+    fn channel(&mut self) -> Option<Channel> {
+        StreamFuture::channel(self)
     }
 }
 
@@ -60,7 +72,7 @@ impl Again {
 pub(crate) fn follow<C, F>(
     make: impl Fn() -> C + Send + Sync + 'static,
     again: Again,
-    start: impl Fn(C, Start) -> F + Send + Sync + 'static,
+    start: impl Fn(C, Start, Link) -> F + Send + Sync + 'static,
 ) where
     C: Keyed,
     F: Future<Output = ()> + MaybeSend + 'static,
@@ -71,16 +83,41 @@ pub(crate) fn follow<C, F>(
     let slot = Slot::new();
     Effect::new_sync(move |last: Option<(CallKey, u64)>| {
         let round = again.0.get();
-        let call = make();
+        let mut call = make();
         let key = call.key();
         let why = match last {
             Some(last) if last == (key.clone(), round) => return last,
             Some((last, _)) if last == key => Start::Again,
             _ => Start::Changed,
         };
-        slot.run(start(call, why));
+        let link = Link(call.channel().map(|channel| Liveness::of(&channel)));
+        slot.run(start(call, why, link));
         (key, round)
     });
+}
+
+/// The connection that a call goes to. It keeps nothing alive.
+#[derive(Debug, Clone)]
+pub(crate) struct Link(Option<Arc<Liveness>>);
+
+impl Link {
+    /// Whether calls go through, now and after each change.
+    pub(crate) fn changes(&self) -> impl Stream<Item = bool> + Unpin + use<> {
+        stream::iter(self.0.as_ref().map(|link| link.changes())).flatten()
+    }
+
+    /// Whether the call has failed with `error` because there is no connection, as where the other end refuses one: then
+    /// the call is of use again when there is.
+    pub(crate) fn is_why<E>(&self, error: &CallError<E>) -> bool {
+        let is_live = self.0.as_ref().is_none_or(|link| link.is_live());
+        !is_live && !matches!(error, CallError::Closed | CallError::Application(_))
+    }
+
+    /// Waits until calls go through.
+    pub(crate) async fn live(&self) {
+        let mut changes = self.changes();
+        while changes.next().await == Some(false) {}
+    }
 }
 
 /// Holds at most one running task; a newer one replaces it, and the end of the owner ends it.
@@ -125,6 +162,19 @@ impl Patience {
     /// It went well, or it is another call: the next failure starts with the shortest wait.
     pub(crate) fn reset(&self) {
         self.lock().reset();
+    }
+
+    /// Waits after `error` for as long as it takes until the same call is of use again; `None` if it never is.
+    pub(crate) fn wait<E>(
+        &self,
+        error: &CallError<E>,
+        link: Link,
+    ) -> Option<impl Future<Output = ()> + MaybeSend + use<E>> {
+        match self.after(error, Wanted::Kept) {
+            Some(wait) => Some(Either::Left(sleep(wait))),
+            None if link.is_why(error) => Some(Either::Right(async move { link.live().await })),
+            None => None,
+        }
     }
 
     /// How long to wait after `error` before the same call is made again; `None` if that is of no use.

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bowline_client::Liveness;
-use bowline_rpc::Channel;
 use futures_util::StreamExt;
 use leptos::prelude::*;
+
+use crate::follow::Link;
 
 /// Gathers what is known, and shows it as the signal `stale`.
 ///
@@ -52,9 +52,9 @@ impl Freshness {
         self.change(|facts| (facts.shown, facts.current) = (false, false));
     }
 
-    /// Follows the connection behind `channel`, for as long as it exists: for what no subscription keeps up to date.
-    pub(crate) async fn follow(&self, channel: Option<Channel>) {
-        let Some(mut changes) = channel.map(|channel| Liveness::of(&channel).changes()) else { return };
+    /// Follows the connection, for what no subscription keeps up to date.
+    pub(crate) async fn follow(&self, link: Link) {
+        let mut changes = link.changes();
         while let Some(live) = changes.next().await {
             self.change(|facts| facts.live = live);
         }

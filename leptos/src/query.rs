@@ -45,11 +45,11 @@ where
 {
     let asking = Asking::<R::Ok, R::Err>::new();
     let query = asking.query();
-    follow(call, asking.again.clone(), move |mut call, start| {
-        let (asking, channel) = (asking.clone(), call.channel());
+    follow(call, asking.again.clone(), move |call, start, link| {
+        let asking = asking.clone();
         async move {
             let freshness = asking.freshness.clone();
-            join(asking.ask(call, start), freshness.follow(channel)).await;
+            join(asking.ask(call, start), freshness.follow(link)).await;
         }
     });
     query

@@ -10,12 +10,11 @@ use std::{
 };
 
 use bowline_rpc::{CallError, StreamError, StreamFuture, Streaming};
-use bowline_runtime::sleep;
 use futures_util::{StreamExt, future::poll_fn, stream::ReadyChunks};
 use leptos::prelude::*;
 
 use crate::{
-    follow::{Again, Patience, Start, Wanted, follow},
+    follow::{Again, Patience, Start, follow},
     freshness::Freshness,
 };
 
@@ -31,7 +30,8 @@ use crate::{
 /// those that the server left out for a slow reader, `interrupted` counts the times that the stream had to be started
 /// anew, after a lost connection or because the page was far too slow, when nobody knows how many were missed. A method
 /// with `resume = ".."` goes on behind its last item instead, and neither counts. A stream waits for the connection
-/// without a deadline and starts again by itself; what was collected stays meanwhile, and is `stale`.
+/// without a deadline and starts again by itself, also after the connection was refused and then made all the same; what was
+/// collected stays meanwhile, and is `stale`.
 ///
 /// # Server-side rendering
 ///
@@ -90,7 +90,7 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> StreamSignal<T, E> {
         let folded = folding.folded();
         let (again, patience) = (Again::new(), Patience::new());
         let fold = Arc::new(fold);
-        follow(self.call, again.clone(), move |call, start| {
+        follow(self.call, again.clone(), move |call, start, link| {
             if start == Start::Changed {
                 patience.reset();
                 folding.restart(init());
@@ -99,10 +99,10 @@ impl<T: Send + Sync + 'static, E: Send + Sync + 'static> StreamSignal<T, E> {
                 (folding.clone(), again.clone(), patience.clone(), fold.clone());
             async move {
                 let Some(error) = folding.run(call, &patience, &*fold).await else { return };
-                let wait = patience.after(&error, Wanted::Kept);
+                let wait = patience.wait(&error, link);
                 folding.fail(error, wait.is_some());
                 if let Some(wait) = wait {
-                    sleep(wait).await;
+                    wait.await;
                     again.ask();
                 }
             }

@@ -6,12 +6,11 @@ use std::{
 };
 
 use bowline_rpc::{CallError, StreamError, StreamFuture, Streaming};
-use bowline_runtime::sleep;
 use futures_util::{Stream, future::poll_fn};
 use leptos::prelude::*;
 
 use crate::{
-    follow::{Again, Patience, Start, Wanted, follow},
+    follow::{Again, Patience, Start, follow},
     freshness::Freshness,
 };
 
@@ -23,7 +22,7 @@ use crate::{
 ///
 /// The value stays on screen while the connection is away, or while the watch on other arguments has not given one;
 /// [`stale`](Watch::stale) tells. A watch waits for the connection without a deadline and goes on by itself after it
-/// was lost, or when the server could not serve it for a while.
+/// was lost, or refused and then made all the same, or when the server could not serve it for a while.
 ///
 /// # Server-side rendering
 ///
@@ -49,7 +48,7 @@ where
         stale: watching.freshness.signal(),
     };
     let (again, patience) = (Again::new(), Patience::new());
-    follow(call, again.clone(), move |call, start| {
+    follow(call, again.clone(), move |call, start, link| {
         let (watching, again, patience) = (watching.clone(), again.clone(), patience.clone());
         async move {
             if start == Start::Changed {
@@ -58,10 +57,10 @@ where
             }
             let Err(error) = watching.run(call, &patience).await else { return };
             watching.freshness.outdate();
-            let wait = patience.after(&error, Wanted::Kept);
+            let wait = patience.wait(&error, link);
             watching.error.set(Some(error));
             if let Some(wait) = wait {
-                sleep(wait).await;
+                wait.await;
                 again.ask();
             }
         }

@@ -4,9 +4,21 @@
 #[path = "../../client/tests/common/mod.rs"]
 mod common;
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use bowline::{State, leptos::use_client, prelude::*};
+use bowline::{
+    CloseCode, State,
+    leptos::use_client,
+    prelude::*,
+    transport::{BoxLink, CloseFrame, Connect, ConnectError, Link, memory},
+};
 use common::{OfficeClient, Place, until};
 use leptos::prelude::*;
 
@@ -126,3 +138,52 @@ async fn going_offline_and_back_is_seen_in_the_state_and_at_the_server() {
     until("it is current", || !watch.stale.get_untracked()).await;
     assert_eq!((place.server.sessions(), place.running()), (1, 1), "the watch went on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_a_connection_is_asked_for_again_when_there_is_one() {
+    let _ = any_spawner::Executor::init_tokio();
+    let place = Place::new();
+    let refusing = Arc::new(AtomicBool::new(true));
+    let connector = Gate { refusing: refusing.clone(), place: place.connector.clone() };
+    let client = bowline::Client::builder("memory").connector(connector).connect_lazy();
+    let office: OfficeClient = client.client();
+    let owner = Owner::new();
+    owner.set();
+    let watch = office.level_signal(|| "a".into());
+    let news = office.news_signal(|| "all".into()).keep(10);
+    let refused = office.news_signal(String::new).keep(10);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(matches!(client.state(), State::Refused { .. }));
+    assert!(matches!(news.error.get_untracked(), Some(CallError::PermissionDenied(_))));
+    refusing.store(false, Ordering::SeqCst);
+    client.reconnect();
+    until("both run", || place.running() == 2).await;
+    settle().await;
+    assert_eq!((watch.value.get_untracked(), watch.error.get_untracked()), (Some(1000), None));
+    assert_eq!((news.loading.get_untracked(), news.error.get_untracked()), (false, None));
+    let own = Some(CallError::Application(common::NoSuchTopic));
+    assert_eq!((refused.loading.get_untracked(), refused.error.get_untracked()), (false, own));
+}
+
+/// A network whose far end says that it wants none of this client, for a while.
+struct Gate {
+    refusing: Arc<AtomicBool>,
+    place: memory::MemoryConnector,
+}
+
+impl Connect for Gate {
+    fn connect(&self, endpoint: &str) -> Connecting {
+        if !self.refusing.load(Ordering::SeqCst) {
+            return self.place.connect(endpoint);
+        }
+        let (mut listener, connector) = memory::network();
+        tokio::spawn(async move {
+            let mut link = listener.accept().await.unwrap();
+            let frame = CloseFrame::new(CloseCode::FORBIDDEN, "members only");
+            std::future::poll_fn(|cx| link.poll_close(cx, &frame)).await;
+        });
+        connector.connect(endpoint)
+    }
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<BoxLink, ConnectError>> + Send>>;

@@ -62,6 +62,12 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
     let chat = socket.client::<ChatClient>();
     let room = RwSignal::new("general".to_owned());
     let rooms = chat.rooms_query();
+    // A query asks once: what kept it from asking may be over.
+    Effect::new(move || {
+        if socket.state.get().is_live() && rooms.error.with_untracked(Option::is_some) {
+            rooms.refetch();
+        }
+    });
     let members = chat.members_signal(move || (room.get(), name.get()));
     let poster = chat.clone();
     // Each waits for the connection for up to a day.

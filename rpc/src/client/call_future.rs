@@ -76,13 +76,13 @@ impl<R: Output> CallFuture<R> {
         self.core.key.clone()
     }
 
-    fn from_prepared(prepared: Prepared) -> Self {
-        Self { core: Core::new(prepared), result: PhantomData }
-    }
-
     /// What the call will go to; `None` once it was polled.
     pub fn channel(&mut self) -> Option<Channel> {
         self.core.exchange.prepared().map(|prepared| prepared.channel().clone())
+    }
+
+    fn from_prepared(prepared: Prepared) -> Self {
+        Self { core: Core::new(prepared), result: PhantomData }
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {

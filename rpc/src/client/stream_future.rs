@@ -117,6 +117,11 @@ impl<T, E> StreamFuture<T, E> {
         self.key.clone()
     }
 
+    /// What the call will go to; `None` once it was polled.
+    pub fn channel(&mut self) -> Option<Channel> {
+        self.exchange.prepared().map(|prepared| prepared.channel().clone())
+    }
+
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
         self.exchange.edit(edit);
     }
