@@ -122,7 +122,8 @@ async fn history_survives_a_restart_and_the_page_heals() -> Result<(), Error> {
     let browser = Browser::launch().await?;
     let ada = enter(&browser, demo.address(), "Ada").await?;
     say(&ada, "before the restart").await?;
-    ada.wait_text("#messages .text", "before the restart").await?;
+    // Until it was posted it is shown as one that waits.
+    ada.wait_text("#messages li:not(.waiting) .text", "before the restart").await?;
 
     demo.kill().await?;
     ada.wait("!document.querySelector('#state').classList.contains('live')").await?;
