@@ -140,3 +140,15 @@ async fn a_graceful_shutdown_drains_and_keeps_the_port_open_for_resumes_until_th
     assert_eq!(server.sessions(), 0);
     assert!(connect().is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn clients_are_told_the_spread_that_is_set() {
+    let service = Service::default();
+    let place = Place::new(builder(&service).drain_spread(Duration::from_secs(5)).build());
+    let (mut wire, _) = place.begin("", PROBE).await;
+    let server = place.server.clone();
+    let draining = tokio::spawn(async move { server.drain().await });
+    assert_eq!(told(&mut wire).await, 5_000);
+    drop(wire);
+    draining.abort();
+}
