@@ -26,8 +26,15 @@ pub struct Limits {
     /// link with 4007. Slow links get through: this is a quarter of what the slowest mobile networks carry. Counted where
     /// a link sees parts of messages: by native sockets, not in browsers.
     pub message_pace: usize,
-    /// The largest WebSocket message that is written, 64 KiB: control must get its turn.
+    /// The largest WebSocket message that is written, 64 KiB: control must get its turn. A last payload of up to 64 KiB may
+    /// exceed it.
     pub message_out: usize,
+    /// The same while the link is slow: 16 KiB, or what the link carries in a quarter of [`Timing::flight`] if that is less.
+    pub message_out_slow: usize,
+    /// Bytes per second below which a link is a slow one: 64 KiB. Each link begins as slow, until acknowledgements show
+    /// that it carries twice as much; it is slow again when they show that it carries less. On a slow link messages are
+    /// no larger than `message_out_slow`, and what is under way is bounded by [`Timing::flight`]. 0: no link is slow.
+    pub slow_link: usize,
     /// The largest single payload that is read: 16 MiB; more is a stream. A larger one fails its call.
     pub payload_in: usize,
     /// Bytes of large payloads under assembly at one time: 16 MiB, never below `payload_in`.
@@ -95,6 +102,8 @@ impl Default for Limits {
             message_in: MIB,
             message_pace: 512,
             message_out: 64 * KIB,
+            message_out_slow: 16 * KIB,
+            slow_link: 64 * KIB,
             payload_in: 16 * MIB,
             assembly: 16 * MIB,
             stream_window: 64 * KIB,
@@ -138,6 +147,9 @@ pub struct Timing {
     pub message_pace: Duration,
     /// How long a socket may accept nothing while bytes wait: 10 s, then it is closed with 4002.
     pub write_stall: Duration,
+    /// What a slow link carries in this time may be written and not acknowledged, 4 s; new data waits, so that control and
+    /// small calls get their turn. Large payloads take three quarters of it: that still fills a link of 3 s there and back.
+    pub flight: Duration,
     /// How old the oldest unacknowledged envelope may be on a living link: 30 s, then it is closed with 4002.
     pub ack_stall: Duration,
     /// How long a large payload may make no progress on a living link: 30 s, then its call ends.
@@ -167,6 +179,7 @@ impl Default for Timing {
             message_stall: Duration::from_secs(10),
             message_pace: Duration::from_secs(60),
             write_stall: Duration::from_secs(10),
+            flight: Duration::from_secs(4),
             ack_stall: Duration::from_secs(30),
             assembly_stall: Duration::from_secs(30),
             ping: Duration::from_secs(25),

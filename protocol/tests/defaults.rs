@@ -19,6 +19,7 @@ fn a_session_takes_and_holds_this_much() {
     let limits = Limits::default();
     assert_eq!((limits.calls, limits.streams, limits.nested, limits.depth), (256, 256, 32, 4));
     assert_eq!((limits.message_in, limits.message_out, limits.message_pace), (MIB, 64 * KIB, 512));
+    assert_eq!((limits.message_out_slow, limits.slow_link), (16 * KIB, 64 * KIB));
     assert_eq!((limits.payload_in, limits.assembly), (16 * MIB, 16 * MIB));
     let windows = [limits.stream_window, limits.stream_window_max, limits.stream_window_extra];
     assert_eq!(windows, [64 * KIB, MIB, 4 * MIB]);
@@ -44,7 +45,7 @@ fn a_session_waits_this_long() {
     assert_eq!((timing.hello, timing.ack_delay), (secs(10), secs(1)));
     assert_eq!((timing.deadline, timing.deadline_max), (secs(10), secs(600)));
     assert_eq!((timing.write_stall, timing.ack_stall, timing.assembly_stall), (secs(10), secs(30), secs(30)));
-    assert_eq!((timing.message_stall, timing.message_pace), (secs(10), secs(60)));
+    assert_eq!((timing.message_stall, timing.message_pace, timing.flight), (secs(10), secs(60), secs(4)));
     assert_eq!((timing.ping, timing.pong), (secs(25), secs(10)));
     assert_eq!((timing.silence, timing.unanswered, timing.wake), (secs(40), secs(10), secs(5)));
 }
@@ -54,7 +55,7 @@ fn a_node_keeps_this_much_for_this_long() {
     let node = NodeLimits::default();
     assert_eq!(node.resume_window, secs(120));
     assert_eq!((node.attached, node.detached), (20_000, 20_000));
-    assert_eq!((node.detached_bytes, node.bytes), (256 * MIB, GIB));
+    assert_eq!((node.detached_bytes, node.bytes, node.assembly), (256 * MIB, GIB, 512 * MIB));
     assert_eq!((node.detached_per_identity, node.detached_per_address), (16, 128));
     assert_eq!((node.tombstones, node.tombstone_age), (100_000, secs(600)));
     assert_eq!((node.resumes, node.resumes_period), (10, secs(60)));

@@ -35,7 +35,7 @@ impl Server {
     fn new(limits: WireLimits) -> Self {
         // Time stands still here, and a test cancels thousands.
         let cancels = Rate { count: 100_000, per: Duration::from_secs(1) };
-        let config = Config { limits: Limits { cancels, ..Limits::default() }, ..serving() };
+        let config = Config { limits: Limits { cancels, ..at_once() }, ..serving() };
         let mut server = Self { session: Session::server(config), seq: 0 };
         server.session.handle_connected(origin());
         let declarations = vec![Declaration { name: CHAT.name.into(), digest: CHAT.digest() }];

@@ -108,7 +108,7 @@ fn what_was_lost_comes_again_under_its_numbers_and_in_order() {
 #[test]
 fn a_cut_during_a_replay_loses_nothing_and_doubles_nothing() {
     // Each message carries one call of a replay.
-    let mut pair = live(limited(Limits { message_out: 900, ..Limits::default() }), serving());
+    let mut pair = live(limited(Limits { message_out: 900, ..at_once() }), serving());
     lose_from(&mut pair, Side::Client);
     for number in 0..10_u8 {
         ask(&mut pair, request(UNARY, vec![number; 1000]));
@@ -214,7 +214,7 @@ fn a_new_link_fences_the_old_one() {
 
 #[test]
 fn a_lost_credit_for_calls_is_stated_again() {
-    let mut pair = live(serving(), limited(Limits { calls: 4, nested: 0, ..Limits::default() }));
+    let mut pair = live(serving(), limited(Limits { calls: 4, nested: 0, ..at_once() }));
     for number in 0..8_u8 {
         ask(&mut pair, request(UNARY, vec![number]));
     }
@@ -240,7 +240,7 @@ fn a_lost_credit_for_calls_is_stated_again() {
 
 #[test]
 fn a_lost_credit_for_streams_is_stated_again() {
-    let mut pair = live(serving(), limited(Limits { streams: 4, nested: 0, ..Limits::default() }));
+    let mut pair = live(serving(), limited(Limits { streams: 4, nested: 0, ..at_once() }));
     for number in 0..8_u8 {
         ask(&mut pair, request(SERVER_STREAM, vec![number]));
     }
@@ -256,7 +256,7 @@ fn a_lost_credit_for_streams_is_stated_again() {
 
 #[test]
 fn a_lost_credit_for_large_payloads_is_stated_again() {
-    let limits = Limits { payload_in: 200 * 1024, assembly: 200 * 1024, ..Limits::default() };
+    let limits = Limits { payload_in: 200 * 1024, assembly: 200 * 1024, ..at_once() };
     let mut pair = live(serving(), limited(limits));
     // The client writes, but from here on it hears nothing: the window that the first call gave back is not told.
     lose_from(&mut pair, Side::Server);
@@ -274,7 +274,7 @@ fn a_lost_credit_for_large_payloads_is_stated_again() {
 
 #[test]
 fn a_lost_credit_for_items_is_stated_again() {
-    let limits = Limits { stream_window: 4096, stream_window_max: 4096, ..Limits::default() };
+    let limits = Limits { stream_window: 4096, stream_window_max: 4096, ..at_once() };
     let mut pair = live(limited(limits), serving());
     let (own, call) = open(&mut pair, SERVER_STREAM);
     // With what an item costs beside its bytes, four fill the window.
@@ -302,7 +302,7 @@ fn a_lost_credit_for_items_is_stated_again() {
 #[test]
 fn a_cut_with_a_full_replay_buffer_goes_on_at_once() {
     for server_heard in [false, true] {
-        let limits = Limits { replay_envelopes: 40, ..Limits::default() };
+        let limits = Limits { replay_envelopes: 40, ..at_once() };
         let mut pair = live(limited(limits), serving());
         pair.advance(Duration::from_secs(2));
         lose_from(&mut pair, Side::Server);
@@ -324,7 +324,7 @@ fn a_cut_with_a_full_replay_buffer_goes_on_at_once() {
 
 #[test]
 fn what_arrived_is_read_while_there_is_no_link() {
-    let limits = Limits { stream_window: 4096, stream_window_max: 4096, ..Limits::default() };
+    let limits = Limits { stream_window: 4096, stream_window_max: 4096, ..at_once() };
     let mut pair = live(limited(limits), serving());
     let (own, call) = open(&mut pair, SERVER_STREAM);
     for number in 0..3_u8 {

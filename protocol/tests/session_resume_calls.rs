@@ -21,7 +21,7 @@ fn cancel(pair: &mut Pair, call: CallId) {
 
 /// A session whose server allows one call at a time, so that a lost place shows.
 fn narrow() -> Pair {
-    let limits = Limits { calls: 1, streams: 1, nested: 0, ..Limits::default() };
+    let limits = Limits { calls: 1, streams: 1, nested: 0, ..at_once() };
     live(serving(), Config { limits, ..serving() })
 }
 
@@ -88,8 +88,7 @@ fn a_call_whose_cancel_was_lost_with_it_is_written_again_as_voids() {
 #[test]
 fn a_cancelled_large_call_that_was_lost_takes_no_room_any_more() {
     // The window takes one such payload at a time.
-    let limits =
-        Limits { calls: 1, nested: 0, payload_in: 600 * 1024, assembly: 600 * 1024, ..Limits::default() };
+    let limits = Limits { calls: 1, nested: 0, payload_in: 600 * 1024, assembly: 600 * 1024, ..at_once() };
     for written in [1, 3, 20] {
         let mut pair = live(serving(), Config { limits: limits.clone(), ..serving() });
         let now = pair.now;

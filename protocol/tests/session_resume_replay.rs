@@ -15,7 +15,7 @@ fn decode(message: Bytes) -> Vec<Envelope> {
 
 /// Two calls are answered and the answers are lost; two more wait for a place.
 fn with_lost_answers(message_out: usize) -> Pair {
-    let limits = Limits { calls: 2, nested: 0, message_out, ..Limits::default() };
+    let limits = Limits { calls: 2, nested: 0, message_out, ..at_once() };
     let mut pair = live(serving(), Config { limits, ..serving() });
     for _ in 0..4 {
         ask(&mut pair, request(UNARY, "x"));
@@ -70,7 +70,7 @@ fn credit_never_overtakes_a_replay() {
 /// The announcement of a large payload came last in a message that was full already, and its first chunk on top.
 #[test]
 fn a_message_that_is_full_gets_no_chunk_on_top() {
-    let limits = Limits { message_out: 10_000, ..Limits::default() };
+    let limits = Limits { message_out: 10_000, ..at_once() };
     let mut pair = live(Config { limits, ..serving() }, serving());
     let now = pair.now;
     ask(&mut pair, request(UNARY, vec![0; 200_000]));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::once::OnceLimits;
 use bowline_protocol::registry::NodeLimits;
+use bowline_protocol::session::AssemblyPool;
 use bowline_rpc::{BoxError, Call, OnceStore, Reply, Router};
 use http::request::Parts;
 use tower_layer::{Identity as NoLayer, Layer, Stack};
@@ -249,7 +250,8 @@ impl<L> ServerBuilder<L> {
         let services = router.descriptors();
         let once = OnceStore::new(once);
         let stacked = Arc::new(Stacked { layers, router, once: once.clone() });
-        let settings = Settings { services, identifier, origins, limits, timing, spread, once };
+        let pool = AssemblyPool::new(node.assembly);
+        let settings = Settings { services, identifier, origins, limits, timing, spread, once, pool };
         Server::new(settings, stacked, node)
     }
 }

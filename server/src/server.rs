@@ -9,7 +9,7 @@ use bowline_middleware::link_refused;
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::registry::{NodeLimits, RegistryStats};
 use bowline_protocol::schema::ServiceDescriptor;
-use bowline_protocol::session::{Config, Failure};
+use bowline_protocol::session::{AssemblyPool, Config, Failure};
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::{Channel, OnceStore, Peer, SessionInfo};
 use bowline_runtime::{random_u128, spawn, timeout};
@@ -62,13 +62,18 @@ pub(crate) struct Settings {
     /// Within which time clients are to move when the server drains.
     pub(crate) spread: Duration,
     pub(crate) once: OnceStore,
+    /// Large payloads under assembly in all sessions.
+    pub(crate) pool: AssemblyPool,
 }
 
 impl Settings {
     /// A peer for a link that was just made.
     pub(crate) fn peer(&self) -> Peer {
         let Self { limits, timing, services, .. } = self;
-        Peer::server(Config { limits: limits.clone(), timing: timing.clone(), services: services.clone() })
+        let config = Config { limits: limits.clone(), timing: timing.clone(), services: services.clone() };
+        let peer = Peer::server(config);
+        peer.share_assembly(self.pool.clone());
+        peer
     }
 
     /// What the handlers of a session are to know.

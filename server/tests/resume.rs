@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bowline::prelude::*;
 use bowline_protocol::envelope::{GapReason, Hello, Outcome, Secret};
+use bowline_protocol::limits::Limits;
 use bowline_protocol::registry::{NodeLimits, RegistryHeld};
 use bowline_server::{Credentials, Refused, Server, ServerBuilder};
 use http::request::Parts;
@@ -355,7 +356,9 @@ async fn revoking_somebody_ends_his_sessions_with_and_without_a_link() {
 async fn the_session_that_holds_most_is_closed_when_all_hold_too_much() {
     let service = Service::default();
     let limits = NodeLimits { bytes: 200_000, ..NodeLimits::default() };
-    let place = Place::new(builder(&service).node_limits(limits).build());
+    // The link is fast from the start: she is sent more than she acknowledges.
+    let fast = Limits { slow_link: 0, ..Limits::default() };
+    let place = Place::new(builder(&service).node_limits(limits).limits(fast).build());
     let (mut small, _) = place.begin("ada", PROBE).await;
     let (mut large, mut ticket) = place.begin("eve", PROBE).await;
     small.open(1, 0, method::NAME, r#"{"named":{"name":"ada","flag":true}}"#).await;

@@ -4,18 +4,25 @@
 
 mod support;
 
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bowline::prelude::*;
+use bowline::transport::native::{Role, SocketLink};
+use bowline::transport::{BoxLink, Connect, ConnectError};
 use bowline_protocol::codec::Codec;
 use bowline_protocol::envelope::{Ack, Control, Encoder, Envelope, Payload, Sequenced};
 use bowline_protocol::limits::{Limits, Timing};
+use bowline_runtime::BoxFuture;
 use bowline_server::Server;
 use support::Socket;
 use support::pipes::Network;
-use support::probe::{ProbeClient, ProbeServer, Service, method};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use support::probe::{Named, ProbeClient, ProbeServer, Service, method};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, sleep};
+use tokio_tungstenite::client_async;
 
 const STALLED: u16 = 4007;
 
@@ -53,7 +60,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Reads until the server closes; returns the code. Frames of a server are not masked.
-async fn closed(mut stream: impl tokio::io::AsyncRead + Unpin) -> u16 {
+async fn closed(mut stream: impl AsyncRead + Unpin) -> u16 {
     loop {
         let first = stream.read_u8().await.expect("a close before the end");
         let len = match stream.read_u8().await.unwrap() {
@@ -168,4 +175,72 @@ async fn fragments_without_end_close_with_4007() {
             network.others_connect().await;
         }
     }
+}
+
+/// Carries bytes one way: so many in a second, each a second later. What waits is what a router's queue holds.
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, rate: u64) {
+    let (queue, mut arriving) = tokio::sync::mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let reads = async move {
+        let mut piece = [0; 100];
+        while let Ok(len @ 1..) = from.read(&mut piece).await {
+            sleep(Duration::from_secs_f64(len as f64 / rate as f64)).await;
+            queue.send((Instant::now() + Duration::from_secs(1), piece[..len].to_vec())).unwrap();
+        }
+    };
+    let writes = async move {
+        while let Some((at, piece)) = arriving.recv().await {
+            tokio::time::sleep_until(at).await;
+            if to.write_all(&piece).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(reads, writes);
+}
+
+/// Connects over links of 2 KB/s each way and a round trip of 2 s, and counts them.
+#[derive(Clone)]
+struct Slow(Arc<Network>, Arc<AtomicUsize>);
+
+impl Connect for Slow {
+    fn connect(&self, _: &str) -> BoxFuture<'static, Result<BoxLink, ConnectError>> {
+        let Self(network, links) = self.clone();
+        Box::pin(async move {
+            links.fetch_add(1, Ordering::SeqCst);
+            let (near, relay) = tokio::io::duplex(64 * 1024);
+            let far = network.connect();
+            let ((relay_read, relay_write), (far_read, far_write)) =
+                (tokio::io::split(relay), tokio::io::split(far));
+            tokio::spawn(carry(relay_read, far_write, 2000));
+            tokio::spawn(carry(far_read, relay_write, 2000));
+            let (socket, _) = client_async(support::request("localhost"), near).await.unwrap();
+            let link = SocketLink::from_upgraded(socket.into_inner(), Role::Client, &Limits::default());
+            Ok(Box::new(link) as BoxLink)
+        })
+    }
+}
+
+/// 100 KB go up and come down, which takes two minutes, and meanwhile small calls are answered in their usual time.
+#[tokio::test(start_paused = true)]
+async fn a_client_behind_2_kb_per_second_and_2_s_stays_connected() {
+    let links = Arc::new(AtomicUsize::new(0));
+    let network = Arc::new(network(Limits::default(), Timing::default()));
+    let client = bowline::Client::builder("slow").connector(Slow(network, links.clone())).connect_lazy();
+    let probe = client.client::<ProbeClient>();
+    let start = Instant::now();
+    assert_eq!(probe.add(1, 1).await.unwrap(), 2);
+    let large = Named { name: "x".repeat(100_000), flag: true };
+    let large = tokio::spawn(probe.name(large).deadline(Duration::from_secs(600)).into_future());
+    let mut small = 0;
+    while !large.is_finished() {
+        assert_eq!(probe.add(small, 1).await.unwrap(), small + 1, "after {:?}", start.elapsed());
+        small += 1;
+        sleep(Duration::from_secs(3)).await;
+    }
+    assert_eq!(large.await.unwrap().unwrap().len(), 100_000);
+    assert!(start.elapsed() > Duration::from_secs(100) && small > 10, "{:?} {small}", start.elapsed());
+    // Nothing but pings.
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!(probe.add(1, 1).await.unwrap(), 2);
+    assert_eq!(links.load(Ordering::SeqCst), 1, "one link, all the time");
 }

@@ -30,6 +30,7 @@ pub mod native;
 pub mod web;
 
 pub use backoff::Backoff;
+pub use bowline_protocol::session::Arriving;
 pub use connect::{Connect, ConnectError, PlatformConnector};
 pub use drive::{Ended, EndedBy, Left, close, drive, drive_until, greet};
 pub use endpoints::{EndpointId, Endpoints};

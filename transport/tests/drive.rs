@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bowline_protocol::limits::Limits;
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::Config;
 use bowline_protocol::status::CloseCode;
@@ -27,6 +28,11 @@ static STORE: ServiceDescriptor = ServiceDescriptor {
         lag: Lag::Close,
     }],
 };
+
+/// On links that are fast from the start, so that they can be filled.
+fn at_once() -> Config {
+    Config { limits: Limits { slow_link: 0, ..Limits::default() }, ..Config::default() }
+}
 
 fn serving() -> Config {
     Config { services: vec![&STORE], ..Config::default() }
@@ -148,7 +154,7 @@ async fn who_says_no_hello_is_closed_after_ten_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_takes_nothing_for_ten_seconds_is_closed_with_4002() {
-    let client = Peer::client(Config::default());
+    let client = Peer::client(at_once());
     let faults = Faults::default();
     let (ours, theirs) = pair(&faults);
     let server = tokio::spawn(serve(theirs));
@@ -167,7 +173,7 @@ async fn a_link_that_takes_nothing_for_ten_seconds_is_closed_with_4002() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_kept_while_the_link_takes_nothing() {
-    let client = Peer::client(Config::default());
+    let client = Peer::client(at_once());
     let faults = Faults::default();
     let (ours, theirs) = pair(&faults);
     tokio::spawn(serve(theirs));

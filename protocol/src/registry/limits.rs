@@ -23,6 +23,9 @@ pub struct NodeLimits {
     /// Bytes that all sessions hold, with a link or without: 1 GiB. Beyond it the session that holds most is ended; its
     /// link, if it has one, is closed with 4002.
     pub bytes: usize,
+    /// Bytes of large payloads that all sessions have under assembly, each counted whole from its announcement on: 512 MiB.
+    /// A further one is refused: its call ends with `ResourceExhausted`, and nothing else is touched.
+    pub assembly: usize,
     /// What is remembered of sessions that ended, so that their clients learn what arrived: 100,000 of 64 bytes.
     /// Beyond it the oldest is forgotten, and that client learns only that the session is unknown.
     pub tombstones: usize,
@@ -48,6 +51,7 @@ impl Default for NodeLimits {
             detached_per_identity: 16,
             detached_per_address: 128,
             bytes: 1024 * MIB,
+            assembly: 512 * MIB,
             tombstones: 100_000,
             tombstone_age: Duration::from_secs(600),
             resumes: 10,

@@ -5,11 +5,20 @@ use bytes::Bytes;
 
 use crate::Instant;
 use crate::envelope::{Ack, Decoder, Encoder, Envelope, Sequenced};
+use crate::limits::Rate;
+
+use super::floods::Bucket;
 
 /// Envelopes that wait at most for an acknowledgement of their own.
 const ACK_ENVELOPES: u64 = 32;
 /// Bytes that wait at most for it.
 const ACK_BYTES: u64 = 64 * 1024;
+
+/// Bytes after which one goes alone at once, as long as there are not too many: what a slow link carries is measured by
+/// acknowledgements, and a new one is taken for slow.
+const PROMPT_BYTES: u64 = 2048;
+/// How many of those there are. Source: our choice; a link that carries more gets them for its bytes anyway.
+const PROMPT: Rate = Rate { count: 10, per: Duration::from_secs(1) };
 
 /// The writer's half: numbers given, and the messages that are kept until they are acknowledged.
 #[derive(Debug, Default)]
@@ -54,6 +63,11 @@ impl Sent {
         self.head += 1;
         self.written = self.head;
         self.head
+    }
+
+    /// The last number written on this link.
+    pub(super) fn written(&self) -> u64 {
+        self.written
     }
 
     /// The last number given.
@@ -175,6 +189,7 @@ pub(super) struct Received {
     bytes: u64,
     max_bytes: u64,
     due: Option<Instant>,
+    prompt: Bucket,
 }
 
 /// What a sequence number turned out to be.
@@ -194,6 +209,7 @@ impl Received {
             bytes: 0,
             max_bytes: ACK_BYTES.min(replay / 4).max(1),
             due: None,
+            prompt: Bucket::default(),
         }
     }
 
@@ -225,7 +241,9 @@ impl Received {
         }
         let envelopes =
             self.processed.seq - self.acked.seq + self.processed.unsequenced - self.acked.unsequenced;
-        if envelopes >= ACK_ENVELOPES || self.bytes >= self.max_bytes {
+        let is_full = envelopes >= ACK_ENVELOPES || self.bytes >= self.max_bytes;
+        let waits = self.due.is_some_and(|due| due > now);
+        if is_full || (waits && self.bytes >= PROMPT_BYTES && self.prompt.admit(now, PROMPT)) {
             self.due = Some(now);
         }
     }
@@ -320,6 +338,7 @@ mod tests {
         let start = origin();
         for (replay, enough) in [(1 << 20, 65_536), (4000, 1000), (0, 1)] {
             let mut received = Received::new(replay);
+            while received.prompt.admit(start, PROMPT) {}
             received.accept(1);
             received.finish_message(start, enough - 1, Duration::from_secs(1));
             assert!(!received.is_due(start), "{replay}");
@@ -327,6 +346,24 @@ mod tests {
             received.finish_message(start, 1, Duration::from_secs(1));
             assert!(received.is_due(start), "{replay}");
         }
+    }
+
+    #[test]
+    fn an_ack_goes_at_once_after_2_kib_ten_times_a_second() {
+        let start = origin();
+        let mut received = Received::new(1 << 20);
+        let mut arrives = |seq, at, bytes| {
+            received.accept(seq);
+            received.finish_message(at, bytes, Duration::from_secs(1));
+            let is_due = received.is_due(at);
+            received.take();
+            is_due
+        };
+        assert!(!arrives(1, start, 2047));
+        assert!((2..12).all(|seq| arrives(seq, start, 2048)));
+        assert!(!arrives(12, start, 2048), "the eleventh waits for more");
+        assert!(arrives(13, start + Duration::from_millis(100), 2048));
+        assert!(!arrives(14, start + Duration::from_millis(100), 2048));
     }
 
     #[test]

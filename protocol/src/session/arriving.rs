@@ -94,8 +94,8 @@ fn least(pace: usize, time: Duration) -> u64 {
 }
 
 impl Session {
-    /// Bytes came, and not a whole message with them. Said again with every such read, before or after the messages that
-    /// it completed; it does not matter which.
+    /// What has come on the link so far: said after each read in which a message began or went on, and after the one that
+    /// completed it, before or after its [`handle_message`](Self::handle_message).
     ///
     /// They show that the other end is alive. In return a message that began has to go on, and to become whole: if not,
     /// the link is closed with 4007.
@@ -106,7 +106,7 @@ impl Session {
         if self.link.progress.handle_received(now, arriving) {
             self.link.heartbeat.handle_message(now);
         }
-        if arriving.unfinished > OVERHEAD * self.message_in() as u64 {
+        if arriving.unfinished > OVERHEAD.saturating_mul(self.message_in() as u64) {
             let reason = "too many bytes without a whole message";
             self.close(now, CloseCode::STALLED_MESSAGE, reason);
         }

@@ -1,5 +1,6 @@
 use rkyv::util::AlignedVec;
 
+use super::pool::Share;
 use super::types::{CallId, IncomingCall, Origin};
 use crate::Instant;
 use crate::codec::Codec;
@@ -31,6 +32,8 @@ pub(super) struct Assembly {
     pub(super) unsequenced: bool,
     /// The call ends with it.
     pub(super) ends: bool,
+    /// What it has of the node's pool.
+    pub(super) share: Option<Share>,
 }
 
 /// What becomes of the bytes.
@@ -179,6 +182,7 @@ impl Assemblies {
             if assembly.wire == wire && matches!(assembly.sink, Sink::Keep(..)) {
                 reserved += assembly.len as u64;
                 assembly.sink = Sink::Discard;
+                assembly.share = None;
             }
         }
         reserved
@@ -191,7 +195,7 @@ impl Assembly {
         let ends = matches!(purpose, Purpose::Response(..) | Purpose::Failure(..) | Purpose::LastValue(..));
         // Nothing has arrived: one step ahead of that.
         let sink = Sink::Keep(purpose, AlignedVec::with_capacity(len.min(AHEAD)));
-        Self { wire, len, arrived: 0, sink, progress: now, unsequenced, ends }
+        Self { wire, len, arrived: 0, sink, progress: now, unsequenced, ends, share: None }
     }
 
     pub(super) fn discarded(
@@ -201,7 +205,7 @@ impl Assembly {
         unsequenced: bool,
         ends: bool,
     ) -> Self {
-        Self { wire, len, arrived: 0, sink: Sink::Discard, progress: now, unsequenced, ends }
+        Self { wire, len, arrived: 0, sink: Sink::Discard, progress: now, unsequenced, ends, share: None }
     }
 
     fn memory(&self) -> usize {

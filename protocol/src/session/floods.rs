@@ -22,13 +22,13 @@ pub(super) struct Floods([Bucket; 4]);
 
 /// One rate. What came is paid for until a moment that may lie in the future; each envelope moves it on.
 #[derive(Debug, Default)]
-struct Bucket {
+pub(super) struct Bucket {
     paid_until: Option<Instant>,
 }
 
 impl Bucket {
     /// Whether one more is within the rate.
-    fn admit(&mut self, now: Instant, rate: Rate) -> bool {
+    pub(super) fn admit(&mut self, now: Instant, rate: Rate) -> bool {
         let Some(each) = rate.per.checked_div(rate.count) else { return false };
         let until = self.paid_until.map_or(now, |until| until.max(now)) + each;
         if until > now + rate.per {

@@ -108,9 +108,9 @@ impl Heartbeat {
         self.asked.is_none_or(|asked| asked.at + APART <= now)
     }
 
-    /// The ping to write, by its nonce.
-    pub(super) fn take_ping(&mut self, now: Instant) -> Option<u64> {
-        let wait = self.due.take()?;
+    /// The ping to write, by its nonce. Its answer has to come `extra` later than usual.
+    pub(super) fn take_ping(&mut self, now: Instant, extra: Duration) -> Option<u64> {
+        let wait = self.due.take()? + extra;
         self.nonce += 1;
         self.asked = Some(Asked { at: now, until: now + wait, is_open: true });
         Some(self.nonce)

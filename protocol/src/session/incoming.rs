@@ -11,11 +11,12 @@ use super::assembly::{Assembly, Purpose, Sink};
 use super::caller::Class;
 use super::floods::Flood;
 use super::handshake::MIN_MESSAGE;
+use super::pool::Share;
 use super::types::{Event, Failure, Origin, Role};
 use crate::Instant;
 use crate::codec::Buffer;
 use crate::envelope::{Ack, Chunk, Control, Credit, Decoder, Envelope, Opener, Sequenced};
-use crate::status::CloseCode;
+use crate::status::{CloseCode, Code, Status};
 
 impl Session {
     /// A whole binary message came.
@@ -189,6 +190,9 @@ impl Session {
         if is_more {
             self.unpark();
         }
+        if is_news || is_more {
+            self.pace_ack(now, ack);
+        }
         if !is_news && !is_more {
             self.count_flood(now, Flood::Ack);
         }
@@ -226,19 +230,39 @@ impl Session {
         if !self.reserve_assembly(now, transfer, len) {
             return;
         }
+        match self.admit_payload(len) {
+            Ok(share) => {
+                let assembly = Assembly { share, ..Assembly::new(now, wire, len as usize, purpose) };
+                self.state.assemblies.begin(transfer, assembly);
+            }
+            Err(status) => {
+                // The call fails; its bytes are thrown away as they come.
+                self.state.assembly_granted.give_back(len);
+                let ends =
+                    matches!(purpose, Purpose::Response(..) | Purpose::Failure(..) | Purpose::LastValue(..));
+                let unsequenced = matches!(purpose, Purpose::Value(..));
+                let assembly = Assembly::discarded(now, wire, len as usize, unsequenced, ends);
+                self.state.assemblies.begin(transfer, assembly);
+                self.fail_either(purpose.call(), status);
+            }
+        }
+    }
+
+    /// Whether a large payload may begin, and what it then has of the node's pool.
+    fn admit_payload(&self, len: u64) -> Result<Option<Share>, Status> {
         let max = self.config.limits.payload_in;
         if len > max as u64 {
-            // The call fails; its bytes are thrown away as they come.
-            self.state.assembly_granted.give_back(len);
-            let ends =
-                matches!(purpose, Purpose::Response(..) | Purpose::Failure(..) | Purpose::LastValue(..));
-            let unsequenced = matches!(purpose, Purpose::Value(..));
-            let assembly = Assembly::discarded(now, wire, len as usize, unsequenced, ends);
-            self.state.assemblies.begin(transfer, assembly);
-            return self.refuse_payload(&purpose, len);
+            let message = format!("a payload of {len} bytes; {max} are accepted");
+            return Err(Status::new(Code::ResourceExhausted, message));
         }
-        let assembly = Assembly::new(now, wire, len as usize, purpose);
-        self.state.assemblies.begin(transfer, assembly);
+        let Some(pool) = &self.pool else { return Ok(None) };
+        match pool.take(len as usize) {
+            Some(share) => Ok(Some(share)),
+            None => {
+                let message = "no more large payloads are taken at the moment";
+                Err(Status::new(Code::ResourceExhausted, message))
+            }
+        }
     }
 
     /// A large payload that nobody waits for begins.

@@ -43,7 +43,9 @@ mod incoming;
 mod items;
 mod notify;
 mod outgoing;
+mod pace;
 mod payloads;
+mod pool;
 mod resume;
 mod services;
 mod stream;
@@ -70,12 +72,14 @@ use credit::{Allowance, Grant};
 use floods::Floods;
 use heartbeat::Heartbeat;
 use outgoing::Queue;
+use pace::Pace;
 use services::Agreement;
 use table::Table;
 use transfers::Transfers;
 use unsequenced::SentUnsequenced;
 
 pub use arriving::Arriving;
+pub use pool::AssemblyPool;
 pub use types::{
     CallId, Config, Counted, Event, Failure, Held, IncomingCall, IncomingNotify, NotifyTicket, Origin,
     Queued, Read, Request, Role, Stats, Stop, Welcoming, WireFailure,
@@ -90,6 +94,8 @@ pub struct Session {
     instance: u128,
     /// Links so far.
     attempt: u64,
+    /// What all sessions of a node may have under assembly.
+    pool: Option<AssemblyPool>,
     /// What a client shows in its hello.
     credentials: Secret,
     link: Link,
@@ -136,6 +142,8 @@ struct Link {
     heartbeat: Heartbeat,
     /// What comes, and does not become a message.
     progress: Progress,
+    /// How fast it drains.
+    pace: Pace,
     floods: Floods,
     /// The go-away to write, in milliseconds.
     go_away: Option<u64>,
@@ -239,6 +247,7 @@ impl Session {
             role,
             instance,
             attempt: 0,
+            pool: None,
             credentials: Secret::default(),
             link: Link::default(),
             state: State::new(&config),
@@ -310,6 +319,12 @@ impl Session {
             // Decided on and not yet written.
             welcome.once = Some(table);
         }
+    }
+
+    /// Bounds the large payloads that this end takes in together with other sessions: what the pool has no room for fails
+    /// its call with `ResourceExhausted`. Counts for payloads that begin from now on.
+    pub fn share_assembly(&mut self, pool: AssemblyPool) {
+        self.pool = Some(pool);
     }
 
     /// The id of the session; may be logged.

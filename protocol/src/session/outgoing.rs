@@ -81,9 +81,12 @@ impl Session {
         let mut encoder = Encoder::new(&mut out);
         match &self.link.phase {
             Phase::Live => {
+                let before = self.written();
                 self.write_control(now, &mut encoder);
                 self.write_data(now, &mut encoder);
                 self.write_late_control(now, &mut encoder);
+                let len = encoder.len();
+                self.pace_sent(now, before, len);
             }
             Phase::HelloDue => self.write_hello(now, &mut encoder),
             Phase::Closing { .. } => self.write_closing(&mut encoder),
@@ -108,7 +111,7 @@ impl Session {
                 self.state.once.filter(|_| self.role == Role::Server).map_or(0, |table| table.tick);
             encoder.push(&Envelope::Control(Control::Pong { nonce, ack, once_tick }));
         }
-        if let Some(nonce) = self.link.heartbeat.take_ping(now) {
+        if let Some(nonce) = self.link.heartbeat.take_ping(now, self.extra()) {
             encoder.push(&Envelope::Control(Control::Ping { nonce }));
         }
         if let Some(spread_ms) = self.link.go_away.take() {
@@ -182,16 +185,15 @@ impl Session {
     }
 
     fn write_data(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
-        let limits = &self.config.limits;
-        let (max_bytes, max_envelopes) = (limits.replay_bytes, limits.replay_envelopes);
         let peer_message = usize::try_from(self.state.peer.message).unwrap_or(usize::MAX);
-        let budget = limits.message_out.min(peer_message.saturating_sub(ONE_MORE));
+        let budget = self.gathers().min(peer_message.saturating_sub(ONE_MORE));
         let start = encoder.len();
         if self.state.sent.replays() && !std::mem::replace(&mut self.link.values_came_first, true) {
             self.write_first_values(budget, encoder);
         }
         // What was written before comes again first, and nothing new before all of it.
         while encoder.len() < budget
+            && self.link_has_room(encoder.len())
             && let Some((seq, sequenced)) = self.state.sent.next_replayed()
         {
             self.write_again(now, seq, sequenced, encoder);
@@ -205,7 +207,7 @@ impl Session {
             // Full of what came again, without room for a chunk.
             return;
         }
-        while encoder.len() < small && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes) {
+        while encoder.len() < small && self.new_has_room(encoder.len()) {
             let Some(turn) = self.state.queue.turns.pop_front() else { break };
             self.write_turn(now, turn, encoder);
         }
@@ -217,8 +219,7 @@ impl Session {
             return;
         }
         let chunk = if encoder.len() == start { budget } else { CHUNK.min(budget / 2) };
-        if self.state.transfers.len() > 0 && self.state.sent.has_room(encoder.len(), max_bytes, max_envelopes)
-        {
+        if self.state.transfers.len() > 0 && self.chunk_has_room(encoder.len()) {
             self.write_chunk(chunk.max(1), encoder);
         }
     }

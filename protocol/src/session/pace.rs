@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Session;
-use super::payloads::WHOLE;
 use crate::Instant;
 use crate::envelope::Ack;
 use crate::limits::{Limits, Timing};
@@ -84,7 +83,7 @@ impl Pace {
             && bytes >= window / 2
             && measured > rate
         {
-            let rate = measured.min(2 * rate);
+            let rate = measured.min(rate.saturating_mul(2));
             self.rate = (rate < fast(limits)).then_some(rate);
         }
     }
@@ -109,7 +108,7 @@ impl Pace {
 
 /// From which rate on a link is no slow one any more.
 fn fast(limits: &Limits) -> u64 {
-    2 * limits.slow_link as u64
+    (limits.slow_link as u64).saturating_mul(2)
 }
 
 impl Session {
@@ -121,25 +120,28 @@ impl Session {
     pub(super) fn gathers(&self) -> usize {
         let limits = &self.config.limits;
         match self.window() {
-            // One more envelope may follow, which is as large at most; and two messages are to be under way.
-            Some(window) => limits.message_out.min(limits.message_out_slow / 2).min(window / 2).max(1),
+            // Some are to be under way, so that the link is never idle and nothing waits long for the end of one.
+            Some(window) => limits.message_out.min(limits.message_out_slow).min(window / 4).max(1),
             None => limits.message_out,
         }
     }
 
-    /// Larger payloads travel in chunks.
-    pub(super) fn whole(&self) -> usize {
-        match self.window() {
-            Some(_) => self.gathers().min(WHOLE),
-            None => WHOLE,
-        }
+    /// Whether the link takes more than these bytes of the message under way.
+    pub(super) fn link_has_room(&self, pending: usize) -> bool {
+        self.window().is_none_or(|window| self.link.pace.in_flight + pending < window)
     }
 
-    /// Whether the link takes more data than these bytes of the message under way.
-    pub(super) fn link_has_room(&self, pending: usize) -> bool {
+    /// The same for a piece of a large payload: a quarter is left to what is small, which does not wait then.
+    pub(super) fn chunk_has_room(&self, pending: usize) -> bool {
+        self.new_has_room(pending)
+            && self.window().is_none_or(|window| self.link.pace.in_flight + pending < (window - window / 4))
+    }
+
+    /// The same for what was not written before, and is kept.
+    pub(super) fn new_has_room(&self, pending: usize) -> bool {
         let limits = &self.config.limits;
         self.state.sent.has_room(pending, limits.replay_bytes, limits.replay_envelopes)
-            && self.window().is_none_or(|window| self.link.pace.in_flight + pending < window)
+            && self.link_has_room(pending)
     }
 
     /// How much longer than usual an answer may take.

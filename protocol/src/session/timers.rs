@@ -24,10 +24,15 @@ impl Session {
             let waits = |due: &Instant| self.timed_out_at.is_none_or(|at| *due > at);
             due = earlier(due, self.state.received.due().filter(waits));
             due = earlier(due, self.state.taken_due.filter(waits));
-            due = earlier(due, self.state.sent.oldest().map(|at| at + self.config.timing.ack_stall));
+            due = earlier(due, self.ack_stalls_at());
             due = earlier(due, self.oldest_assembly().map(|at| at + self.config.timing.assembly_stall));
         }
         due
+    }
+
+    /// When what was sent has not been acknowledged for too long.
+    fn ack_stalls_at(&self) -> Option<Instant> {
+        Some(self.state.sent.oldest()? + self.config.timing.ack_stall + self.extra())
     }
 
     fn oldest_assembly(&self) -> Option<Instant> {
@@ -60,8 +65,7 @@ impl Session {
         if !self.is_live() {
             return;
         }
-        let timing = &self.config.timing;
-        if self.state.sent.oldest().is_some_and(|at| at + timing.ack_stall <= now) {
+        if self.ack_stalls_at().is_some_and(|at| at <= now) {
             return self.give_up_link(now, CloseCode::SLOW, "what was sent is not acknowledged");
         }
         self.expire_assemblies(now);
@@ -72,7 +76,7 @@ impl Session {
     fn stalled_since_sleep(&self, now: Instant) -> bool {
         let timing = &self.config.timing;
         let blocked = self.link.blocked_since.map(|since| since + timing.write_stall);
-        let unacknowledged = self.state.sent.oldest().map(|at| at + timing.ack_stall);
+        let unacknowledged = self.ack_stalls_at();
         let assembling = self.oldest_assembly().map(|at| at + timing.assembly_stall);
         let due = earlier(earlier(blocked, unacknowledged), earlier(assembling, self.arriving_timeout()));
         due.is_some_and(|due| due + SLEPT <= now)
@@ -84,6 +88,7 @@ impl Session {
             *since = now;
         }
         self.link.progress.restart(now);
+        self.link.pace.restart(now);
         self.state.sent.restart(now);
         self.state.assemblies.restart(now);
     }

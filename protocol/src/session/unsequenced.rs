@@ -53,6 +53,11 @@ impl SentUnsequenced {
             || (self.entries.len() + envelopes <= max_envelopes && self.bytes + bytes <= max_bytes)
     }
 
+    /// How many were written.
+    pub(super) fn head(&self) -> u64 {
+        self.head
+    }
+
     pub(super) fn write(&mut self, len: usize, what: What) {
         self.head += 1;
         self.entries.push_back(Entry { len, what });

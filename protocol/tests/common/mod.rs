@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bowline_protocol::Instant;
 use bowline_protocol::codec::{Arguments, Codec};
-use bowline_protocol::limits::Timing;
+use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{
     CallId, Config, Event, Failure, Held, IncomingCall, Read, Request, Session, WireFailure,
@@ -41,7 +41,12 @@ pub(crate) static CHAT: ServiceDescriptor = ServiceDescriptor {
 };
 
 pub(crate) fn serving() -> Config {
-    Config { services: vec![&CHAT], timing: quiet(), ..Config::default() }
+    Config { services: vec![&CHAT], timing: quiet(), limits: at_once() }
+}
+
+/// On links that are fast from the start: tests look at what one moment brings.
+pub(crate) fn at_once() -> Limits {
+    Limits { slow_link: 0, ..Limits::default() }
 }
 
 /// Without pings, which ride between the messages that a test looks at.

@@ -5,6 +5,7 @@
 mod app;
 mod cases_calls;
 mod cases_resume;
+mod cases_slow;
 mod client;
 mod course;
 mod faults;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bowline_protocol::Instant;
 use bowline_protocol::envelope::{Decoder, Encoder, Refusal};
+use bowline_protocol::session::Arriving;
 use bowline_test_support::Random;
 use bytes::Bytes;
 
@@ -16,6 +17,9 @@ use crate::world::{Ctx, Happening};
 
 /// Bytes of which a socket says that it took them.
 const PIECE: usize = 4096;
+
+/// How often the reader looks at what came of a message that takes longer.
+const PIECES: Duration = Duration::from_secs(1);
 
 /// Names a link.
 pub(crate) type LinkId = u32;
@@ -49,6 +53,8 @@ pub(crate) struct Weather {
     pub(crate) slices: u8,
     /// Bytes that the socket takes before they are on their way.
     pub(crate) buffer: usize,
+    /// The client's end shows whole messages only, as a page's does.
+    pub(crate) is_page: bool,
 }
 
 impl Weather {
@@ -64,6 +70,7 @@ impl Weather {
             rate: [20_000, 500_000, 5_000_000, 1_000_000_000][random.below(4) as usize],
             slices: if random.below(3) == 0 { random.below(256) as u8 } else { 0 },
             buffer: 512 << random.below(9),
+            is_page: random.below(2) == 0,
         }
     }
 
@@ -75,6 +82,7 @@ impl Weather {
             rate: 5_000_000,
             slices: 0,
             buffer: 128 * 1024,
+            is_page: false,
         }
     }
 }
@@ -89,6 +97,8 @@ pub(crate) enum Cargo {
 
 #[derive(Debug)]
 struct Flight {
+    /// When its first byte is there, and its last.
+    begins: Instant,
     at: Instant,
     cargo: Cargo,
 }
@@ -102,6 +112,8 @@ struct Pipe {
     last_arrival: Instant,
     /// Bytes that were ever written.
     written: u64,
+    /// Bytes and messages that arrived.
+    arrived: (u64, u64),
     /// The byte at which the link is lost.
     break_at: Option<u64>,
     /// Nothing leaves any more.
@@ -138,6 +150,7 @@ impl Net {
             free_at: now,
             last_arrival: now,
             written: 0,
+            arrived: (0, 0),
             break_at: None,
             is_silent: false,
         };
@@ -244,9 +257,15 @@ impl Net {
         }
         let jitter = link.weather.jitter.mul_f64(cx.random.fraction());
         let at = pipe.last_arrival.max(leaves + link.weather.delay + jitter);
+        let begins = at - (leaves - starts);
         pipe.last_arrival = at;
-        pipe.flights.push_back(Flight { at, cargo });
+        pipe.flights.push_back(Flight { begins, at, cargo });
         cx.queue.at(at, Happening::Arrives(id, from));
+        let mut piece = begins + PIECES;
+        while piece < at {
+            cx.queue.at(piece, Happening::Piece(id, from));
+            piece += PIECES;
+        }
     }
 
     /// The next thing that is there for the reader of this pipe.
@@ -257,10 +276,29 @@ impl Net {
             return None;
         }
         let cargo = pipe.flights.pop_front()?.cargo;
+        if let Cargo::Message(message) = &cargo {
+            pipe.arrived.0 += message.len() as u64;
+            pipe.arrived.1 += 1;
+        }
         if link.is_open[from.other() as usize] {
             return Some(cargo);
         }
         None
+    }
+
+    /// What has arrived of all that this end wrote.
+    pub(crate) fn arriving(&self, now: Instant, id: LinkId, from: End) -> Option<Arriving> {
+        let link = self.links.get(&id)?;
+        let pipe = &link.pipes[from as usize];
+        let (bytes, messages) = pipe.arrived;
+        let part = pipe.flights.front().map_or(0, |flight| match &flight.cargo {
+            Cargo::Message(message) if flight.begins < now && now < flight.at => {
+                let time = (now - flight.begins).as_secs_f64() / (flight.at - flight.begins).as_secs_f64();
+                (message.len() as f64 * time) as u64
+            }
+            Cargo::Message(_) | Cargo::Closed(_) => 0,
+        });
+        Some(Arriving { bytes: bytes + part, messages, unfinished: part, is_partial: part > 0 })
     }
 
     /// One end closes: what it wrote still travels, what comes to it is not read.

@@ -65,6 +65,8 @@ pub(crate) enum Happening {
     Opened(LinkId),
     /// Something that this end wrote is there for the other.
     Arrives(LinkId, End),
+    /// A part of something that this end wrote is there for the other.
+    Piece(LinkId, End),
     /// An end learns that its link is lost.
     Lost(LinkId, End),
     /// A socket takes bytes again.
@@ -132,7 +134,9 @@ pub(crate) struct Ctx {
 impl Ctx {
     /// Ends of ours never break each other's rules.
     pub(crate) fn judge_close(&mut self, place: Place, session: Option<u128>, code: CloseCode, reason: &str) {
-        if let Some(session) = session.filter(|_| code == CloseCode::SLOW) {
+        if let Some(session) =
+            session.filter(|_| matches!(code, CloseCode::SLOW | CloseCode::STALLED_MESSAGE))
+        {
             let strikes = self.strikes.entry(session).or_default();
             *strikes += 1;
             if *strikes > 1 {
@@ -283,6 +287,7 @@ impl World {
             Happening::Connect(client, _) => client,
             Happening::Timer(Place::Client(client)) | Happening::Drained(Place::Client(client)) => client,
             Happening::Arrives(link, End::Server)
+            | Happening::Piece(link, End::Server)
             | Happening::Lost(link, End::Client)
             | Happening::Opened(link) => self.net.get(link)?.client,
             _ => return None,
@@ -304,6 +309,7 @@ impl World {
             }
             Happening::Opened(link) => self.opened(link),
             Happening::Arrives(link, from) => self.arrives(link, from),
+            Happening::Piece(link, from) => self.piece(link, from),
             Happening::Lost(link, end) => self.lost(link, end, None),
             Happening::Drained(place) => self.drained(place),
             Happening::Timer(place) => self.timer(place),
@@ -367,6 +373,7 @@ impl World {
                     }
                     peer.receive(&mut self.cx, message);
                     self.node.pump(&mut self.cx, &mut self.net, slot);
+                    self.piece(link, from);
                 }
                 End::Server => {
                     let Some(client) = self.net.get(link).map(|it| it.client) else { return };
@@ -375,6 +382,34 @@ impl World {
                         client.peer.receive(&mut self.cx, message);
                         client.pump(&mut self.cx, &mut self.net);
                     }
+                    self.piece(link, from);
+                }
+            }
+        }
+    }
+
+    /// The reader sees what came, parts of messages included, unless it is a page.
+    fn piece(&mut self, link: LinkId, from: End) {
+        let Some(arriving) = self.net.arriving(self.cx.now, link, from) else { return };
+        let Some((client, is_page)) = self.net.get(link).map(|it| (it.client, it.weather.is_page)) else {
+            return;
+        };
+        if !self.net.is_open(link, from.other()) {
+            return;
+        }
+        match from {
+            End::Client => {
+                let Some(slot) = self.node.of_link(link) else { return };
+                let Some(peer) = self.node.peer(slot) else { return };
+                peer.machine.handle_received(self.cx.now, arriving);
+                self.node.pump(&mut self.cx, &mut self.net, slot);
+            }
+            End::Server if is_page => {}
+            End::Server => {
+                let client = &mut self.clients[client];
+                if client.peer.link == Some(link) {
+                    client.peer.machine.handle_received(self.cx.now, arriving);
+                    client.pump(&mut self.cx, &mut self.net);
                 }
             }
         }

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowline_protocol::envelope::{GapReason, Hello, OnceTable, Outcome, Refusal, Resume, Secret};
-use bowline_protocol::session::{Arriving, Failure, Welcoming};
+use bowline_protocol::session::{Arriving, AssemblyPool, Failure, Welcoming};
 use bowline_protocol::status::CloseCode;
 use bowline_runtime::Instant;
 use bytes::Bytes;
@@ -153,6 +153,11 @@ impl Peer {
     /// Server: which table of `once` calls there is, and how old it is.
     pub fn set_once_table(&self, table: OnceTable) {
         self.lock().session.set_once_table(table);
+    }
+
+    /// Server: bounds the large payloads that this end takes in together with the other sessions of the node.
+    pub fn share_assembly(&self, pool: AssemblyPool) {
+        self.lock().session.share_assembly(pool);
     }
 
     /// Client: what the next hello shows to say who is calling.

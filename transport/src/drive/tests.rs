@@ -425,6 +425,17 @@ async fn pieces_of_messages_are_told() {
     assert_eq!(script.0.borrow().received, ["abc", "x", "y"]);
 }
 
+/// What was read together with the upgrade is a part of what came.
+#[tokio::test]
+async fn a_piece_that_came_with_the_upgrade_counts() {
+    let (ours, _theirs) = tokio::io::duplex(1000);
+    let limits = bowline_protocol::limits::Limits::default();
+    let read = vec![0x82, 3, b'a'];
+    let link = crate::native::SocketLink::from_partly_read(ours, read, crate::native::Role::Client, &limits);
+    let link: crate::BoxLink = Box::new(link);
+    assert_eq!(link.arriving(), Arriving { bytes: 3, messages: 0, unfinished: 3, is_partial: true });
+}
+
 /// A link whose other end breaks a rule at once.
 struct Violating {
     closed_with: Option<CloseFrame>,

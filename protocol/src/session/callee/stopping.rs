@@ -3,7 +3,6 @@
 use super::{Answer, Handling};
 use crate::Instant;
 use crate::session::Session;
-use crate::session::assembly::Purpose;
 use crate::session::payloads::Writing;
 use crate::session::types::{CallId, Event, Failure, Origin, Stop, WireFailure};
 use crate::status::{Code, Status};
@@ -45,13 +44,6 @@ impl Session {
                 self.answer(call, Answer::Failed(WireFailure::Status(verdict.unwrap_or(default))));
             }
         }
-    }
-
-    /// A payload that is larger than what this end takes was announced: its call fails, and nothing else.
-    pub(in crate::session) fn refuse_payload(&mut self, purpose: &Purpose, len: u64) {
-        let message = format!("a payload of {len} bytes; {} are accepted", self.config.limits.payload_in);
-        let status = Status::new(Code::ResourceExhausted, message);
-        self.fail_either(purpose.call(), status);
     }
 
     /// Fails a call of either end from this end.
