@@ -1,5 +1,7 @@
 //! What has no numbers is counted per link: what arrived on an earlier link says nothing about a later one.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 mod common;
 
 use bowline_protocol::limits::Limits;

@@ -1,0 +1,158 @@
+//! What calls of the other end have written for them: acceptance, items, a watch's values, the terminal.
+
+use bytes::Bytes;
+
+use crate::codec::Codec;
+use crate::envelope::{CallRef, Encoder, Envelope, Opener, Sequenced, WatchValue, WireError};
+use crate::session::Session;
+use crate::session::callee::{Acceptance, Answer, Handling, Incoming};
+use crate::session::payloads::{WHOLE, Writing};
+use crate::session::types::{CallId, WireFailure};
+use crate::session::unsequenced::What;
+use crate::status::Status;
+
+impl Session {
+    /// Writes the newest values of watches before a replay that may be long: those that need no chunks, and as many as fit
+    /// into one message. The others keep their place behind it.
+    pub(super) fn write_first_values(&mut self, budget: usize, encoder: &mut Encoder<'_>) {
+        let is_first = |incoming: &Incoming| {
+            let latest = incoming.stream.as_ref().and_then(|stream| stream.latest.as_ref());
+            incoming.is_running()
+                && incoming.acceptance == Acceptance::Done
+                && latest.is_some_and(|value| value.len() <= WHOLE)
+        };
+        let watches = self.incoming.iter().filter(|(_, incoming)| is_first(incoming));
+        let watches: Vec<_> = watches.map(|(call, incoming)| (call, incoming.codec)).collect();
+        for (call, codec) in watches {
+            if encoder.len() >= budget {
+                return;
+            }
+            let reference = CallRef { id: call.id, opener: Opener::Reader };
+            self.write_value(call, reference, codec, encoder);
+        }
+    }
+
+    pub(super) fn write_incoming(&mut self, call: CallId, encoder: &mut Encoder<'_>) {
+        let reference = CallRef { id: call.id, opener: Opener::Reader };
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        if matches!(incoming.transfer, Writing::Chunks(_)) {
+            return;
+        }
+        let codec = incoming.codec;
+        if incoming.acceptance == Acceptance::Due {
+            incoming.acceptance = Acceptance::Done;
+            return self.write_sequenced(encoder, Sequenced::Accepted { call: reference });
+        }
+        if incoming.stream.is_some() && self.write_items(call, reference, codec, encoder) {
+            return;
+        }
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        if matches!(incoming.handling, Handling::Answered(_)) {
+            self.write_terminal(call, reference, codec, encoder);
+        } else {
+            self.write_value(call, reference, codec, encoder);
+        }
+    }
+
+    /// Writes a watch's value as it is now.
+    fn write_value(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
+        let limits = &self.config.limits;
+        let (max_envelopes, max_bytes) = (limits.unsequenced_envelopes, limits.unsequenced_bytes);
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let Some(len) = incoming.stream.as_ref().and_then(|it| it.latest.as_ref()).map(Bytes::len) else {
+            return;
+        };
+        // Of a value that travels in chunks, each chunk asks for itself.
+        let whole = if len <= WHOLE { len } else { 0 };
+        if !self.link.unsequenced.has_room(1, whole, max_envelopes, max_bytes) {
+            return self.park(call);
+        }
+        if !self.has_room(call, len) {
+            return;
+        }
+        let Some(value) = self.stream_mut(call).and_then(|stream| stream.latest.take()) else { return };
+        let what = if len <= WHOLE {
+            What::Value { call, codec, value: value.clone() }
+        } else {
+            if let Some(stream) = self.stream_mut(call) {
+                stream.sending = Some(value.clone());
+            }
+            What::Announcement(len as u64)
+        };
+        let payload = self.begin_payload(call, value, true);
+        let value = WatchValue { call: reference, codec, payload };
+        self.write_unsequenced(encoder, whole, what, &Envelope::Watch(value));
+    }
+
+    fn write_terminal(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let Handling::Answered(answer) = &incoming.handling else { return };
+        let last = match (&incoming.stream, answer) {
+            (Some(stream), Answer::End) => stream.latest.clone(),
+            _ => None,
+        };
+        let waits = matches!(answer, Answer::End) && last.is_none() && !incoming.is_unwanted;
+        if waits && self.link.unsequenced.holds_large_of(call) {
+            // What travels without numbers is not replayed: the end waits until the value before it has arrived, and
+            // takes its place if the link is lost before.
+            return self.park(call);
+        }
+        let len = match answer {
+            Answer::Response(bytes) | Answer::Failed(WireFailure::Application(bytes)) => bytes.len(),
+            Answer::Failed(WireFailure::Status(_)) => 0,
+            Answer::End => last.as_ref().map_or(0, Bytes::len),
+        };
+        if !self.has_room(call, len) {
+            return;
+        }
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let Handling::Answered(answer) = std::mem::replace(&mut incoming.handling, Handling::Finishing)
+        else {
+            return;
+        };
+        let sequenced = match answer {
+            Answer::Response(bytes) => {
+                let payload = self.begin_payload(call, bytes, false);
+                Sequenced::Response { call: reference, codec, payload }
+            }
+            Answer::Failed(WireFailure::Application(bytes)) => {
+                let payload = self.begin_payload(call, bytes, false);
+                Sequenced::Error { call: reference, error: WireError::Application { codec, payload } }
+            }
+            Answer::Failed(WireFailure::Status(status)) => {
+                let Status { code, message, detail } = status;
+                Sequenced::Error { call: reference, error: WireError::Status { code, message, detail } }
+            }
+            Answer::End => {
+                let last = last.map(|value| (codec, self.begin_payload(call, value, false)));
+                Sequenced::End { call: reference, last }
+            }
+        };
+        self.write_sequenced(encoder, sequenced);
+        if len <= WHOLE {
+            self.finish_incoming(call);
+        }
+    }
+
+    /// A watch waits until something that has no numbers is acknowledged.
+    fn park(&mut self, call: CallId) {
+        let Self { state, incoming, .. } = self;
+        if let Some(incoming) = incoming.get_mut(call) {
+            incoming.is_parked = true;
+        }
+        if state.parked.len() > 64 && state.parked.len() > 2 * incoming.len() {
+            state.parked.retain(|&it| incoming.get(it).is_some());
+        }
+        state.parked.push_back(call);
+    }
+
+    /// There is room again in what is unsequenced.
+    pub(in crate::session) fn unpark(&mut self) {
+        for call in std::mem::take(&mut self.state.parked) {
+            if let Some(incoming) = self.incoming.get_mut(call) {
+                incoming.is_parked = false;
+            }
+            self.give_turn(call);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Messages out: control first, then data in the order it came, and one chunk of a large payload beside it.
+
+mod chunks;
+mod control;
+mod incoming;
+mod items;
+mod own;
+mod queue;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::caller::WireId;
+use super::closing::Phase;
+use super::payloads::WHOLE;
+use super::services::declaration;
+use super::types::Origin;
+use super::unsequenced::What;
+use crate::Instant;
+use crate::envelope::{Encoder, Envelope, Sequenced};
+
+use own::time_left;
+
+pub(super) use queue::{Queue, Turn};
+
+/// A piece of a large payload beside other traffic.
+const CHUNK: usize = 32 * 1024;
+/// What one envelope may add to a message that is nearly full.
+const ONE_MORE: usize = WHOLE + 16 * 1024;
+
+impl Session {
+    /// The next whole message to hand to the socket, made of all that is ready.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+        // Most messages grow once or not at all.
+        let mut out = Vec::with_capacity((self.state.queue.turns.len() * 64).min(32 * 1024));
+        let mut encoder = Encoder::new(&mut out);
+        match &self.link.phase {
+            Phase::Live => {
+                let before = self.written();
+                self.write_control(now, &mut encoder);
+                self.write_data(now, &mut encoder);
+                self.write_late_control(now, &mut encoder);
+                let len = encoder.len();
+                self.pace_sent(now, before, len);
+            }
+            Phase::HelloDue => self.write_hello(now, &mut encoder),
+            Phase::Closing { .. } => self.write_closing(&mut encoder),
+            Phase::Idle | Phase::Waiting | Phase::Greeted(_) | Phase::Closed | Phase::Over => {}
+        }
+        if out.is_empty() {
+            return None;
+        }
+        let message = Bytes::from(out);
+        self.state.sent.finish_message(now, &message);
+        self.counted.messages_out += 1;
+        self.counted.bytes_out += message.len() as u64;
+        Some(message)
+    }
+
+    fn write_data(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        let peer_message = usize::try_from(self.state.peer.message).unwrap_or(usize::MAX);
+        let budget = self.gathers().min(peer_message.saturating_sub(ONE_MORE));
+        let start = encoder.len();
+        if self.state.sent.replays() && !std::mem::replace(&mut self.link.values_came_first, true) {
+            self.write_first_values(budget, encoder);
+        }
+        // What was written before comes again first, and nothing new before all of it.
+        while encoder.len() < budget
+            && self.link_has_room(encoder.len())
+            && let Some((seq, sequenced)) = self.state.sent.next_replayed()
+        {
+            self.write_again(now, seq, sequenced, encoder);
+        }
+        if self.state.sent.replays() {
+            return;
+        }
+        // A large payload gets its chunk in every message, however much else there is.
+        let small = if self.state.transfers.len() > 0 { budget / 2 } else { budget };
+        if encoder.len() > start && encoder.len() >= small {
+            // Full of what came again, without room for a chunk.
+            return;
+        }
+        while encoder.len() < small && self.new_has_room(encoder.len()) {
+            let Some(turn) = self.state.queue.turns.pop_front() else { break };
+            self.write_turn(now, turn, encoder);
+        }
+        if self.state.queue.is_mostly_forgotten() {
+            self.tidy_queue();
+        }
+        if small == budget && encoder.len() >= budget {
+            // What began to travel in chunks with this very message begins with the next.
+            return;
+        }
+        let chunk = if encoder.len() == start { budget } else { CHUNK.min(budget / 2) };
+        if self.state.transfers.len() > 0 && self.chunk_has_room(encoder.len()) {
+            self.write_chunk(chunk.max(1), encoder);
+        }
+    }
+
+    /// Writes an envelope under the number that it was given on an earlier link.
+    fn write_again(&mut self, now: Instant, seq: u64, mut sequenced: Sequenced, encoder: &mut Encoder<'_>) {
+        if let Sequenced::Call(open) = &mut sequenced {
+            match self.state.wire.get(open.id) {
+                // Time went on.
+                WireId::Call(call) => {
+                    let deadline = self.own.get(call).and_then(|own| own.deadline);
+                    open.time_left_ms = deadline.map(|deadline| time_left(now, deadline));
+                }
+                // Withdrawn since the replay began: without time left, it is refused before it runs.
+                _ => open.time_left_ms = Some(0),
+            }
+        }
+        self.counted.envelopes_out += 1;
+        encoder.push(&Envelope::Sequenced(seq, sequenced));
+    }
+
+    #[inline]
+    fn write_sequenced(&mut self, encoder: &mut Encoder<'_>, sequenced: Sequenced) {
+        let seq = self.state.sent.next();
+        self.counted.envelopes_out += 1;
+        encoder.push(&Envelope::Sequenced(seq, sequenced));
+    }
+
+    fn write_unsequenced(&mut self, encoder: &mut Encoder<'_>, len: usize, what: What, envelope: &Envelope) {
+        self.link.unsequenced.write(len, what);
+        self.counted.envelopes_out += 1;
+        encoder.push(envelope);
+    }
+
+    #[inline]
+    fn write_turn(&mut self, now: Instant, turn: Turn, encoder: &mut Encoder<'_>) {
+        match turn {
+            Turn::Call(call) => {
+                let had_turn = match call.origin {
+                    Origin::Local => {
+                        self.own.get_mut(call).is_some_and(|own| std::mem::take(&mut own.has_turn))
+                    }
+                    Origin::Remote => self
+                        .incoming
+                        .get_mut(call)
+                        .is_some_and(|incoming| std::mem::take(&mut incoming.has_turn)),
+                };
+                if !had_turn {
+                    self.state.queue.forgotten = self.state.queue.forgotten.saturating_sub(1);
+                    return;
+                }
+                match call.origin {
+                    Origin::Local => self.write_own(now, call, encoder),
+                    Origin::Remote => self.write_incoming(call, encoder),
+                }
+                self.give_turn(call);
+            }
+            Turn::Cancel(wire) => self.write_cancel(wire, encoder),
+            Turn::Notify(notify) => self.write_notify(*notify, encoder),
+            Turn::Declare(number) => {
+                let declaration = declaration(self.services[usize::from(number)]);
+                let service = u32::from(number);
+                self.write_sequenced(encoder, Sequenced::Declare { service, declaration });
+            }
+            Turn::Data(sequenced) => self.write_sequenced(encoder, *sequenced),
+        }
+    }
+}
