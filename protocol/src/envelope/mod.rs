@@ -192,13 +192,14 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The server knows no such session.
+    /// The server knows no such session: it was restarted, or the session ended longer ago than it remembers.
     Unknown,
     /// The resume window had passed.
     Expired,
     /// The server needed the memory.
     Evicted,
-    /// The server was restarted.
+    /// The server knows the session, but not the state that the client goes on from: another epoch, or numbers that
+    /// do not fit. Or it ended all sessions, since it is being stopped.
     StateLost,
     /// The credentials name somebody else.
     IdentityChanged,

@@ -114,11 +114,11 @@ async fn waiting(stage: &Stage) -> Result<Page, Error> {
     Ok(page)
 }
 
-/// It is live long before its pause would have been over.
+/// It is live before its pause, of more than 5 s, would have been over.
 async fn assert_soon_live(page: &Page, since: &str) -> Result<(), Error> {
     page.wait(LIVE).await?;
     let took = page.eval(&format!("performance.now() - {since}")).await?.as_f64().unwrap();
-    assert!(took < 3000.0, "{took} ms: {:?}", list(page, "states").await?);
+    assert!(took < 5000.0, "{took} ms: {:?}", list(page, "states").await?);
     assert_eq!(arrivals(&list(page, "states").await?), ["new", "resumed"]);
     for stream in ["numbers", "log"] {
         assert_whole_run(stream, &list(page, stream).await?);
@@ -163,7 +163,8 @@ async fn a_link_that_only_looks_alive_is_found_within_seconds_of_a_wake_up() -> 
     page.wait(AWAY).await?;
     let took = page.eval("performance.now() - trial.woken").await?.as_f64().unwrap();
     // A ping of the page may have gone just before, and they stay 5 s apart.
-    assert!((4000.0..11_000.0).contains(&took), "the answer has 5 s to come: {took} ms");
+    // Nobody would have asked for 10 s, and the answer would have had another 10.
+    assert!((4000.0..18_000.0).contains(&took), "the answer has 5 s to come: {took} ms");
     // What the dead link held never arrives; the next one carries again.
     stage.relay.cut();
     stage.relay.hold(Held::default());
