@@ -33,7 +33,7 @@ impl<D: Delays> Machine<D> {
 mod tests {
     use std::{sync::LazyLock, time::Duration};
 
-    use bowline_protocol::status::CloseCode;
+    use bowline_protocol::{limits::Timing, status::CloseCode};
     use bowline_transport::{Backoff, Endpoints};
 
     use super::*;
@@ -46,7 +46,7 @@ mod tests {
     }
 
     fn machine() -> Machine {
-        Machine::new(Endpoints::new("a"), Patience::default(), Backoff::default())
+        Machine::new(Endpoints::new("a"), Patience::new(&Timing::default()), Backoff::default())
     }
 
     fn live(machine: &mut Machine, now: Instant) {
