@@ -1,5 +1,6 @@
 //! What hooks say about what they show while the connection is away.
 #![cfg(all(not(target_arch = "wasm32"), not(feature = "ssr")))]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../../client/tests/common/mod.rs"]
 mod common;
