@@ -108,7 +108,7 @@ async fn one_that_is_removed_while_it_waits_is_not_sent() {
 async fn a_hundred_that_have_ended_stay_and_those_that_went_well_go_first() {
     let _owner = owner();
     let post = submissions(|number: u32| async move {
-        if number % 2 == 0 { Err(CallError::Application(NoSuchTopic)) } else { Ok(number) }
+        if number.is_multiple_of(2) { Err(CallError::Application(NoSuchTopic)) } else { Ok(number) }
     });
     for number in 0..120 {
         post.dispatch(number);
