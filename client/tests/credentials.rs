@@ -12,14 +12,14 @@ use std::{
 };
 
 use bowline::{
-    Client, ConnectFailed, State,
+    CallError, Client, ConnectFailed, Delivery, State,
     transport::{
         Link, Received,
         memory::{MemoryLink, network},
     },
 };
 use bowline_protocol::envelope::{Control, Decoder, Envelope};
-use common::{Place, reaches};
+use common::{OfficeClient, Place, reaches, until};
 use tokio::time::Instant;
 
 /// The credentials in the hello that comes over `link`.
@@ -112,4 +112,28 @@ async fn closing_does_not_wait_for_a_provider() {
     let begin = Instant::now();
     client.close().await;
     assert_eq!((client.state(), begin.elapsed()), (State::Closed, Duration::ZERO));
+}
+
+/// Nobody would end its calls, not even at their deadlines.
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_panics_ends_the_client_and_its_calls() {
+    let place = Place::new();
+    let mut asked = 0;
+    let provider = move || {
+        asked += 1;
+        assert_eq!(asked, 1, "no more");
+        async { Ok::<_, std::io::Error>("ticket") }
+    };
+    let client = place.builder().credentials(provider).connect().await.unwrap();
+    let office = client.client::<OfficeClient>();
+    let under_way = tokio::spawn(office.wait().no_deadline());
+    until("the call runs", || place.running() == 1).await;
+    place.faults.cut();
+    let ended = tokio::time::timeout(Duration::from_secs(600), under_way).await.expect("it ends");
+    let ended = ended.unwrap().unwrap_err();
+    assert!(matches!(ended, CallError::Disconnected(Delivery::OutcomeUnknown)), "{ended:?}");
+    let late = office.echo("late".into()).await.unwrap_err();
+    assert!(matches!(late, CallError::Closed), "{late:?}");
+    assert_eq!(client.state(), State::Closed);
+    client.close().await;
 }

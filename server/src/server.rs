@@ -344,11 +344,10 @@ impl Server {
                     let _carrying = carrying;
                     served.await;
                 });
-                let driven = caller.clone();
+                let driven = Driven(caller.clone());
                 let driver = spawn(async move {
-                    let ended = drive(near, &driven, std::future::pending()).await;
+                    let ended = drive(near, &driven.0, std::future::pending()).await;
                     tracing::debug!(?ended, "channel in process ended");
-                    driven.fail_all(Failure::Closed);
                 });
                 // The driver holds the peer, so it ends with the last handle and not with the peer.
                 caller.channel().with_lease(Arc::new(driver))
@@ -358,6 +357,15 @@ impl Server {
                 caller.channel()
             }
         }
+    }
+}
+
+/// The near end of a channel in process. Its calls end with whatever drives it, also when that goes with its runtime.
+struct Driven(Peer);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.fail_all(Failure::Closed);
     }
 }
 

@@ -3,12 +3,15 @@
 
 mod support;
 
+use std::future::IntoFuture;
+use std::pin::pin;
 use std::time::Duration;
 
 use bowline::prelude::*;
 use bowline_protocol::status::Code;
 use bowline_server::{Refused, Server};
 use futures_util::StreamExt;
+use futures_util::future::{Either, join, select};
 use http::request::Parts;
 use support::probe::{ProbeClient, ProbeServer, Service, User};
 use tower::limit::ConcurrencyLimitLayer;
@@ -126,4 +129,25 @@ async fn dropping_the_server_ends_its_channels() {
     drop(server);
     service.running.wait_for(0).await;
     assert_eq!(hanging.await.unwrap().unwrap_err().code(), Some(Code::Unavailable));
+}
+
+/// Without whoever drives them, not even deadlines would pass.
+#[test]
+fn calls_end_with_the_runtime_of_their_channel() {
+    let of = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (theirs, ours) = (of(), of());
+    let service = Service::default();
+    let server = builder(&service).build();
+    let probe = ProbeClient::from_channel(theirs.block_on(async { server.channel() }));
+    let mut hanging = probe.hang().into_future();
+    let begun = pin!(service.running.wait_for(1));
+    assert!(matches!(theirs.block_on(select(&mut hanging, begun)), Either::Right(_)));
+    drop(theirs);
+    let ended = ours.block_on(async {
+        let late = probe.add(1, 1).deadline(Duration::from_secs(1)).into_future();
+        tokio::time::timeout(Duration::from_secs(30), join(hanging, late)).await
+    });
+    let (hanging, late) = ended.expect("both end");
+    assert_eq!(hanging.unwrap_err().code(), Some(Code::Unavailable));
+    assert_eq!(late.unwrap_err().code(), Some(Code::Unavailable));
 }

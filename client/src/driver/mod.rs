@@ -11,7 +11,10 @@ use std::{
 };
 
 use bowline_middleware::BreakerHandle;
-use bowline_protocol::{Instant, session::Config};
+use bowline_protocol::{
+    Instant,
+    session::{Config, Failure},
+};
 use bowline_rpc::{Line, Peer};
 use bowline_runtime::{Sleep, now, sleep_until};
 use bowline_transport::{EndpointId, PlatformWakeSignals, SleepWatch};
@@ -244,6 +247,19 @@ impl Leaving {
     fn end(&mut self, now: Instant) {
         self.until = None;
         self.lane.machine.close(now);
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // At its end everybody has been told. Before it, its task is gone: a function of the application panicked in it,
+        // or its runtime was shut down. Nobody is left who would end calls, not even those whose deadline passes.
+        if self.lane.is_over() && self.leaving.is_empty() {
+            return;
+        }
+        self.lanes().for_each(|lane| lane.peer.fail_all(Failure::Closed));
+        self.liveness.set(false);
+        self.states.send_replace(State::Closed);
     }
 }
 
