@@ -157,6 +157,23 @@ async fn close_does_not_wait_for_a_server_that_does_not_answer() {
     assert!(begin.elapsed() <= Duration::from_secs(1) + Duration::from_millis(1), "{:?}", begin.elapsed());
 }
 
+/// What ran on a session that could still go on is no less unknown than on one that is lost.
+#[tokio::test(start_paused = true)]
+async fn close_between_links_says_what_may_have_run() {
+    let place = Place::new();
+    let client = place.client().await;
+    let office = client.client::<OfficeClient>();
+    let ran = tokio::spawn(office.wait());
+    until("the handler runs", || place.running() == 1).await;
+    place.faults.unplug();
+    reaches(&client, |state| !state.is_live()).await;
+    let waits = tokio::spawn(office.echo("early".into()));
+    tokio::task::yield_now().await;
+    client.close().await;
+    assert_eq!(ran.await.unwrap().unwrap_err(), CallError::Disconnected(Delivery::OutcomeUnknown));
+    assert_eq!(waits.await.unwrap().unwrap_err(), CallError::Closed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn close_between_links_ends_at_once() {
     let place = Place::forgetful();

@@ -364,17 +364,22 @@ fn many_cancels_behind_a_full_socket_do_not_pile_up() {
 }
 
 #[test]
-fn giving_up_ends_every_call() {
+fn giving_up_ends_every_call_and_says_which_may_have_run() {
     let mut pair = pair();
     let now = pair.now;
     let unary = ask(&mut pair, request(UNARY, "x"));
     let stream = ask(&mut pair, request(SERVER_STREAM, "x"));
     pair.run();
+    let waits = ask(&mut pair, request(UNARY, "not sent"));
     pair.client().fail_all(now, Failure::Closed);
     let events = pair.events(Side::Client);
-    assert!(matches!(&events[..], [
-        Event::Response { call: a, result: Err(Failure::Closed) },
+    assert!(
+        matches!(&events[..], [
+        Event::Response { call: a, result: Err(Failure::Disconnected(Delivery::OutcomeUnknown)) },
         Event::Readable { call: b },
-    ] if *a == unary && *b == stream));
+        Event::Response { call: c, result: Err(Failure::Closed) },
+    ] if *a == unary && *b == stream && *c == waits),
+        "{events:?}"
+    );
     assert!(matches!(read(&mut pair, Side::Client, stream), Read::Failed(Failure::Closed)));
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Stage, WireId, earlier};
+use super::{Own, Stage, WireId, earlier};
 use crate::Instant;
 use crate::session::Session;
 use crate::session::outgoing::Turn;
 use crate::session::types::{CallId, Event, Failure, Origin};
+use crate::status::Delivery;
 
 impl Session {
     /// When [`handle_wall_clock`](Self::handle_wall_clock) has something to do, at the earliest, by the wall clock: the time
@@ -47,11 +48,17 @@ impl Session {
         }
     }
 
-    /// Ends every call of this end, because the client gives up.
+    /// Ends every call of this end, because the client gives up: streams, and calls that were not sent, with `failure`,
+    /// and calls that were with what is known of them.
     pub fn fail_all(&mut self, _now: Instant, failure: Failure) {
         let calls: Vec<_> = self.own.ids().collect();
         for call in calls {
-            self.fail(call, failure.clone());
+            let sent = self.own.get(call).filter(|own| !own.kind.is_stream()).map(Own::delivery);
+            let failure = match sent {
+                None | Some(Delivery::NotSent) => failure.clone(),
+                Some(delivery) => Failure::Disconnected(delivery),
+            };
+            self.fail(call, failure);
         }
     }
 
