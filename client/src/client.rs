@@ -32,10 +32,11 @@ use crate::{Builder, ConnectFailed, State, desk::Lease};
 ///
 /// # Several endpoints, and servers that stop
 ///
-/// With more than one [`endpoint`](Builder::endpoint) the others are tried when one fails. A server that announces that it
-/// will stop is left within the time it gives, at a moment drawn at random: a new session is opened beside the old one, at
-/// another endpoint if there is one, and takes the calls made from then on. Those under way end on the old session, which
-/// is closed after 30 s at the latest. The state stays live throughout.
+/// With more than one [`endpoint`](Builder::endpoint) the others are tried when one fails. A server that announces
+/// that it will stop is left within the time it gives, and not before a session has been live for a second, at a
+/// moment drawn at random: a new session is opened beside the old one, at another endpoint if there is one, and takes
+/// the calls made from then on. Those under way end on the old session, which is closed after 30 s at the latest. The
+/// state stays live throughout.
 ///
 /// # Examples
 ///

@@ -295,8 +295,10 @@ impl<D: Delays> Machine<D> {
 
     /// The other end has announced that the session will end; `after` that much another one is to be opened beside it.
     pub(crate) fn handle_go_away(&mut self, now: Instant, after: Duration) {
-        if let Phase::Live { end: end @ End::Unknown, .. } = &mut self.phase {
-            *end = End::Announced { leave_at: now + after };
+        if let Phase::Live { since, end: end @ End::Unknown, .. } = &mut self.phase {
+            // Else somebody who says so to every session would be given one after the other.
+            let leave_at = (now + after).max(*since + self.patience.stay);
+            *end = End::Announced { leave_at };
             if let Some(at) = self.at {
                 self.endpoints.handle_failure(now, at);
             }

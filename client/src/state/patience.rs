@@ -17,6 +17,8 @@ pub(crate) struct Patience {
     pub(crate) settled: Duration,
     /// How long a link must have lived for its loss to be seen as an accident, after which the next try comes soon.
     pub(crate) accident: Duration,
+    /// How long a session is stayed with at the least before another one is opened beside it, whatever the server says.
+    pub(crate) stay: Duration,
     /// How soon after a wake-up a link must fall to have been dead before it: the probe has 5 s, and a little to be noticed.
     pub(crate) woken: Duration,
     /// How long there may be no session before the client is suspended: the resume window of servers.
@@ -32,6 +34,7 @@ impl Patience {
             close: Duration::from_secs(1),
             settled: Duration::from_secs(10),
             accident: Duration::from_secs(60),
+            stay: Duration::from_secs(1),
             woken: Duration::from_secs(6),
             suspended: Duration::from_secs(120),
         }

@@ -204,6 +204,17 @@ fn a_session_beside_an_only_one_is_looked_for_at_the_same_endpoint() {
     assert_eq!(machine.beside(at(1)).endpoint(), Some("a"));
 }
 
+/// Else a server that says it to every session would have one after the other made, as fast as it can answer.
+#[test]
+fn a_session_is_stayed_with_for_a_second_whatever_is_announced() {
+    let (at, mut machine) = (clock(), machine());
+    live(&mut machine, at(0));
+    machine.handle_go_away(at(0), Duration::ZERO);
+    assert!(!machine.poll_leave(at(0)));
+    assert_eq!(machine.poll_timeout(), Some(at(1)));
+    assert!(machine.poll_leave(at(1)));
+}
+
 #[test]
 fn a_wait_that_the_server_asks_for_comes_before_our_own() {
     let delay = |reason| {
