@@ -19,6 +19,10 @@ pub(crate) fn guarded<T>(method: &dyn Fn() -> String, run: impl FnOnce() -> T) -
             panic = message(payload.as_ref()),
             "a handler panicked"
         );
+        // What it panicked with is foreign code as well, and so is what that panics with.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
         internal_status(id)
     })
 }
@@ -29,4 +33,25 @@ fn message(payload: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)")
+}
+
+#[cfg(test)]
+mod tests {
+    use bowline_protocol::status::Code;
+
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any(Self);
+        }
+    }
+
+    #[test]
+    fn what_a_handler_panicked_with_may_panic_when_it_is_dropped() {
+        let failed = guarded(&|| "Probe.bomb".to_owned(), || -> () { std::panic::panic_any(Bomb) });
+        assert_eq!(failed.unwrap_err().code, Code::Internal);
+    }
 }
