@@ -102,11 +102,27 @@ async fn a_deadline_that_passes_is_a_failure_at_both_ends() {
     on_both_ends!(config(), |_worker, session, handle| {
         let work = session();
         for _ in 0..2 {
-            work.wait().deadline(Duration::from_secs(1)).await.unwrap_err();
+            work.wait().deadline(Duration::from_secs(5)).await.unwrap_err();
             settle().await;
         }
         assert_eq!(handle.state("Work").as_str(), "open");
     });
+}
+
+/// One caller with no patience would shut the service for all others.
+#[tokio::test(start_paused = true)]
+async fn at_a_server_a_deadline_that_leaves_no_time_says_nothing() {
+    for (slow, state) in [(5, "closed"), (4, "open")] {
+        let layer = breaker(BreakerConfig { slow: Duration::from_secs(slow), ..config() });
+        let handle = layer.handle();
+        let server = server(&Worker::default(), layer);
+        let work = plain(&server);
+        for _ in 0..4 {
+            work.wait().deadline(Duration::from_millis(4_500)).await.unwrap_err();
+            settle().await;
+        }
+        assert_eq!(handle.state("Work").as_str(), state, "slow after {slow} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]

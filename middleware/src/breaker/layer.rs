@@ -18,6 +18,7 @@ use super::{Breaker, BreakerConfig, BreakerHandle, InvalidBreakerConfig};
 /// |---|---|
 /// | its value, the method's own error, a stream that was accepted | a success, or a slow one |
 /// | deadline exceeded, unavailable, internal, a panic, an error of a layer that nobody knows | a failure |
+/// | at the callee, a deadline that left it less time than [`BreakerConfig::slow`] | nothing: its caller chose it |
 /// | any other status: invalid argument, authentication, a limit, cancelled | nothing |
 /// | the session lost, the connection closed, a deadline before the call was sent | nothing: the link is no service |
 /// | the refusal of another breaker | nothing |

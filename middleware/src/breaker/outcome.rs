@@ -34,6 +34,7 @@ fn of_status(status: &Status) -> Outcome {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     started: Instant,
+    /// Whoever is not done by then has failed.
     deadline: Option<Instant>,
     /// How long it may take and not be slow.
     patience: Option<Duration>,
@@ -47,7 +48,10 @@ impl Pace {
             MethodKind::ClientStream => None,
             _ => given.map(|given| slow.max(given / 2)),
         };
-        Self { started: now, deadline: call.deadline(), patience }
+        // The other end chose how much time there is: a caller who gives none could shut a service for all others.
+        let is_incoming = call.codec().is_some();
+        let is_fair = !is_incoming || given.is_some_and(|given| given >= slow);
+        Self { started: now, deadline: call.deadline().filter(|_| is_fair), patience }
     }
 
     /// The outcome of a call that was answered.
