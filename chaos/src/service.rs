@@ -64,7 +64,7 @@ pub(crate) fn is_large(number: u64) -> bool {
 
 /// What a message with this number carries: seldom 100 KB, else of all lengths up to 120 bytes.
 pub(crate) fn filling(number: u64) -> String {
-    let length = if is_large(number) { 100_000 } else { number * 37 % 120 };
+    let length = if is_large(number) { 100_000 } else { number % 120 * 37 % 120 };
     let letter = char::from(b'a' + (number % 26) as u8);
     std::iter::repeat_n(letter, length as usize).collect()
 }

@@ -74,7 +74,12 @@ where
                 one.swarm.received.fetch_add(1, Ordering::Relaxed);
                 took(item.number);
             }
-            Ok(_) => return End::Wrong,
+            Ok(item) => {
+                let Item { run, number, filling } = item;
+                let start: String = filling.chars().take(40).collect();
+                eprintln!("wrong item: run {run:#x}, number {number:#x}, {} bytes: {start:?}", filling.len());
+                return End::Wrong;
+            }
             Err(StreamError::Gap { .. }) => {
                 one.swarm.write(Record::new(What::Gap, lane, one.number, 0, 0));
             }

@@ -65,28 +65,41 @@ pub async fn carry(
     let hit = {
         let (mut client_read, mut client_write) = client.split();
         let (mut server_read, mut server_write) = server.split();
-        let up = pump(Direction::Up, &mut client_read, &mut server_write, plan, gates.clone());
-        let down = pump(Direction::Down, &mut server_read, &mut client_write, plan, gates);
-        tokio::pin!(up, down);
+        let mut up = Box::pin(pump(Direction::Up, &mut client_read, &mut server_write, plan, gates.clone()));
+        let mut down = Box::pin(pump(Direction::Down, &mut server_read, &mut client_write, plan, gates));
         let first = tokio::select! {
             hit = &mut up => (hit, Direction::Up),
             hit = &mut down => (hit, Direction::Down),
             () = sleep(plan.patience) => (plan.end.map(|end| end.0), plan.end.map_or(Direction::Up, |end| end.1)),
         };
-        match first {
+        let (hit, direction, is_half) = match first {
             (None, Direction::Up) => {
-                timeout(GOODBYE, down).await.ok().flatten().map(|hit| (hit, Direction::Down))
+                (timeout(GOODBYE, &mut down).await.ok().flatten(), Direction::Down, true)
             }
-            (None, Direction::Down) => {
-                timeout(GOODBYE, up).await.ok().flatten().map(|hit| (hit, Direction::Up))
+            (None, Direction::Down) => (timeout(GOODBYE, &mut up).await.ok().flatten(), Direction::Up, true),
+            (hit, direction) => (hit, direction, false),
+        };
+        let Some(hit) = hit else { return Ended::ByAnEnd };
+        cut(hit);
+        if hit == Cut::OneWay {
+            // The other direction goes on where it is: a network that loses bytes ends the connection, and never goes on behind them.
+            match direction {
+                Direction::Up => {
+                    drop(up);
+                    let goes_on = async { if is_half { None } else { down.await } };
+                    let _ = timeout(HOLE, async { tokio::join!(swallow(&mut client_read), goes_on) }).await;
+                }
+                Direction::Down => {
+                    drop(down);
+                    let goes_on = async { if is_half { None } else { up.await } };
+                    let _ = timeout(HOLE, async { tokio::join!(swallow(&mut server_read), goes_on) }).await;
+                }
             }
-            (Some(hit), direction) => Some((hit, direction)),
         }
+        hit
     };
-    let Some((hit, direction)) = hit else { return Ended::ByAnEnd };
-    cut(hit);
     match hit {
-        Cut::Close => {}
+        Cut::Close | Cut::OneWay => {}
         Cut::Reset => {
             for socket in [&client, &server] {
                 // Fails when the other end was faster.
@@ -98,23 +111,6 @@ pub async fn carry(
             let (mut server_read, _server_write) = server.split();
             let swallowed = async { tokio::join!(swallow(&mut client_read), swallow(&mut server_read)) };
             let _ = timeout(HOLE, swallowed).await;
-        }
-        Cut::OneWay => {
-            let (mut client_read, mut client_write) = client.split();
-            let (mut server_read, mut server_write) = server.split();
-            let kept = async {
-                match direction {
-                    Direction::Up => tokio::join!(
-                        swallow(&mut client_read),
-                        pump(Direction::Down, &mut server_read, &mut client_write, Plan::CLEAN, None)
-                    ),
-                    Direction::Down => tokio::join!(
-                        swallow(&mut server_read),
-                        pump(Direction::Up, &mut client_read, &mut server_write, Plan::CLEAN, None)
-                    ),
-                }
-            };
-            let _ = timeout(HOLE, kept).await;
         }
     }
     Ended::Cut(hit)

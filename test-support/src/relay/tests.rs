@@ -94,6 +94,29 @@ async fn a_link_that_is_dead_one_way_lives_the_other() {
 }
 
 #[tokio::test]
+async fn a_direction_that_lives_on_loses_nothing_that_waits() {
+    // Byte by byte, so that some of it waits in the middle of the link when the other direction dies.
+    let plan = Plan { sliced: 100_000, ..ending(Cut::OneWay, Direction::Up, 1) };
+    let (mut client, mut server, link) = through(plan).await;
+    let sent: Vec<u8> = (0..100_000_u32).map(|number| (number % 251) as u8).collect();
+    let writing = tokio::spawn({
+        let sent = sent.clone();
+        async move {
+            let ended = server.write_all(&sent).await;
+            (ended.and(server.shutdown().await), server)
+        }
+    });
+    client.readable().await.unwrap();
+    client.write_all(b"x").await.unwrap();
+    let mut bytes = vec![0; sent.len()];
+    client.read_exact(&mut bytes).await.unwrap();
+    assert!(bytes == sent, "bytes were lost in the middle");
+    client.shutdown().await.unwrap();
+    writing.await.unwrap().0.unwrap();
+    assert_eq!(link.await.unwrap(), Ended::Cut(Cut::OneWay));
+}
+
+#[tokio::test]
 async fn slices_carry_everything() {
     let plan = Plan { sliced: 100, ..Plan::CLEAN };
     let (mut client, mut server, link) = through(plan).await;
