@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,7 +24,7 @@ use bowline::{
 use bowline_protocol::session::{Config, Welcoming};
 use bowline_rpc::{Dispatcher, Peer, Router, SessionInfo};
 use bowline_runtime::{BoxFuture, random_bytes, random_u128};
-use common::{Ada, OfficeClient, OfficeServer, VisitorServer, World, reaches, until};
+use common::{Ada, OfficeClient, OfficeServer, UNKNOWN, VisitorServer, World, reaches, until};
 use tokio::time::Instant;
 
 /// A server whose sessions a test can speak for.
@@ -33,6 +33,8 @@ struct Node {
     sessions: Arc<Mutex<Vec<Peer>>>,
     connector: MemoryConnector,
     faults: Faults,
+    /// How often a link to it was asked for.
+    tried: AtomicU64,
 }
 
 impl Node {
@@ -46,7 +48,7 @@ impl Node {
                 tokio::spawn(serve(link, served.clone(), known.clone()));
             }
         });
-        Self { world, sessions, connector, faults }
+        Self { world, sessions, connector, faults, tried: AtomicU64::new(0) }
     }
 
     fn sessions(&self) -> usize {
@@ -69,6 +71,10 @@ impl Node {
 
     fn running(&self) -> u64 {
         self.world.running.load(Ordering::SeqCst)
+    }
+
+    fn tried(&self) -> u64 {
+        self.tried.load(Ordering::SeqCst)
     }
 }
 
@@ -117,6 +123,7 @@ impl Nodes {
 impl Connect for Nodes {
     fn connect(&self, endpoint: &str) -> BoxFuture<'static, Result<BoxLink, ConnectError>> {
         let node = if endpoint == "a" { self.a() } else { self.b() };
+        node.tried.fetch_add(1, Ordering::SeqCst);
         node.connector.connect(endpoint)
     }
 }
@@ -197,7 +204,9 @@ async fn what_does_not_end_is_ended_after_thirty_seconds() {
     assert!((29.9..30.1).contains(&seconds), "{seconds}");
     until("the old session is gone", || nodes.a().sessions() == 0 && nodes.a().running() == 0).await;
     assert!(client.state().is_live());
-    drop(news);
+    assert_eq!(news.next().await, Some(Err(StreamError::Gap { missed: None })), "it goes on elsewhere");
+    nodes.b().world.news.publish(2);
+    assert_eq!(news.next().await.unwrap().unwrap(), 2);
     assert_eq!(office.echo("there".into()).await.unwrap(), "there");
 }
 
@@ -289,4 +298,121 @@ async fn the_session_that_follows_serves_too() {
     let session = |answer: &str| answer.split(':').next().unwrap().to_owned();
     assert!(second.ends_with(": Why? 42."), "{second}");
     assert_ne!(session(&first), session(&second));
+}
+
+type Given<T, E> = Arc<Mutex<Vec<Result<T, StreamError<E>>>>>;
+
+/// What a reader that always waits was given.
+fn read<T, E>(mut stream: Streaming<T, E>) -> Given<T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let given = Given::default();
+    let shared = given.clone();
+    tokio::spawn(async move {
+        while let Some(item) = stream.next().await {
+            shared.lock().unwrap().push(item);
+        }
+    });
+    given
+}
+
+/// Watches once failed when the session that they were on ended, half a minute after the switch.
+#[tokio::test(start_paused = true)]
+async fn a_watch_goes_over_to_the_session_that_follows_and_shows_the_newest_value() {
+    let nodes = Nodes::new();
+    let client = nodes.builder().connect().await.unwrap();
+    let office = client.client::<OfficeClient>();
+    let watching = stays_live(&client);
+    let shown = read(office.level("x".into()).await.unwrap());
+    until("it is shown", || *shown.lock().unwrap() == [Ok(1000)]).await;
+    nodes.b().world.level.send_replace(5);
+    nodes.a().go_away(Duration::ZERO);
+    until("there is another session", || nodes.b().sessions() == 1).await;
+    let begin = Instant::now();
+    until("it is subscribed there", || nodes.b().running() == 1).await;
+    until("the newest is shown", || shown.lock().unwrap().len() == 2).await;
+    until("nothing holds the old session", || nodes.a().sessions() == 0 && nodes.a().running() == 0).await;
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    nodes.b().world.level.send_replace(6);
+    until("it goes on", || shown.lock().unwrap().len() == 3).await;
+    assert_eq!(*shown.lock().unwrap(), [Ok(1000), Ok(1005), Ok(1006)]);
+    assert_eq!((nodes.a().calls(), nodes.b().calls()), (1, 1), "once at each");
+    drop(client);
+    watching.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_nobody_read_meanwhile_is_subscribed_again_when_it_is_read() {
+    let nodes = Nodes::new();
+    let client = nodes.builder().connect().await.unwrap();
+    let mut level = client.client::<OfficeClient>().level("x".into()).await.unwrap();
+    assert_eq!(level.next().await.unwrap().unwrap(), 1000);
+    nodes.a().go_away(Duration::ZERO);
+    until("there is another session", || nodes.b().sessions() == 1).await;
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    until("the old session is gone", || nodes.a().sessions() == 0).await;
+    nodes.b().world.level.send_replace(UNKNOWN);
+    assert!(level.stale_changed().await, "its value is of a session that is gone");
+    let accepted = tokio::time::timeout(Duration::from_secs(1), level.stale_changed()).await;
+    assert!(accepted.is_err() && level.is_stale(), "until there is another");
+    nodes.b().world.level.send_replace(5);
+    assert_eq!(level.next().await.unwrap().unwrap(), 1005);
+    assert!(!level.stale_changed().await);
+    assert_eq!(nodes.b().running(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_with_a_place_goes_over_at_once_and_loses_nothing() {
+    let nodes = Nodes::new();
+    let client = nodes.builder().connect().await.unwrap();
+    let office = client.client::<OfficeClient>();
+    for node in [nodes.a(), nodes.b()] {
+        node.world.level.send_replace(3);
+    }
+    let read = read(office.journal(None).await.unwrap());
+    until("all is read", || read.lock().unwrap().len() == 3).await;
+    nodes.a().go_away(Duration::ZERO);
+    until("there is another session", || nodes.b().sessions() == 1).await;
+    let begin = Instant::now();
+    until("it is subscribed there", || nodes.b().running() == 1).await;
+    until("and not here any more", || nodes.a().running() == 0 && nodes.a().sessions() == 0).await;
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    nodes.b().world.level.send_replace(5);
+    until("it goes on", || read.lock().unwrap().len() == 5).await;
+    let numbers = read.lock().unwrap().iter().map(|item| item.as_ref().unwrap().number).collect::<Vec<_>>();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+}
+
+/// The session that was left once looked for its server until its half minute was over, and streams waited for that.
+#[tokio::test(start_paused = true)]
+async fn when_the_server_that_is_left_is_gone_its_calls_end_and_its_streams_go_on_at_once() {
+    let nodes = Nodes::new();
+    let client = nodes.builder().connect().await.unwrap();
+    let office = client.client::<OfficeClient>();
+    let watching = stays_live(&client);
+    let endless = tokio::spawn(office.wait().no_deadline());
+    let news = read(office.news("all".into()).await.unwrap());
+    until("they run", || nodes.a().running() == 2).await;
+    nodes.a().go_away(Duration::ZERO);
+    until("there is another session", || nodes.b().sessions() == 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(nodes.b().running(), 0, "without a place it stays where it is");
+
+    let (begin, tried) = (Instant::now(), nodes.a().tried());
+    client.wake();
+    nodes.a().faults.unplug();
+    let unknown = CallError::Disconnected(Delivery::OutcomeUnknown);
+    assert_eq!(endless.await.unwrap().unwrap_err(), unknown);
+    until("it is subscribed elsewhere", || nodes.b().running() == 1).await;
+    nodes.b().world.news.publish(1);
+    until("it goes on", || news.lock().unwrap().len() == 2).await;
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(news.lock().unwrap()[0], Err(StreamError::Gap { missed: None }));
+    assert_eq!(*news.lock().unwrap()[1].as_ref().unwrap(), 1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(nodes.a().tried(), tried, "nothing is looked for there");
+    watching.abort();
 }

@@ -85,9 +85,10 @@ impl Lane {
         moved.max(self.act(means))
     }
 
-    /// Lets the calls of this session end, while another one takes those that are made from now on.
+    /// Lets the calls of this session end, while another one takes those that are made from now on. With its link it is
+    /// over.
     pub(super) fn leave(&mut self, now: Instant) {
-        self.machine.stay(now);
+        self.machine.leave(now);
         self.farewell = Failure::Disconnected(Delivery::OutcomeUnknown);
     }
 

@@ -181,14 +181,16 @@ impl Driver {
         progress
     }
 
-    /// Ends sessions whose calls have ended, or whose time is up.
+    /// Ends sessions whose calls have ended, or whose time is up; those whose link is lost end by themselves.
     fn poll_leaving(&mut self, cx: &mut Context<'_>, now: Instant) -> Progress {
         let mut most = Progress::None;
         self.leaving.retain_mut(|leaving| {
-            if leaving.until.is_some_and(|until| until <= now) || !leaving.lane.is_busy() {
+            let mut progress = leaving.lane.poll(cx, now, &mut self.means);
+            // After the link was read: what came may have been the end of its last call, and nothing else may come.
+            if leaving.until.is_some_and(|until| until <= now || !leaving.lane.is_busy()) {
                 leaving.end(now);
+                progress = progress.max(Progress::Some);
             }
-            let progress = leaving.lane.poll(cx, now, &mut self.means);
             most = most.max(progress.min(Progress::Some));
             progress != Progress::Over
         });

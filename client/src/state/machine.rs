@@ -131,6 +131,8 @@ pub(crate) struct Machine<D = Backoff> {
     was_live: bool,
     /// When each endpoint has failed once, it is the end.
     fail_fast: bool,
+    /// Another session has followed: the loss of the link is the end.
+    has_left: bool,
     delays: D,
     actions: VecDeque<Action>,
 }
@@ -148,6 +150,7 @@ impl<D: Delays> Machine<D> {
             woken: None,
             was_live: false,
             fail_fast: false,
+            has_left: false,
             delays,
             actions: VecDeque::new(),
         }
@@ -177,8 +180,9 @@ impl<D: Delays> Machine<D> {
         beside
     }
 
-    /// From now on the session is looked for where it is and nowhere else.
-    pub(crate) fn stay(&mut self, now: Instant) {
+    /// Another session has followed this one: what is under way ends here and nowhere else, at the latest with the link.
+    pub(crate) fn leave(&mut self, now: Instant) {
+        self.has_left = true;
         if let Some(at) = self.at {
             self.endpoints = Endpoints::new(self.endpoints.url(at));
             self.at = Some(self.endpoints.pick(now, |_| false));
@@ -331,6 +335,9 @@ impl<D: Delays> Machine<D> {
             | Phase::Refused { .. }
             | Phase::Closed => return,
         };
+        if self.has_left {
+            return self.stop();
+        }
         let settled = lived.is_some_and(|lived| lived >= self.patience.settled);
         let farewell = announced || fall.is_farewell();
         if let Err((code, reason)) = self.judge(now, &fall, settled && !farewell) {

@@ -191,8 +191,25 @@ fn a_session_whose_end_is_announced_is_left_once_at_the_moment_that_was_drawn() 
     assert_eq!(beside.endpoint(), Some("b"), "elsewhere first");
     welcome(&mut beside, at(104));
 
-    machine.stay(at(104));
-    assert_eq!(tried(&mut machine, at(105), 3, &Fall::Lost), "aaa", "its calls can end only where they are");
+    machine.leave(at(104));
+    machine.handle_wake(at(105));
+    assert_eq!(actions(&mut machine), [Action::Probe]);
+    machine.handle_fall(at(105), Fall::Lost);
+    assert_eq!(actions(&mut machine), [Action::Stop], "its server is gone, and nothing is looked for");
+}
+
+#[test]
+fn a_session_that_was_left_goes_on_where_it_was_after_a_person_was_away() {
+    let (at, mut machine) = (clock(), machine_at(Endpoints::new("a").with("b")));
+    live(&mut machine, at(0));
+    machine.leave(at(1));
+    machine.disconnect(at(2));
+    machine.handle_fall(at(2), Fall::Lost);
+    machine.go_on(at(3));
+    assert_eq!(actions(&mut machine), [Action::Disconnect, Action::Connect]);
+    assert_eq!(machine.endpoint(), Some("a"), "its calls can end only where they are");
+    machine.handle_fall(at(4), Fall::Lost);
+    assert_eq!(actions(&mut machine), [Action::Stop]);
 }
 
 #[test]

@@ -43,6 +43,10 @@ pub trait Office {
 
     fn count(&self, to: u64) -> impl Stream<Item = u64>;
 
+    /// As many entries as `level` says.
+    #[rpc(resume = "after: number")]
+    fn journal(&self, after: Option<u64>) -> impl Stream<Item = Entry>;
+
     /// Items until `items` is closed.
     async fn news(&self, cx: &Context, topic: String)
     -> Result<impl Stream<Item = Shared<u64>>, NoSuchTopic>;
@@ -58,12 +62,21 @@ pub trait Office {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoSuchTopic;
 
+#[bowline::message]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub number: u64,
+}
+
 /// What a client serves.
 #[bowline::rpc]
 pub trait Visitor {
     /// Begins with the id of the session.
     async fn answer(&self, cx: &Context, question: String) -> String;
 }
+
+/// A level that `level` does not show.
+pub const UNKNOWN: u64 = u64::MAX;
 
 pub struct Ada;
 
@@ -120,9 +133,9 @@ impl Office for World {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let running = Running::new(self);
         let offset = of.len() as u64 * 1000;
-        tokio_stream::wrappers::WatchStream::new(self.level.subscribe()).map(move |level| {
+        tokio_stream::wrappers::WatchStream::new(self.level.subscribe()).filter_map(move |level| {
             let _ = &running;
-            level + offset
+            std::future::ready((level != UNKNOWN).then(|| level + offset))
         })
     }
 
@@ -131,6 +144,15 @@ impl Office for World {
         futures_util::stream::iter(0..to).map(move |number| {
             let _ = &running;
             number
+        })
+    }
+
+    fn journal(&self, after: Option<u64>) -> impl Stream<Item = Entry> {
+        let state = (Running::new(self), self.level.subscribe(), after.unwrap_or(0));
+        futures_util::stream::unfold(state, |(running, mut level, before)| async move {
+            level.wait_for(|level| *level > before).await.ok()?;
+            let number = before + 1;
+            Some((Entry { number }, (running, level, number)))
         })
     }
 

@@ -10,7 +10,8 @@ use crate::peer::Peer;
 /// Where calls go when one session may take another's place: the one that was last put there. Cheap to clone.
 ///
 /// A client makes its channel of a line, so that stubs which are in use go on with the session that follows when a server
-/// has said that it will go away. What was begun on a session stays on it.
+/// has said that it will go away. What was begun on a session stays on it, but for streams that can go over without a loss,
+/// see [`Streaming`](crate::Streaming).
 #[derive(Clone)]
 pub struct Line(Arc<Shared>);
 
@@ -30,11 +31,12 @@ impl Line {
         self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets calls that begin from now on go to `peer`.
+    /// Lets calls that begin from now on go to `peer`, and streams that lose nothing by it subscribe again there.
     pub fn switch(&self, peer: Peer) {
         let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, peer);
         drop(current);
+        before.wake_readers();
         // Not under the lock: it may be the last one, and run foreign code when dropped.
         drop(before);
     }

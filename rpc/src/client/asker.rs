@@ -33,6 +33,11 @@ impl Asker {
         is_same.then(|| Self { target: target.clone(), peer: peer.clone(), who })
     }
 
+    /// Whether that was on `peer`.
+    pub(crate) fn is_at(&self, peer: &Peer) -> bool {
+        self.peer.is_same(peer)
+    }
+
     pub(crate) fn who(&self) -> Who {
         self.who
     }

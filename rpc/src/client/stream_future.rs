@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::prepared::Prepared;
 use super::setters::setters;
 use crate::reply::Outcome;
-use crate::stream::{Again, Cursor, Decode, FieldCursor, Item, Streaming, Upload, ViewCursor};
+use crate::stream::{Again, Cursor, Decode, FieldCursor, Item, Start, Streaming, Upload, ViewCursor};
 use crate::{CallError, Channel, Reply, error};
 
 /// A call whose answer is a stream of `T`; it ends when the other end accepted or refused it.
@@ -95,7 +95,7 @@ impl<T: Payload, E: Payload> StreamFuture<T, E> {
     fn from_prepared(prepared: Prepared) -> Self {
         let key = prepared.key();
         let (service, method) = (prepared.service(), prepared.method());
-        let resubscribes = prepared.descriptor().kind == MethodKind::ServerStream;
+        let resubscribes = matches!(prepared.descriptor().kind, MethodKind::ServerStream | MethodKind::Watch);
         let (exchange, decode) = (Exchange::new(prepared), Decode::owned());
         Self { exchange, key, service, method, decode, resubscribes, cursor: None, again: None }
     }
@@ -135,8 +135,12 @@ impl<T, E> Future for StreamFuture<T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Some(prepared) = this.exchange.prepared().filter(|_| this.resubscribes) {
-            let cursor = this.cursor.take();
-            this.again = prepared.recipe().map(|recipe| Box::new(Again::new(recipe, cursor)));
+            let start = match this.cursor.take() {
+                Some(cursor) => Start::Behind(cursor),
+                None if prepared.descriptor().kind == MethodKind::Watch => Start::Newest,
+                None => Start::Anew,
+            };
+            this.again = prepared.recipe().map(|recipe| Box::new(Again::new(recipe, start)));
         }
         let reply = std::task::ready!(this.exchange.poll(cx));
         Poll::Ready(match reply.0 {

@@ -77,6 +77,11 @@ impl Peer {
         self.command(|state, now, _| state.session.set_watch(now, call, value));
     }
 
+    /// Lets the readers of this end's streams look where they are now.
+    pub(crate) fn wake_readers(&self) {
+        self.act(|state, _, wakes| state.wake_readers(wakes));
+    }
+
     /// Whether the newest value of this watch is of a link that was lost.
     pub(crate) fn is_stale(&self, call: CallId) -> bool {
         self.lock().session.is_stale(call)

@@ -163,8 +163,9 @@ impl State {
         }
     }
 
-    /// Readers of this end's watches ask whether their value is stale when a link comes or goes.
-    fn wake_readers(&mut self, wakes: &mut Wakes) {
+    /// Readers of this end's streams ask whether they are stale when a link comes or goes, and whether to go over to
+    /// another session when one follows.
+    pub(super) fn wake_readers(&mut self, wakes: &mut Wakes) {
         for (call, slot) in &mut self.slots {
             if call.origin == Origin::Local {
                 wakes.push(slot.reader.take());

@@ -6,6 +6,9 @@ pub(crate) trait Cursor<T>: Send {
     /// The reader gets `item`.
     fn pass(&mut self, item: &T);
 
+    /// Whether there is a place to go on from.
+    fn has_place(&mut self) -> bool;
+
     /// What asks for the items behind the last one.
     fn behind(&mut self) -> Result<Behind, Status>;
 }
@@ -33,8 +36,12 @@ impl<A: Payload, T, K: Clone> Cursor<T> for FieldCursor<A, T, K> {
         }
     }
 
+    fn has_place(&mut self) -> bool {
+        (self.argument)(&mut self.arguments).is_some()
+    }
+
     fn behind(&mut self) -> Result<Behind, Status> {
-        let has_place = (self.argument)(&mut self.arguments).is_some();
+        let has_place = self.has_place();
         let arguments = Arguments::new(&self.arguments).map_err(|cause| lost_place(&cause))?;
         Ok(Behind { arguments, has_place })
     }
@@ -49,6 +56,10 @@ pub(crate) struct ViewCursor<T: ViewPayload> {
 impl<T: ViewPayload> Cursor<View<T>> for ViewCursor<T> {
     fn pass(&mut self, item: &View<T>) {
         self.last = Some(item.clone());
+    }
+
+    fn has_place(&mut self) -> bool {
+        self.last.is_some() || self.inner.has_place()
     }
 
     fn behind(&mut self) -> Result<Behind, Status> {

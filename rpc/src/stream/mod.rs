@@ -14,7 +14,7 @@ pub use sink::Sink;
 pub use streaming::Streaming;
 pub use upload::Upload;
 
-pub(crate) use again::Again;
+pub(crate) use again::{Again, Start};
 pub(crate) use cursor::{Cursor, FieldCursor, ViewCursor};
 pub(crate) use decode::Decode;
 pub(crate) use hooks::Hooks;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bowline_protocol::codec::{Buffer, Codec, Payload};
 use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{CallId, Failure, Read};
+use bowline_protocol::status::Delivery;
 use futures_core::Stream;
 
 use super::{Again, Decode, StreamEnd};
@@ -33,8 +34,12 @@ use crate::{CallError, Reply, StreamError};
 /// was dropped, asks for nothing. [`StreamFuture::no_resubscribe`](crate::StreamFuture::no_resubscribe) leaves it to
 /// the application.
 ///
+/// A watch subscribes again in the same way; its reader is shown the newest value, and told nothing. Where a client opens
+/// another session because its server goes away, watches, and streams with a place to go on from, subscribe again there
+/// at once. Any other stream stays where it is until that session ends.
+///
 /// What a handler gets, what a call with a stream of its own gives, and what a server gets of its client's streams ends
-/// with the session. Watches go on by themselves and show their newest value.
+/// with the session.
 pub struct Streaming<T, E = Infallible> {
     source: Source,
     /// How it is asked for again; `None` where it is not.
@@ -87,8 +92,12 @@ impl<T, E> Streaming<T, E> {
     pub fn is_stale(&self) -> bool {
         match &self.source {
             Source::Asked(_) => true,
-            source => source.call().is_some_and(|(peer, call)| peer.is_stale(call)),
+            source => source.call().is_some_and(|(peer, call)| peer.is_stale(call)) || self.awaits_value(),
         }
+    }
+
+    fn awaits_value(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| again.awaits_value())
     }
 
     /// Waits until [`is_stale`](Self::is_stale) is another than when this last returned (false at first), and returns it.
@@ -114,7 +123,7 @@ impl<T, E> Streaming<T, E> {
         }
         let asked = self.poll_asked(cx);
         let stale = match self.source.call() {
-            Some((peer, call)) => peer.watch_stale(cx, call),
+            Some((peer, call)) => peer.watch_stale(cx, call) || self.awaits_value(),
             None => asked.is_pending(),
         };
         if stale == self.stale {
@@ -155,6 +164,17 @@ impl<T, E> Streaming<T, E> {
             }
             None => self.end(Reply::failed(failure)),
         }
+    }
+
+    /// Goes where another session has followed that of the stream, if nothing is lost by it. What waits there is cancelled.
+    fn move_on(&mut self) -> bool {
+        let (Source::Opened(opened), Some(again)) = (&self.source, &mut self.again) else { return false };
+        let moves = again.has_moved(opened.handle.peer());
+        if moves {
+            let asked = again.ask(&Failure::Disconnected(Delivery::OutcomeUnknown));
+            self.source = Source::Asked(Box::new(asked));
+        }
+        moves
     }
 
     /// The stream has ended with `reply`, which its reader is still to be told.
@@ -211,7 +231,12 @@ impl<T, E> Stream for Streaming<T, E> {
                     _ => None,
                 });
             };
-            match std::task::ready!(peer.poll_read(cx, call)) {
+            let read = match peer.poll_read(cx, call) {
+                Poll::Ready(read) => read,
+                Poll::Pending if self.move_on() => continue,
+                Poll::Pending => return Poll::Pending,
+            };
+            match read {
                 Read::Item(codec, buffer) => return Poll::Ready(Some(self.take(codec, buffer))),
                 Read::Gap(missed) => {
                     return Poll::Ready(Some(Err(StreamError::Gap { missed: Some(missed) })));
