@@ -5,23 +5,34 @@ mod composer;
 #[expect(unreachable_pub, reason = "components make public items")]
 mod connection;
 #[expect(unreachable_pub, reason = "components make public items")]
+mod people;
+#[expect(unreachable_pub, reason = "components make public items")]
 mod talk;
 
-use bowline::leptos::{Submissions, UseWebSocketReturn, submissions, use_websocket};
+use std::collections::{HashMap, HashSet};
+
+use bowline::leptos::{Submission, Submissions, UseWebSocketReturn, submissions, use_websocket};
 use bowline::prelude::*;
 use leptos::ev::SubmitEvent;
 use leptos::html;
 use leptos::prelude::*;
 
 use crate::draft::Draft;
-use crate::{ChatClient, PostError};
+use crate::{ChatClient, Message, PostError};
 
 use composer::Composer;
 use connection::ConnectionState;
+use people::People;
 use talk::Talk;
 
 /// What was written here, with what became of it.
 type Outbox = Submissions<Draft, u64, PostError>;
+
+/// Which of the outbox may have left this page: what was under way while there was a connection. The rest only waits.
+type Left = RwSignal<HashSet<u64>>;
+
+/// The last messages of the rooms that were looked at.
+type Rooms = StoredValue<HashMap<String, Vec<Message>>>;
 
 /// The whole page: a name first, then the room.
 #[component]
@@ -68,17 +79,29 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
             rooms.refetch();
         }
     });
-    let members = chat.members_signal(move || (room.get(), name.get()));
     let poster = chat.clone();
     // Each waits for the connection for up to a day.
     let outbox: Outbox =
         submissions(move |draft: Draft| poster.post(draft.room, draft.author, draft.text).queued());
-    // The id of the newest message on the page.
+    let left = Left::default();
+    Effect::new(move || {
+        let (list, _) = (outbox.list.get(), outbox.waiting.get());
+        if socket.state.get().is_live() {
+            let under_way = list.iter().filter(|sent| sent.pending().get_untracked());
+            left.set(under_way.map(Submission::id).collect());
+        }
+    });
+    // The id of the newest message that the page has shown.
     let newest = RwSignal::new(0);
+    let rooms_before = Rooms::default();
+    // Another room is another component: what belongs to the one before ends with it.
     let talk = {
         let chat = chat.clone();
-        // Another room is another component: what belongs to the one before ends with it.
-        move || view! { <Talk socket chat=chat.clone() room=room.get() name outbox newest/> }
+        move || view! { <Talk socket chat=chat.clone() room=room.get() name outbox left newest rooms=rooms_before/> }
+    };
+    let people = {
+        let chat = chat.clone();
+        move || view! { <People socket chat=chat.clone() room=room.get() name/> }
     };
     view! {
         <main class="chat">
@@ -96,15 +119,7 @@ fn Room(socket: UseWebSocketReturn, name: Signal<String>) -> impl IntoView {
                 <ConnectionState socket/>
             </header>
             {talk}
-            <aside class="people" class:stale=members.stale>
-                <h2>"In this room"</h2>
-                <p class="note">{move || members.stale.get().then_some("as it was when the connection was lost")}</p>
-                <ul id="members">
-                    <For each=move || members.value.get().unwrap_or_default() key=Clone::clone let:member>
-                        <li data-letter=initial(&member)>{member.clone()}</li>
-                    </For>
-                </ul>
-            </aside>
+            {people}
             <Composer socket chat room name outbox newest/>
         </main>
     }
@@ -125,14 +140,7 @@ fn RoomButton(entry: String, room: RwSignal<String>) -> impl IntoView {
 fn problem<E: std::error::Error>(error: &CallError<E>) -> String {
     match error {
         CallError::Application(error) => error.to_string(),
-        CallError::Disconnected(bowline::Delivery::OutcomeUnknown)
-        | CallError::DeadlineExceeded(bowline::Delivery::OutcomeUnknown) => {
-            "The connection was lost: nobody knows whether it arrived.".into()
-        }
+        CallError::Disconnected(_) | CallError::DeadlineExceeded(_) => "The connection was lost.".into(),
         other => other.to_string(),
     }
-}
-
-fn initial(name: &str) -> String {
-    name.chars().next().map(|c| c.to_uppercase().collect()).unwrap_or_default()
 }

@@ -50,6 +50,7 @@ pub fn App() -> impl IntoView {
                 <button id="less" on:click=move |_| add.dispatch(-1)>"−1"</button>
                 <button id="more" class="primary" on:click=move |_| add.dispatch(1)>"+1"</button>
             </div>
+            <p id="added" class="soft" role="status" class:late=add.pending>{move || if add.pending.get() { Some("adding…".into()) } else { add.error.get().map(|error| error.to_string()) }}</p>
             <p id="state" class="soft" role="status">{move || socket.state.get().to_string()}</p>
         </section></main>
     }

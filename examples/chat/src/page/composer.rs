@@ -52,7 +52,8 @@ pub(super) fn Composer(
     };
     let hint = move || {
         let me = name.get();
-        let mut others = writers.value.get().unwrap_or_default();
+        // Not those of the room before.
+        let mut others = writers.value.get().filter(|_| !writers.stale.get()).unwrap_or_default();
         others.retain(|writer| *writer != me);
         let writing = match others.as_slice() {
             [] => String::new(),
@@ -64,7 +65,7 @@ pub(super) fn Composer(
         match (state.is_live(), outbox.waiting.get()) {
             _ if matches!(state, State::Refused { .. } | State::Closed) => "There is no connection.".into(),
             (true, _) => writing,
-            (false, 0) => "What you write is sent when it is back.".into(),
+            (false, 0) => "What you write is sent when the connection is back.".into(),
             (false, 1) => "Your message waits for the connection.".into(),
             (false, many) => format!("{many} messages wait for the connection."),
         }

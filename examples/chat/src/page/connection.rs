@@ -20,10 +20,11 @@ pub(super) fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
     let detail = move || match state.get() {
         State::Live(_) => socket.latency.get().map(|trip| format!(" · {} ms", trip.as_millis().max(1))),
         State::Disconnected => Some(": you cut the connection".into()),
-        now => {
-            let words = after(now, waited.get()).to_string();
-            Some(words.trim_start_matches(word(&state.get())).to_owned())
+        State::Reconnecting { next_in, .. } | State::Suspended { next_in, .. } => {
+            Some(again(next_in.saturating_sub(waited.get())))
         }
+        State::Refused { reason, .. } if !reason.is_empty() => Some(format!(": {reason}")),
+        _ => None,
     };
     let label = move || match state.get() {
         State::Live(_) | State::Connecting => "Cut the connection",
@@ -45,30 +46,25 @@ pub(super) fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
     }
 }
 
-/// What the state is called; the sentence begins with it.
+/// The state in words for people; the sentence begins with it.
 fn word(state: &State) -> &'static str {
     match state {
         State::Idle => "idle",
         State::Connecting => "connecting",
         State::Live(_) => "live",
-        State::Reconnecting { .. } => "reconnecting",
-        State::Suspended { .. } => "suspended",
+        State::Reconnecting { .. } => "connection lost",
+        State::Suspended { .. } => "no connection",
         State::Disconnected => "offline",
         State::Refused { .. } => "refused",
         _ => "closed",
     }
 }
 
-/// The state when so much of its wait has passed.
-fn after(state: State, waited: Duration) -> State {
-    match state {
-        State::Reconnecting { attempt, next_in } => {
-            State::Reconnecting { attempt, next_in: next_in.saturating_sub(waited) }
-        }
-        State::Suspended { attempt, next_in } => {
-            State::Suspended { attempt, next_in: next_in.saturating_sub(waited) }
-        }
-        other => other,
+/// When the next try is.
+fn again(next_in: Duration) -> String {
+    match next_in.as_millis().div_ceil(1000) {
+        0 => "; trying again".into(),
+        seconds => format!("; trying again in {seconds} s"),
     }
 }
 

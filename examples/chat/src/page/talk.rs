@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use bowline::Delivery;
 use bowline::leptos::{Submission, UseWebSocketReturn, action};
+use bowline::prelude::*;
 use leptos::html;
 use leptos::prelude::*;
 
-use super::{Outbox, problem};
+use super::{Left, Outbox, Rooms, problem};
 use crate::draft::{Draft, arrived};
 use crate::{ChatClient, Message, PostError};
 
-/// How many messages that arrive while the page is open stay on it.
+/// How many messages that arrive while the page is open stay on it, and how many of a room that was left.
 const KEEP: usize = 500;
 
 /// How many older messages come at a time, and how many the stream begins with.
@@ -34,10 +36,15 @@ pub(super) fn Talk(
     room: String,
     name: Signal<String>,
     outbox: Outbox,
+    left: Left,
     newest: RwSignal<u64>,
+    rooms: Rooms,
 ) -> impl IntoView {
+    let before = rooms.with_value(|rooms| rooms.get(&room).cloned()).unwrap_or_default();
     let here = StoredValue::new(room);
-    let live = chat.messages_signal(move || (here.get_value(), None)).keep(KEEP);
+    // The stream goes on behind what was here when somebody was in this room before.
+    let last = before.last().map(|message| message.id);
+    let live = chat.messages_signal(move || (here.get_value(), last)).keep(KEEP);
     let ask = action(move |before: u64| {
         let asked = chat.history(here.get_value(), Some(before));
         async move { asked.await.map(|page| (before, page)) }
@@ -51,6 +58,10 @@ pub(super) fn Talk(
     let messages = Memo::new(move |_| {
         let mut all: BTreeMap<u64, Message> =
             live.items.with(|items| items.iter().map(|it| (it.id, it.clone())).collect());
+        // A full list may have lost its first messages, and something would be missing between.
+        if all.len() < KEEP {
+            all.extend(before.iter().map(|it| (it.id, it.clone())));
+        }
         let first = all.keys().next().copied();
         // Once a newer message has pushed out the one that they stood before, something is missing between.
         older.with(|older| {
@@ -61,9 +72,9 @@ pub(super) fn Talk(
         all.into_values().collect::<Vec<_>>()
     });
     let more = move || {
-        let first = live.items.with(|items| items.first().map(|it| it.id));
-        let all = older.with(|older| older.before == first && older.is_all);
-        messages.with(|messages| messages.first().filter(|_| messages.len() >= PAGE && !all).map(|it| it.id))
+        let first =
+            messages.with(|messages| messages.first().filter(|_| messages.len() >= PAGE).map(|it| it.id));
+        first.filter(|first| older.with(|older| !older.reaches(*first)))
     };
     let on_the_way = Memo::new(move |_| {
         let mut drafts = outbox.list.get();
@@ -74,27 +85,39 @@ pub(super) fn Talk(
         drafts.retain(|_| !gone.next().unwrap_or_default());
         drafts.into_iter().map(Sent).collect::<Vec<_>>()
     });
-    Effect::new(move || newest.set(messages.with(|messages| messages.last().map_or(0, |it| it.id))));
-    let list = NodeRef::<html::Ol>::new();
     Effect::new(move || {
-        messages.with(|messages| messages.last().map(|message| message.id));
-        on_the_way.track();
-        // One that has failed is taller.
-        outbox.waiting.track();
-        if let Some(list) = list.get() {
-            request_animation_frame(move || list.set_scroll_top(list.scroll_height()));
-        }
+        messages.with(|messages| {
+            // Ids count up over all rooms.
+            newest.update(|newest| *newest = messages.last().map_or(*newest, |it| it.id.max(*newest)));
+            let kept = messages[messages.len().saturating_sub(KEEP)..].to_vec();
+            rooms.update_value(|rooms| _ = rooms.insert(here.get_value(), kept));
+        });
     });
-    let nothing = move || messages.with(Vec::is_empty) && on_the_way.with(Vec::is_empty);
-    let empty = move || match (nothing(), live.loading.get(), socket.state.get().is_live()) {
-        (false, ..) => None,
+    // It stays at its end by itself, whatever grows or shrinks. Whoever writes wants to see it.
+    let list = NodeRef::<html::Div>::new();
+    Effect::new(move |last: Option<Option<u64>>| {
+        let newest = on_the_way.with(|sent| sent.last().map(|Sent(sent)| sent.id()));
+        if let Some(list) = list.get()
+            && newest > last.flatten()
+        {
+            list.set_scroll_top(0);
+        }
+        newest
+    });
+    let away = move || live.loading.get() && !socket.state.get().is_live();
+    let empty = move || match (messages.with(Vec::is_empty), live.loading.get()) {
         _ if live.error.with(Option::is_some) => None,
-        (true, true, false) => Some("The messages are read as soon as there is a connection."),
-        (true, true, true) => Some("Loading…"),
-        (true, false, _) => Some("Nobody has said anything here yet. Be the first."),
+        (true, true) if away() => {
+            Some("The messages of this room are read as soon as there is a connection.")
+        }
+        _ if on_the_way.with(|sent| !sent.is_empty()) => None,
+        (true, true) => Some("Loading…"),
+        (true, false) => Some("Nobody has said anything here yet. Be the first."),
+        (false, _) => None,
     };
     view! {
-        <ol id="messages" class="talk" class:stale=live.stale node_ref=list aria-live="polite">
+        <div class="scroll" node_ref=list>
+        <ol id="messages" class="talk" class:stale=move || live.stale.get() || away() aria-live="polite">
             {move || more().map(|before| view! {
                 <button class="older" disabled=ask.pending on:click=move |_| ask.dispatch(before)>"Show older messages"</button>
             })}
@@ -108,9 +131,10 @@ pub(super) fn Talk(
                 </li>
             </For>
             <For each=move || on_the_way.get() key=|Sent(sent)| sent.id() let:sent>
-                <OnTheWay socket sent=sent.0 outbox/>
+                <OnTheWay socket sent=sent.0 outbox left/>
             </For>
         </ol>
+        </div>
     }
 }
 
@@ -120,6 +144,7 @@ fn OnTheWay(
     socket: UseWebSocketReturn,
     sent: Submission<Draft, u64, PostError>,
     outbox: Outbox,
+    left: Left,
 ) -> impl IntoView {
     let id = sent.id();
     let Draft { author, text, .. } = sent.input().clone();
@@ -131,19 +156,26 @@ fn OnTheWay(
     let mark = {
         let (pending, failed) = (pending.clone(), error.clone());
         move || match (pending.get(), socket.state.get().is_live()) {
-            (true, false) => "waiting for the connection",
             (true, true) => "sending",
-            _ if failed.with(Option::is_some) => "failed",
-            _ => "",
+            (true, false) if left.with(|left| left.contains(&id)) => "sent, not confirmed yet",
+            (true, false) => "waiting for the connection",
+            // It stands among the messages as soon as the stream has come that far.
+            _ => failed.with(|failed| failed.as_ref().map_or("sent", |error| not_posted(error).0)),
         }
+    };
+    let again = move |_| {
+        left.update(|left| {
+            left.remove(&id);
+        });
+        outbox.retry(id);
     };
     let why = move || {
         error.get().map(|error| {
             view! {
                 <p class="why" role="alert">
-                    <span>{problem(&error)}</span>
+                    <span>{not_posted(&error).1}</span>
                     <span class="choice">
-                        <button class="again" on:click=move |_| outbox.retry(id)>"Send again"</button>
+                        <button class="again" on:click=again>"Send again"</button>
                         <button class="remove" on:click=move |_| outbox.remove(id)>"Remove"</button>
                     </span>
                 </p>
@@ -159,6 +191,21 @@ fn OnTheWay(
     }
 }
 
+/// What became of a message that was not posted: in a word or two, and in a sentence.
+fn not_posted(error: &CallError<PostError>) -> (&'static str, String) {
+    match error {
+        CallError::Disconnected(Delivery::OutcomeUnknown)
+        | CallError::DeadlineExceeded(Delivery::OutcomeUnknown) => {
+            let words = "The connection was lost before the server confirmed it. It may have arrived: sent again, it may stand here twice.";
+            ("not confirmed", words.into())
+        }
+        CallError::Disconnected(_) | CallError::DeadlineExceeded(_) => {
+            ("not sent", "It did not arrive: the connection was lost, or away for too long.".into())
+        }
+        other => ("failed", problem(other)),
+    }
+}
+
 /// Equal when it is the same submission: its own signals tell what becomes of it.
 #[derive(Clone)]
 struct Sent(Submission<Draft, u64, PostError>);
@@ -170,6 +217,11 @@ impl PartialEq for Sent {
 }
 
 impl Older {
+    /// There is nothing before `first`, the first message on the page.
+    fn reaches(&self, first: u64) -> bool {
+        self.is_all && self.messages.last().map(|it| it.id).or(self.before) == Some(first)
+    }
+
     /// Adds a page, whose newest message comes first.
     fn add(&mut self, before: u64, page: Vec<Message>) {
         let is_all = page.len() < PAGE;
