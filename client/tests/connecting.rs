@@ -1,14 +1,17 @@
 //! How a client gets a session, loses it, and gets another one.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests that fails them")]
+
 mod common;
 
 use std::{
     sync::{Arc, Mutex},
+    task::{Context as TaskContext, Poll, Wake, Waker},
     time::Duration,
 };
 
 use bowline::{
-    Client, CloseCode, ConnectFailed, State, Timing,
+    Arrival, Client, CloseCode, ConnectFailed, State, Timing,
     prelude::*,
     transport::{
         BoxLink, CloseFrame, Connect, ConnectError, Link, Received,
@@ -231,4 +234,37 @@ async fn a_reason_can_ask_for_patience() {
     let State::Reconnecting { attempt: 1, next_in } = state else { panic!("{state}") };
     let seconds = next_in.as_secs_f64();
     assert!((46.0..=47.0).contains(&seconds), "the wait, and our own delay after it: {seconds}");
+}
+
+/// Polls a client's `connect` inside the call that wakes it, as another thread may: at the first moment at which it can end.
+struct Eager {
+    connecting: Mutex<Option<BoxFuture<'static, Client>>>,
+    client: Mutex<Option<(Client, State)>>,
+}
+
+impl Wake for Eager {
+    fn wake(self: Arc<Self>) {
+        let mut connecting = self.connecting.lock().unwrap();
+        let waker = Waker::from(self.clone());
+        if let Some(future) = &mut *connecting
+            && let Poll::Ready(client) = future.as_mut().poll(&mut TaskContext::from_waker(&waker))
+        {
+            *connecting = None;
+            let state = client.state();
+            *self.client.lock().unwrap() = Some((client, state));
+        }
+    }
+}
+
+/// It once could still be `Connecting`.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_connected_is_live() {
+    let place = Place::new();
+    let builder = place.builder();
+    let connecting: BoxFuture<'static, Client> = Box::pin(async { builder.connect().await.unwrap() });
+    let eager = Arc::new(Eager { connecting: Mutex::new(Some(connecting)), client: Mutex::default() });
+    eager.clone().wake();
+    until("it has connected", || eager.client.lock().unwrap().is_some()).await;
+    let (_, state) = eager.client.lock().unwrap().take().unwrap();
+    assert_eq!(state, State::Live(Arrival::New));
 }

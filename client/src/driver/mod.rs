@@ -210,13 +210,8 @@ impl Driver {
 
     fn publish(&mut self) {
         let state = self.lane.machine.state();
-        if state.is_live()
-            && let Some(first) = self.first.take()
-        {
-            // Nobody waits any more: then the lease is gone too, and that ends the client.
-            let _ = first.send(Ok(()));
-        }
-        self.liveness.set(state.is_live());
+        let is_live = state.is_live();
+        self.liveness.set(is_live);
         self.states.send_if_modified(|shown| {
             let changed = *shown != state;
             if changed {
@@ -225,6 +220,11 @@ impl Driver {
             }
             changed
         });
+        // Last: whoever waited for it looks at the state next.
+        if is_live && let Some(first) = self.first.take() {
+            // Nobody waits any more: then the lease is gone too, and that ends the client.
+            let _ = first.send(Ok(()));
+        }
     }
 
     /// Sets the timer. `Some` if its time has come already.
