@@ -155,11 +155,12 @@ fn call(method: &Method, krate: &Crate) -> TokenStream {
     if let Some((argument, field)) = &method.resume {
         let (item, error) = answer(method, krate);
         let future = quote_spanned!(span=> #located::__private::StreamFuture::<#item, #error>::resuming);
+        let place_of = quote_spanned!(argument.span()=> |arguments| &mut arguments.#argument);
         let field_of = quote_spanned!(field.span()=> |item| &item.#field);
         return quote_spanned! {Span::mixed_site()=>
             #future(
                 &self.channel, &__SERVICE, #number, #arguments { #(#fields),* },
-                |arguments| &mut arguments.#argument,
+                #place_of,
                 #field_of,
             )
         };

@@ -17,7 +17,7 @@ use crate::{Reply, error};
 
 pub use bowline_protocol::codec::{Argument, DecodePayloadError, Output, Payload, View, ViewPayload};
 
-pub use crate::stream::{Item, Items, Sink, StreamOutput, Streaming};
+pub use crate::stream::{Item, Items, Place, Sink, StreamOutput, Streaming};
 pub use crate::{
     Call, CallFuture, Channel, Context, NotifyFuture, ReplyFuture, Service, ServiceClient, StreamFuture,
 };

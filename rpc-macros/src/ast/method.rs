@@ -229,28 +229,28 @@ fn check_args(args: &MethodArgs, kind: Kind, diagnostics: &mut Diagnostics) {
 
 /// The retry class, which only what can be sent again as a whole may have.
 fn retry(args: &MethodArgs, kind: Kind, diagnostics: &mut Diagnostics) -> Retry {
-    let (span, retry) = match (args.idempotent, args.once) {
+    let (span, word, retry) = match (args.idempotent, args.once) {
         (None, None) => return Retry::Never,
-        (Some(span), None) => (span, Retry::Idempotent),
-        (None, Some(span)) => (span, Retry::Once),
+        (Some(span), None) => (span, "idempotent", Retry::Idempotent),
+        (None, Some(span)) => (span, "once", Retry::Once),
         (Some(idempotent), Some(_)) => {
             let message = "a method is either `idempotent` or `once`: one may run twice, the other may not";
             diagnostics.report_at(idempotent, message);
             return Retry::Never;
         }
     };
-    let message = match kind {
+    let reason = match kind {
         Kind::Unary => return retry,
-        Kind::Notify => "a notify is never sent again: it has no answer that could be missing",
+        Kind::Notify => "a notify is never sent again, since it has no answer that could be missing",
         Kind::ClientStream | Kind::Bidirectional => {
-            "a call that sends a stream is never sent again: its items are gone"
+            "one that sends a stream is never sent again, since its items are gone"
         }
         Kind::Watch => "a watch is subscribed again by itself",
         Kind::ServerStream => {
-            "a stream is subscribed again by itself; `resume = \"..\"` says where it goes on"
+            "a stream is subscribed again by itself, and `resume = \"..\"` says where it goes on"
         }
     };
-    diagnostics.report_at(span, message);
+    diagnostics.report_at(span, format!("`{word}` is for a call of values with one answer: {reason}"));
     Retry::Never
 }
 
@@ -279,7 +279,7 @@ fn check_resume(
     let Resume { argument, field } = resume;
     let Some(found) = arguments.iter().find(|it| it.ident.unraw() == argument.unraw()) else {
         if !incomplete {
-            diagnostics.report(&argument, format!("there is no argument `{}`", argument.unraw()));
+            diagnostics.report(&argument, no_argument(&argument, arguments));
         }
         return None;
     };
@@ -289,6 +289,16 @@ fn check_resume(
         return None;
     }
     Some((found.ident.clone(), field))
+}
+
+/// That it is not there, and which are.
+fn no_argument(wanted: &Ident, arguments: &[Argument]) -> String {
+    let wanted = wanted.unraw();
+    let there: Vec<_> = arguments.iter().map(|argument| format!("`{}`", argument.ident.unraw())).collect();
+    match there.as_slice() {
+        [] => format!("there is no argument `{wanted}`: the method has none that a client sends"),
+        there => format!("there is no argument `{wanted}`, only {}", there.join(", ")),
+    }
 }
 
 fn is_unit(ty: &Type) -> bool {

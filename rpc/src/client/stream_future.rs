@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::prepared::Prepared;
 use super::setters::setters;
 use crate::reply::Outcome;
-use crate::stream::{Again, Cursor, Decode, FieldCursor, Item, Start, Streaming, Upload, ViewCursor};
+use crate::stream::{Again, Cursor, Decode, FieldCursor, Item, Place, Start, Streaming, Upload, ViewCursor};
 use crate::{CallError, Channel, Reply, error};
 
 /// A call whose answer is a stream of `T`; it ends when the other end accepted or refused it.
@@ -51,13 +51,13 @@ impl<T: Payload, E: Payload> StreamFuture<T, E> {
 
     /// Describes a server stream that goes on where it was lost: `argument` is then set to `field` of the last item.
     /// Generated code calls this.
-    pub fn resuming<A: Payload, K: Clone + 'static>(
+    pub fn resuming<A: Payload, K: Clone + 'static, F: Place<K> + 'static>(
         channel: &Channel,
         service: &'static ServiceDescriptor,
         method: usize,
         arguments: A,
         argument: fn(&mut A) -> &mut Option<K>,
-        field: fn(&T) -> &K,
+        field: fn(&T) -> &F,
     ) -> Self {
         let prepared = Prepared::new(channel, service, method, &arguments, None);
         let cursor: Box<dyn Cursor<T>> = Box::new(FieldCursor { arguments, argument, field });

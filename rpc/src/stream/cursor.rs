@@ -20,16 +20,32 @@ pub(crate) struct Behind {
     pub(crate) has_place: bool,
 }
 
-/// Sets one of the arguments to a field of the last item.
-pub(crate) struct FieldCursor<A, T, K> {
-    pub(crate) arguments: A,
-    pub(crate) argument: fn(&mut A) -> &mut Option<K>,
-    pub(crate) field: fn(&T) -> &K,
+/// What the argument of a stream that goes on is set to: each type to itself.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`resume` can't set an `Option<{K}>` to a field that is a `{Self}`",
+    label = "the argument before the colon and the item's field behind it have different types"
+)]
+pub trait Place<K> {
+    fn place(&self) -> &K;
 }
 
-impl<A: Payload, T, K: Clone> Cursor<T> for FieldCursor<A, T, K> {
+impl<K> Place<K> for K {
+    fn place(&self) -> &K {
+        self
+    }
+}
+
+/// Sets one of the arguments to a field of the last item.
+pub(crate) struct FieldCursor<A, T, K, F> {
+    pub(crate) arguments: A,
+    pub(crate) argument: fn(&mut A) -> &mut Option<K>,
+    pub(crate) field: fn(&T) -> &F,
+}
+
+impl<A: Payload, T, K: Clone, F: Place<K>> Cursor<T> for FieldCursor<A, T, K, F> {
     fn pass(&mut self, item: &T) {
-        let place = (self.field)(item);
+        let place = (self.field)(item).place();
         match (self.argument)(&mut self.arguments) {
             Some(known) => known.clone_from(place),
             unset => *unset = Some(place.clone()),

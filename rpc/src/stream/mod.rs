@@ -15,6 +15,7 @@ pub use streaming::Streaming;
 pub use upload::Upload;
 
 pub(crate) use again::{Again, Start};
+pub use cursor::Place;
 pub(crate) use cursor::{Cursor, FieldCursor, ViewCursor};
 pub(crate) use decode::Decode;
 pub(crate) use hooks::Hooks;
