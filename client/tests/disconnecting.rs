@@ -19,7 +19,7 @@ async fn the_link_goes_and_the_session_waits_at_the_server_until_the_client_come
     assert_eq!(level.next().await.unwrap().unwrap(), 1000);
 
     client.disconnect();
-    reaches(&client, |state| *state == State::Disconnected).await;
+    reaches(&client, |state| *state == State::Offline).await;
     assert_eq!(place.faults.links(), 0);
     until("the server has noticed", || place.server.stats().held.detached == 1).await;
     let posted = tokio::spawn(office.echo("written offline".into()).queued());
@@ -28,7 +28,7 @@ async fn the_link_goes_and_the_session_waits_at_the_server_until_the_client_come
         tokio::time::sleep(Duration::from_secs(10)).await;
         client.wake();
     }
-    assert_eq!((client.state(), place.faults.links()), (State::Disconnected, 0), "nothing ends it");
+    assert_eq!((client.state(), place.faults.links()), (State::Offline, 0), "nothing ends it");
     assert_eq!((place.running(), place.calls()), (2, 2), "handlers go on, and nothing came");
 
     client.reconnect();
@@ -47,7 +47,7 @@ async fn the_last_word_counts() {
     client.reconnect();
     client.disconnect();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(client.state(), State::Disconnected);
+    assert_eq!(client.state(), State::Offline);
     client.disconnect();
     client.reconnect();
     reaches(&client, State::is_live).await;

@@ -134,7 +134,7 @@ async fn going_offline_and_back_is_seen_in_the_state_and_at_the_server() {
     socket.disconnect();
     until("the server has noticed", || place.server.stats().held.detached == 1).await;
     settle().await;
-    assert_eq!((socket.state.get_untracked(), watch.stale.get_untracked()), (State::Disconnected, true));
+    assert_eq!((socket.state.get_untracked(), watch.stale.get_untracked()), (State::Offline, true));
     socket.reconnect();
     until("it is current", || !watch.stale.get_untracked()).await;
     assert_eq!((place.server.sessions(), place.running()), (1, 1), "the watch went on");

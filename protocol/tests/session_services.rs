@@ -170,7 +170,7 @@ fn a_method_of_another_kind_is_a_schema_mismatch_that_names_it() {
     let now = pair.now;
     let refused = pair.client().call(now, request(CLIENT_STREAM, "abc")).unwrap_err();
     assert_eq!(refused.code, Code::SchemaMismatch);
-    assert!(refused.message.contains("Chat.client_stream"), "{}", refused.message);
+    assert!(refused.message.contains("Chat/client_stream"), "{}", refused.message);
     assert!(pair.client().is_live());
 }
 
@@ -180,7 +180,7 @@ fn a_method_that_is_not_there_is_that_calls_error_only() {
     let now = pair.now;
     let refused = pair.client().notify(now, request(NOTIFY, "abc")).unwrap_err();
     assert_eq!(refused.code, Code::Unimplemented);
-    assert!(refused.message.contains("Chat.notify"), "{}", refused.message);
+    assert!(refused.message.contains("Chat/notify"), "{}", refused.message);
     let own = ask(&mut pair, request(UNARY, "abc"));
     pair.run();
     let call = incoming(&mut pair).call;

@@ -205,9 +205,9 @@ pub(crate) fn split(failure: Failure) -> Result<(Status, Ending), (Codec, bowlin
     })
 }
 
-/// Names a method in messages for people.
+/// Names a method, in messages for people and as metrics and spans do.
 pub(crate) fn name(service: &ServiceDescriptor, method: &MethodDescriptor) -> String {
-    format!("{}.{}", service.name, method.name)
+    format!("{}/{}", service.name, method.name)
 }
 
 /// The status for bytes from a caller that are not what the method takes. JSON is spoken only where the ends differ.
@@ -261,6 +261,17 @@ mod tests {
         {
             assert!(!retryable(Status::new(code, "said by somebody").into()), "{code}");
         }
+    }
+
+    #[test]
+    fn the_methods_own_error_is_the_source_and_is_not_said_twice() {
+        use std::error::Error as _;
+        let own = "x".parse::<u8>().unwrap_err();
+        let error = CallError::Application(own.clone());
+        assert!(!error.to_string().contains(&own.to_string()), "{error}");
+        assert_eq!(error.source().unwrap().to_string(), own.to_string());
+        let failed = StreamError::Failed(error);
+        assert_eq!(failed.source().unwrap().source().unwrap().to_string(), own.to_string());
     }
 
     #[test]

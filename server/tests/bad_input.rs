@@ -135,7 +135,7 @@ async fn wrong_arguments_fail_their_call() {
     for arguments in [r#"{"a":1}"#, r#"{"a":"one","b":2}"#, r#"{"a":-1,"b":2}"#, "[]", "", "{", "nonsense"] {
         let call = socket.open(method::ADD, arguments).await;
         let message = case.failed(&mut socket, call, Code::SchemaMismatch).await;
-        assert!(message.contains("Probe.add"), "{message}");
+        assert!(message.contains("Probe/add"), "{message}");
     }
     for arguments in [&b""[..], b"x", &[0xff; 64]] {
         let call = socket.open_as(0, method::NAME, Codec::Rkyv, arguments.to_vec()).await;

@@ -111,8 +111,8 @@ async fn an_old_client_calls_a_new_server() {
     assert_eq!(notes.add("four".into()).await, Ok(104));
     let lines: Vec<_> = notes.lines().await.unwrap().map(|line| line.unwrap()).collect().await;
     assert_eq!(lines, ["new"]);
-    assert_mismatch(notes.rated("x".into()).await, "Notes.rated");
-    assert_mismatch(notes.clear().await, "Notes.clear");
+    assert_mismatch(notes.rated("x".into()).await, "Notes/rated");
+    assert_mismatch(notes.clear().await, "Notes/clear");
     assert_eq!(notes.count().await, Ok(2));
 }
 
@@ -121,8 +121,8 @@ async fn a_new_client_calls_an_old_server() {
     let (_server, notes): (_, new::NotesClient) = crate::connect(old::NotesServer::new(Old));
     assert_eq!(notes.count().await, Ok(1));
     assert_eq!(notes.add("four".into(), Some("left out".into())).await, Ok(4));
-    assert_mismatch(notes.rated(7).await, "Notes.rated");
-    assert_mismatch(notes.clear().await, "Notes.clear");
+    assert_mismatch(notes.rated(7).await, "Notes/rated");
+    assert_mismatch(notes.clear().await, "Notes/clear");
     let removed = notes.remove(1).await;
     assert!(matches!(&removed, Err(CallError::Unimplemented(why)) if why.contains("remove")), "{removed:?}");
     assert_eq!(notes.count().await, Ok(1));
@@ -164,7 +164,7 @@ async fn only_the_method_that_changed_falls_back_to_json_on_the_wire() {
     notes.count().await.unwrap();
     assert_eq!(codecs(&crossed), rkyv);
     // A call that the other end can't have is not even sent.
-    assert_mismatch(notes.clear().await, "Notes.clear");
+    assert_mismatch(notes.clear().await, "Notes/clear");
     assert!(!crossed.take().iter().any(|envelope| matches!(envelope, Sequenced::Call(_))));
 }
 

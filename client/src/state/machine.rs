@@ -54,7 +54,7 @@ enum Phase {
         shown: Duration,
     },
     /// A person wants no link.
-    Disconnected,
+    Offline,
     Refused {
         code: CloseCode,
         reason: String,
@@ -199,7 +199,7 @@ impl<D: Delays> Machine<D> {
             Phase::Connecting { .. } | Phase::Greeting { .. } => self.trying(Duration::ZERO),
             Phase::Live { arrival, .. } => State::Live(*arrival),
             Phase::Waiting { shown, .. } => self.trying(*shown),
-            Phase::Disconnected => State::Disconnected,
+            Phase::Offline => State::Offline,
             Phase::Refused { code, reason } => State::Refused { code: *code, reason: reason.clone() },
             Phase::Closing { .. } | Phase::Closed => State::Closed,
         }
@@ -329,11 +329,9 @@ impl<D: Delays> Machine<D> {
             }
             Phase::Closing { .. } => return self.stop(),
             // What fell was dropped before: says nothing about what is done now.
-            Phase::Idle
-            | Phase::Waiting { .. }
-            | Phase::Disconnected
-            | Phase::Refused { .. }
-            | Phase::Closed => return,
+            Phase::Idle | Phase::Waiting { .. } | Phase::Offline | Phase::Refused { .. } | Phase::Closed => {
+                return;
+            }
         };
         if self.has_left {
             return self.stop();
@@ -438,11 +436,7 @@ impl<D: Delays> Machine<D> {
             | Phase::Waiting { until, .. }
             | Phase::Closing { until } => Some(until),
             Phase::Live { end: End::Announced { leave_at }, .. } => Some(leave_at),
-            Phase::Idle
-            | Phase::Live { .. }
-            | Phase::Disconnected
-            | Phase::Refused { .. }
-            | Phase::Closed => None,
+            Phase::Idle | Phase::Live { .. } | Phase::Offline | Phase::Refused { .. } | Phase::Closed => None,
         };
         [next, self.suspended_at()].into_iter().flatten().min()
     }

@@ -25,7 +25,7 @@ pub(crate) use patience::Patience;
 ///                                 Suspended, after two minutes
 /// ```
 ///
-/// From each of them a client can become [`Disconnected`](Self::Disconnected), [`Refused`](Self::Refused) or
+/// From each of them a client can become [`Offline`](Self::Offline), [`Refused`](Self::Refused) or
 /// [`Closed`](Self::Closed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -53,7 +53,7 @@ pub enum State {
     },
     /// [`Client::disconnect`](crate::Client::disconnect) let go of the link; nothing is tried before
     /// [`Client::reconnect`](crate::Client::reconnect). The session, and what is under way, is kept as for any lost link.
-    Disconnected,
+    Offline,
     /// The other end said that trying again is of no use. [`Client::reconnect`](crate::Client::reconnect) tries
     /// all the same.
     Refused {
@@ -74,7 +74,7 @@ impl State {
 
     /// Whether the client has stopped trying.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Disconnected | Self::Refused { .. } | Self::Closed)
+        matches!(self, Self::Offline | Self::Refused { .. } | Self::Closed)
     }
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for State {
             Self::Suspended { attempt, next_in } => {
                 write_try(f, "suspended, trying again", *attempt, *next_in)
             }
-            Self::Disconnected => f.write_str("disconnected"),
+            Self::Offline => f.write_str("offline"),
             Self::Refused { code, reason } if reason.is_empty() => write!(f, "refused: {code}"),
             Self::Refused { reason, .. } => write!(f, "refused: {reason}"),
             Self::Closed => f.write_str("closed"),

@@ -559,7 +559,7 @@ fn states_read_as_sentences() {
     let suspended = State::Suspended { attempt: 9, next_in: Duration::ZERO };
     assert_eq!(suspended.to_string(), "suspended, trying again (attempt 9)");
     assert_eq!(State::Live(Arrival::Resumed).to_string(), "live");
-    assert_eq!(State::Disconnected.to_string(), "disconnected");
+    assert_eq!(State::Offline.to_string(), "offline");
     let refused = |reason: &str| State::Refused { code: CloseCode::FORBIDDEN, reason: reason.into() };
     assert_eq!(refused("members only").to_string(), "refused: members only");
     assert_eq!(refused("").to_string(), "refused: 4503 (forbidden)");

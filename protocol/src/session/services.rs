@@ -42,7 +42,7 @@ impl Agreement {
         service: &'static ServiceDescriptor,
         method: usize,
     ) -> Option<Result<(u32, Codec), Status>> {
-        let name = || format!("{}.{}", service.name, service.methods[method].name);
+        let name = || format!("{}/{}", service.name, service.methods[method].name);
         Some(match self {
             Self::Undeclared | Self::Pending(_) => return None,
             Self::Same => Ok((method as u32, Codec::Rkyv)),

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn what_a_handler_panicked_with_may_panic_when_it_is_dropped() {
-        let failed = guarded(&|| "Probe.bomb".to_owned(), || -> () { std::panic::panic_any(Bomb) });
+        let failed = guarded(&|| "Probe/bomb".to_owned(), || -> () { std::panic::panic_any(Bomb) });
         assert_eq!(failed.unwrap_err().code, Code::Internal);
     }
 }

@@ -99,5 +99,5 @@ async fn a_panic_is_logged_under_the_id_that_its_caller_gets() {
     let Err(CallError::Internal { id }) = ends.stub().panic(0).await else { panic!("no such error") };
     let lines = log::lines_with(&format!("id={id:016x}"));
     let [line] = &lines[..] else { panic!("{lines:?}") };
-    assert!(line.contains("Test.panic") && line.contains("swordfish"), "{line}");
+    assert!(line.contains("Test/panic") && line.contains("swordfish"), "{line}");
 }

@@ -150,7 +150,7 @@ async fn arguments_of_another_type_are_an_invalid_argument() {
     let ends = Ends::new().await;
     let error = ends.stub().echo_of("not a number".into()).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::InvalidArgument));
-    assert!(error.to_string().contains("Test.echo"), "{error}");
+    assert!(error.to_string().contains("Test/echo"), "{error}");
     assert_eq!(ends.stub().echo(1).await, Ok(1));
 }
 

@@ -98,7 +98,7 @@ async fn what_json_cannot_bend_is_a_mismatch_that_names_the_method() {
     let kind = call::<_, u64>(&ends, "kind", 1_u64).await.unwrap_err();
     for error in [arguments, answer, kind] {
         assert_eq!(error.code(), Some(Code::SchemaMismatch), "{error:?}");
-        assert!(error.to_string().contains("Versions."), "{error}");
+        assert!(error.to_string().contains("Versions/"), "{error}");
     }
     let mut items = open::<String>(&ends, "items").await.unwrap();
     let Some(Err(StreamError::Failed(error))) = items.next().await else { panic!("an item was made up") };

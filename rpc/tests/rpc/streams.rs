@@ -148,7 +148,7 @@ async fn an_upload_item_of_another_type_ends_its_call() {
     // Of a length that leaves its archive where no number can stand.
     let error = ends.stub().sum_of(stream::iter(["x".repeat(44)])).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::InvalidArgument), "{error:?}");
-    assert!(error.to_string().contains("Test.sum"), "{error}");
+    assert!(error.to_string().contains("Test/sum"), "{error}");
     settle().await;
     assert_empty(&ends.client);
     assert_empty(&ends.server);

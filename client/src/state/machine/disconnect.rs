@@ -11,19 +11,17 @@ impl<D: Delays> Machine<D> {
         match self.phase {
             Phase::Live { .. } => self.absence = Absence::Since(now),
             Phase::Connecting { .. } | Phase::Greeting { .. } | Phase::Waiting { .. } => {}
-            Phase::Idle
-            | Phase::Disconnected
-            | Phase::Refused { .. }
-            | Phase::Closing { .. }
-            | Phase::Closed => return,
+            Phase::Idle | Phase::Offline | Phase::Refused { .. } | Phase::Closing { .. } | Phase::Closed => {
+                return;
+            }
         }
-        self.phase = Phase::Disconnected;
+        self.phase = Phase::Offline;
         self.actions.push_back(Action::Disconnect);
     }
 
     /// Goes on if it was [`disconnect`](Self::disconnect)ed.
     pub(crate) fn go_on(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Disconnected) {
+        if matches!(self.phase, Phase::Offline) {
             self.reconnect(now);
         }
     }
@@ -75,14 +73,14 @@ mod tests {
             actions(&mut machine);
             machine.disconnect(at(1));
             assert_eq!(actions(&mut machine), [Action::Disconnect], "{phase}");
-            assert_eq!(machine.state(), State::Disconnected, "{phase}");
+            assert_eq!(machine.state(), State::Offline, "{phase}");
             assert_eq!(machine.poll_timeout(), None, "{phase}");
             machine.handle_timeout(at(1000));
             machine.handle_wake(at(1000));
             machine.handle_fall(at(1000), Fall::Lost);
             machine.disconnect(at(1000));
             assert_eq!(actions(&mut machine), [], "{phase}");
-            assert_eq!(machine.state(), State::Disconnected, "{phase}");
+            assert_eq!(machine.state(), State::Offline, "{phase}");
             machine.reconnect(at(1001));
             assert_eq!(actions(&mut machine), [Action::Connect], "{phase}");
         }

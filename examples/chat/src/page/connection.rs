@@ -13,13 +13,13 @@ pub(super) fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
     let waited = waited(state);
     let class = move || match state.get() {
         State::Live(_) => "state live",
-        State::Disconnected | State::Refused { .. } | State::Closed => "state refused",
+        State::Offline | State::Refused { .. } | State::Closed => "state refused",
         _ => "state waiting",
     };
     // The seconds change each second: only the words before them are read out.
     let detail = move || match state.get() {
         State::Live(_) => socket.latency.get().map(|trip| format!(" · {} ms", trip.as_millis().max(1))),
-        State::Disconnected => Some(": you cut the connection".into()),
+        State::Offline => Some(": you cut the connection".into()),
         State::Reconnecting { next_in, .. } | State::Suspended { next_in, .. } => {
             Some(again(next_in.saturating_sub(waited.get())))
         }
@@ -28,7 +28,7 @@ pub(super) fn ConnectionState(socket: UseWebSocketReturn) -> impl IntoView {
     };
     let label = move || match state.get() {
         State::Live(_) | State::Connecting => "Cut the connection",
-        State::Disconnected => "Reconnect",
+        State::Offline => "Reconnect",
         _ => "Try now",
     };
     let press = move |_| match state.get_untracked() {
@@ -54,7 +54,7 @@ fn word(state: &State) -> &'static str {
         State::Live(_) => "live",
         State::Reconnecting { .. } => "connection lost",
         State::Suspended { .. } => "no connection",
-        State::Disconnected => "offline",
+        State::Offline => "offline",
         State::Refused { .. } => "refused",
         _ => "closed",
     }
