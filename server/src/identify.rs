@@ -16,8 +16,42 @@ use crate::digest::{Role, digest};
 
 /// Tells from a request who is calling; what [`identify`](crate::ServerBuilder::identify) takes.
 ///
-/// Implemented for functions and closures, `async` or returning a future, from `&Parts` to
+/// Implemented for `async` functions, and for closures that return a future, from `&Parts` to
 /// `Result<I, Refused>`, where `I` is the application's own type.
+///
+/// # Examples
+///
+/// A closure with something of its own, say keys or a pool. Its future can borrow neither that nor the request: it gets clones
+/// of what it needs. (An `async` closure works as long as it captures nothing.)
+///
+/// ```
+/// use std::{collections::HashMap, sync::Arc};
+///
+/// use bowline_server::{Credentials, Refused, Server};
+/// use http::request::Parts;
+/// use tokio::sync::RwLock;
+///
+/// #[derive(Clone, Hash)]
+/// struct User(String);
+///
+/// /// Who has which token.
+/// type Tokens = Arc<RwLock<HashMap<String, String>>>;
+///
+/// let tokens = Tokens::default();
+/// let server = Server::builder()
+///     .identify(move |parts: &Parts| {
+///         let tokens = tokens.clone();
+///         let shown = parts.extensions.get::<Credentials>().cloned();
+///         async move {
+///             let token = shown.as_ref().and_then(Credentials::expose_str);
+///             let token = token.ok_or_else(|| Refused::unauthenticated("log in first"))?;
+///             let name = tokens.read().await.get(token).cloned();
+///             name.map(User).ok_or_else(|| Refused::unauthenticated("this login has ended"))
+///         }
+///     })
+///     .build();
+/// # let _ = server;
+/// ```
 pub trait Identify<'a, I>: Send + Sync {
     /// What the function returns.
     type Future: Future<Output = Result<I, Refused>> + Send + 'a;
@@ -200,8 +234,10 @@ impl fmt::Debug for Identifier {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, SocketAddr};
+    use std::sync::Arc;
 
     use axum::extract::ConnectInfo;
+    use tokio::sync::Mutex;
 
     use super::*;
 
@@ -235,6 +271,15 @@ mod tests {
             identified(|parts: &Parts| {
                 let path = parts.uri.to_string();
                 async move { Ok(path) }
+            }),
+            identified({
+                let known = Arc::new(Mutex::new("/ada".to_owned()));
+                move |parts: &Parts| {
+                    let (path, known) = (parts.uri.to_string(), known.clone());
+                    async move {
+                        if *known.lock().await == path { Ok(path) } else { Err(Refused::forbidden("who?")) }
+                    }
+                }
             }),
         ];
         for form in forms {

@@ -275,6 +275,39 @@ impl Server {
     /// # Cancel safety
     ///
     /// The server goes on draining when the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// With Axum, which knows nothing of WebSockets: drain while it accepts, then let it stop, then shut down.
+    /// ([`serve`](crate::serve) does all of it by itself.)
+    ///
+    /// ```
+    /// use std::future::Future;
+    ///
+    /// use axum::Router;
+    /// use bowline_server::Server;
+    /// use tokio::{net::TcpListener, sync::oneshot};
+    ///
+    /// /// `signal` is ready when the process is to end: `tokio::signal::ctrl_c()`, or SIGTERM.
+    /// async fn run(listener: TcpListener, server: Server, signal: impl Future) -> std::io::Result<()> {
+    ///     let app = Router::new().route("/ws", server.handler());
+    ///     let (stop, stopped) = oneshot::channel::<()>();
+    ///     let serving = axum::serve(listener, app).with_graceful_shutdown(async {
+    ///         let _ = stopped.await;
+    ///     });
+    ///     let serving = tokio::spawn(serving.into_future());
+    ///     signal.await;
+    ///     server.drain().await;
+    ///     let _ = stop.send(());
+    ///     server.shutdown().await;
+    ///     serving.await.map_err(std::io::Error::other)?
+    /// }
+    /// # async fn example() -> std::io::Result<()> {
+    /// #     run(TcpListener::bind("127.0.0.1:0").await?, Server::builder().build(), async {}).await
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(example())?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub async fn drain(&self) {
         let Shared { settings, node, .. } = &*self.shared;
         node.drain(settings.spread);
