@@ -117,40 +117,38 @@ const CLASSES: [(Retry, Retry, Retry); 9] = {
     ]
 };
 
-const fn classed(name: &'static str, retry: Retry) -> MethodDescriptor {
-    MethodDescriptor { retry, ..method(name, MethodKind::Unary, 1) }
+#[derive(Clone, Copy)]
+enum End {
+    Caller,
+    Callee,
+}
+
+/// A method for each pair, with the class that `end` says.
+const fn classed(end: End) -> [MethodDescriptor; 9] {
+    const fn one(name: &'static str, pair: usize, end: End) -> MethodDescriptor {
+        let retry = match end {
+            End::Caller => CLASSES[pair].0,
+            End::Callee => CLASSES[pair].1,
+        };
+        MethodDescriptor { retry, ..method(name, MethodKind::Unary, 1) }
+    }
+    [
+        one("a", 0, end),
+        one("b", 1, end),
+        one("c", 2, end),
+        one("d", 3, end),
+        one("e", 4, end),
+        one("f", 5, end),
+        one("g", 6, end),
+        one("h", 7, end),
+        one("i", 8, end),
+    ]
 }
 
 #[test]
 fn where_retry_classes_differ_the_caller_says_whether_and_the_callee_how() {
-    static OURS: ServiceDescriptor = ServiceDescriptor {
-        name: "Classes",
-        methods: &[
-            classed("a", CLASSES[0].0),
-            classed("b", CLASSES[1].0),
-            classed("c", CLASSES[2].0),
-            classed("d", CLASSES[3].0),
-            classed("e", CLASSES[4].0),
-            classed("f", CLASSES[5].0),
-            classed("g", CLASSES[6].0),
-            classed("h", CLASSES[7].0),
-            classed("i", CLASSES[8].0),
-        ],
-    };
-    static THEIRS: ServiceDescriptor = ServiceDescriptor {
-        name: "Classes",
-        methods: &[
-            classed("a", CLASSES[0].1),
-            classed("b", CLASSES[1].1),
-            classed("c", CLASSES[2].1),
-            classed("d", CLASSES[3].1),
-            classed("e", CLASSES[4].1),
-            classed("f", CLASSES[5].1),
-            classed("g", CLASSES[6].1),
-            classed("h", CLASSES[7].1),
-            classed("i", CLASSES[8].1),
-        ],
-    };
+    static OURS: ServiceDescriptor = ServiceDescriptor { name: "Classes", methods: &classed(End::Caller) };
+    static THEIRS: ServiceDescriptor = ServiceDescriptor { name: "Classes", methods: &classed(End::Callee) };
     let agreed = |theirs| {
         let mut pair = live(serving(), Config { services: vec![theirs], ..Config::default() });
         let now = pair.now;

@@ -3,14 +3,12 @@
 mod common;
 
 use bowline_test_support::browser::{Browser, Error};
-use common::{enter, say, serve};
+use common::{Stage, enter, say, serve};
 
 #[tokio::test]
 async fn the_first_page_offers_counter_and_chat() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let page = browser.open(demo.address()).await?;
+    let stage = Stage::set().await?;
+    let page = stage.browser.open(stage.demo.address()).await?;
     page.wait(
         "document.querySelector('a[href=\"counter/\"]') && document.querySelector('a[href=\"chat/\"]')",
     )
@@ -18,16 +16,14 @@ async fn the_first_page_offers_counter_and_chat() -> Result<(), Error> {
     page.click("a[href=\"chat/\"]").await?;
     page.wait("document.querySelector('#name')").await?;
     assert_eq!(page.complaints(), Vec::<String>::new());
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]
 async fn two_windows_share_one_counter() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let address = format!("{}counter/", demo.address());
-    let (one, two) = (browser.open(&address).await?, browser.open(&address).await?);
+    let stage = Stage::set().await?;
+    let address = format!("{}counter/", stage.demo.address());
+    let (one, two) = (stage.browser.open(&address).await?, stage.browser.open(&address).await?);
     for page in [&one, &two] {
         page.wait_text(".count", "0").await?;
     }
@@ -40,16 +36,14 @@ async fn two_windows_share_one_counter() -> Result<(), Error> {
     for page in [one, two] {
         assert_eq!(page.complaints(), Vec::<String>::new());
     }
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]
 async fn two_windows_chat_and_the_members_follow_a_closed_window() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let ada = enter(&browser, demo.address(), "Ada").await?;
-    let bob = enter(&browser, demo.address(), "Bob").await?;
+    let stage = Stage::set().await?;
+    let ada = stage.enter("Ada").await?;
+    let bob = stage.enter("Bob").await?;
     ada.wait_text("#members", "Bob").await?;
     bob.wait_text("#members", "Ada").await?;
 
@@ -68,15 +62,13 @@ async fn two_windows_chat_and_the_members_follow_a_closed_window() -> Result<(),
     bob.close().await?;
     ada.wait("!document.querySelector('#members').innerText.includes('Bob')").await?;
     assert_eq!(ada.complaints(), Vec::<String>::new());
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]
 async fn what_is_refused_is_said_and_stays_in_the_field() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let page = enter(&browser, demo.address(), "Ada").await?;
+    let stage = Stage::set().await?;
+    let page = stage.enter("Ada").await?;
     say(&page, "   ").await?;
     page.wait_text("#problem", "Write something first.").await?;
     say(&page, &"x".repeat(501)).await?;
@@ -85,16 +77,14 @@ async fn what_is_refused_is_said_and_stays_in_the_field() -> Result<(), Error> {
     say(&page, "short").await?;
     page.wait_text("#messages .text", "short").await?;
     page.wait("!document.querySelector('#problem')").await?;
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]
 async fn another_room_has_another_history_and_other_members() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let ada = enter(&browser, demo.address(), "Ada").await?;
-    let bob = enter(&browser, demo.address(), "Bob").await?;
+    let stage = Stage::set().await?;
+    let ada = stage.enter("Ada").await?;
+    let bob = stage.enter("Bob").await?;
     say(&ada, "in general").await?;
     bob.wait_text("#messages .text", "in general").await?;
 
@@ -110,7 +100,7 @@ async fn another_room_has_another_history_and_other_members() -> Result<(), Erro
     ada.wait_text("#members", "Bob").await?;
     assert_eq!(ada.eval("document.querySelectorAll('#messages .text').length").await?, 1);
     assert_eq!(bob.complaints(), Vec::<String>::new());
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]

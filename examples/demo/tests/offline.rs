@@ -4,7 +4,7 @@ mod common;
 
 use bowline_test_support::browser::{Browser, Error, Page};
 use bowline_test_support::relay::{Held, Relay};
-use common::{enter, say, serve};
+use common::{Stage, enter, say, serve};
 
 /// The texts on the page, in order.
 async fn texts(page: &Page) -> Result<Vec<String>, Error> {
@@ -23,11 +23,9 @@ async fn count(page: &Page) -> Result<(), Error> {
 
 #[tokio::test]
 async fn what_is_written_offline_waits_in_sight_and_arrives_once() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let ada = enter(&browser, demo.address(), "Ada").await?;
-    let bob = enter(&browser, demo.address(), "Bob").await?;
+    let stage = Stage::set().await?;
+    let ada = stage.enter("Ada").await?;
+    let bob = stage.enter("Bob").await?;
     ada.wait_text("#members", "Bob").await?;
     say(&ada, "before").await?;
     bob.wait_text("#messages .text", "before").await?;
@@ -59,7 +57,7 @@ async fn what_is_written_offline_waits_in_sight_and_arrives_once() -> Result<(),
         assert_eq!(page.complaints(), Vec::<String>::new());
     }
     assert_eq!(ada.eval("window.most").await?, 5, "none was shown twice, not even for a moment");
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]
@@ -96,11 +94,9 @@ async fn a_page_reads_on_behind_its_last_message_when_the_server_was_restarted()
 
 #[tokio::test]
 async fn another_room_and_back_shows_what_was_there_also_without_a_connection() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let ada = enter(&browser, demo.address(), "Ada").await?;
-    let bob = enter(&browser, demo.address(), "Bob").await?;
+    let stage = Stage::set().await?;
+    let ada = stage.enter("Ada").await?;
+    let bob = stage.enter("Bob").await?;
     ada.wait_text("#members", "Bob").await?;
     for (page, text) in [(&ada, "mine"), (&bob, "yours"), (&ada, "mine again")] {
         say(page, text).await?;
@@ -140,7 +136,7 @@ async fn another_room_and_back_shows_what_was_there_also_without_a_connection() 
     for page in [&ada, &bob] {
         assert_eq!(page.complaints(), Vec::<String>::new());
     }
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]
@@ -179,10 +175,8 @@ async fn what_was_sent_and_not_confirmed_is_told_from_what_waits() -> Result<(),
 
 #[tokio::test]
 async fn a_talk_at_its_end_stays_there_when_the_window_shrinks() -> Result<(), Error> {
-    let folder = tempfile::tempdir()?;
-    let demo = serve(0, &folder.path().join("chat.db")).await?;
-    let browser = Browser::launch().await?;
-    let ada = enter(&browser, demo.address(), "Ada").await?;
+    let stage = Stage::set().await?;
+    let ada = stage.enter("Ada").await?;
     ada.resize(380, 780).await?;
     for number in 1..=20 {
         say(&ada, &number.to_string()).await?;
@@ -204,7 +198,7 @@ async fn a_talk_at_its_end_stays_there_when_the_window_shrinks() -> Result<(), E
     ada.wait_text(".people .note", "as it was when the connection was lost").await?;
     ada.wait("document.querySelector('#state').offsetHeight < 30").await?;
     ada.wait("document.documentElement.scrollWidth <= innerWidth").await?;
-    browser.close().await
+    stage.browser.close().await
 }
 
 #[tokio::test]

@@ -125,26 +125,6 @@ mod tests {
     }
 
     #[test]
-    fn the_callee_says_how_a_call_is_asked_again_and_the_caller_whether() {
-        use Retry::{Idempotent, Never, Once};
-        // Caller, callee, class.
-        let table = [
-            (Never, Never, Never),
-            (Never, Idempotent, Never),
-            (Never, Once, Never),
-            (Idempotent, Never, Never),
-            (Idempotent, Idempotent, Idempotent),
-            (Idempotent, Once, Once),
-            (Once, Never, Never),
-            (Once, Idempotent, Idempotent),
-            (Once, Once, Once),
-        ];
-        for (caller, callee, class) in table {
-            assert_eq!(caller.with_callee(callee), class, "{caller:?} {callee:?}");
-        }
-    }
-
-    #[test]
     fn digest_changes_with_what_crosses_the_wire() {
         let base = digest(METHOD);
         assert_ne!(base, digest(MethodDescriptor { name: "past", ..METHOD }));

@@ -46,11 +46,16 @@ fn another_identity_ends_everything_and_asks_nothing_again() {
     assert_eq!(failed(&told, waits), Some(Delivery::NotSent));
     assert_eq!(arrivals(&mut pair), []);
     assert_empty(&mut pair);
-    let next = buy(&mut pair, NEVER, "next");
+    assert_exchanges(&mut pair);
+}
+
+/// The session that follows carries calls.
+fn assert_exchanges(pair: &mut Pair) {
+    let next = buy(pair, NEVER, "next");
     pair.run();
-    let came = arrivals(&mut pair);
-    respond(&mut pair, came[0].0, "answer");
-    assert_eq!(response(&mut pair, next).unwrap(), b"answer");
+    let came = arrivals(pair);
+    respond(pair, came[0].0, "answer");
+    assert_eq!(response(pair, next).unwrap(), b"answer");
 }
 
 /// A server that lost its state can't tell that the session was somebody else's: the digest of its welcome does.
@@ -76,11 +81,7 @@ fn a_server_that_knows_nothing_any_more_is_asked_nothing_as_somebody_else() {
         assert!(waits.iter().all(|call| failed(&told, *call) == Some(Delivery::NotSent)), "{told:?}");
         assert_eq!(arrivals(&mut pair), [], "{before:?} {after:?}");
         assert_empty(&mut pair);
-        let next = buy(&mut pair, NEVER, "next");
-        pair.run();
-        let came = arrivals(&mut pair);
-        respond(&mut pair, came[0].0, "answer");
-        assert_eq!(response(&mut pair, next).unwrap(), b"answer");
+        assert_exchanges(&mut pair);
     }
 }
 

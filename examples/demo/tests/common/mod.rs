@@ -21,6 +21,26 @@ pub(crate) async fn serve_from(port: u16, database: &Path, site: &Path) -> Resul
     Program::start(&mut command, "Bowline demo: ").await
 }
 
+/// A demo with an empty chat, and a browser in front of it.
+pub(crate) struct Stage {
+    pub(crate) demo: Program,
+    pub(crate) browser: Browser,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        let demo = serve(0, &folder.path().join("chat.db")).await?;
+        Ok(Self { demo, browser: Browser::launch().await?, _folder: folder })
+    }
+
+    /// Somebody who has come into the chat.
+    pub(crate) async fn enter(&self, name: &str) -> Result<Page, Error> {
+        enter(&self.browser, self.demo.address(), name).await
+    }
+}
+
 pub(crate) async fn enter(browser: &Browser, address: &str, name: &str) -> Result<Page, Error> {
     let page = browser.open(&format!("{address}chat/")).await?;
     page.fill("#name", name).await?;
