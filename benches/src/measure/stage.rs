@@ -1,0 +1,48 @@
+use std::future::Future;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::Cpu;
+use crate::Result;
+
+/// Two runtimes of one worker each: one for servers, one for clients.
+#[derive(Debug)]
+pub struct Stage {
+    /// Where servers run.
+    pub server: Runtime,
+    /// Where clients run.
+    pub client: Runtime,
+}
+
+impl Stage {
+    /// Starts both.
+    ///
+    /// # Errors
+    ///
+    /// When a thread can't be started.
+    pub fn new() -> Result<Self> {
+        let runtime = |name| Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
+        Ok(Self { server: runtime("server")?, client: runtime("client")? })
+    }
+
+    /// Runs a future on the server's worker.
+    pub fn on_server<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.client.block_on(self.server.spawn(work))?
+    }
+
+    /// Runs a future on the client's worker.
+    pub fn on_client<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.client.block_on(self.client.spawn(work))?
+    }
+
+    /// What the server's worker has used so far.
+    pub fn server_cpu(&self) -> Result<Cpu> {
+        self.on_server(async { Cpu::of_thread() })
+    }
+}

@@ -1,0 +1,3 @@
+//! The kinds of work that are compared.
+
+pub mod calls;
