@@ -2,9 +2,15 @@
 //!
 //! `README.md` in this folder says how each peer is driven and what each number means.
 
+pub mod goals;
 pub mod measure;
+pub mod options;
 pub mod peers;
+pub mod report;
 pub mod scenarios;
+
+use measure::{Progress, Setting};
+use options::{HELP, Options};
 
 /// What may go wrong: a sentence.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -12,14 +18,45 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The whole program: arguments in, tables out.
-pub fn run(_arguments: lexopt::Parser) -> Result<()> {
-    let stage = measure::Stage::new()?;
-    let peers = peers::all();
-    for in_flight in [1, 16, 64, 256] {
-        println!("{in_flight} in flight");
-        for row in scenarios::calls::run(&stage, &peers, in_flight, 3)? {
-            println!("  {:<22} {}", row.peer, row.cost);
+///
+/// # Errors
+///
+/// Wrong arguments, the first failure of a peer, and with `--check` a missed goal.
+pub fn run(arguments: lexopt::Parser) -> Result<()> {
+    let options = Options::parse(arguments).map_err(|error| format!("{error}\n\n{HELP}"))?;
+    if options.help {
+        print!("{HELP}");
+        return Ok(());
+    }
+    let wanted: Vec<_> = scenarios::ALL.iter().filter(|scenario| options.wants(scenario.id)).collect();
+    if options.list {
+        for scenario in wanted {
+            println!("{:<16} {}", scenario.id, scenario.title);
         }
+        return Ok(());
+    }
+    if wanted.is_empty() {
+        return Err(
+            format!("no scenario is called like {:?}; --list says which there are", options.only).into()
+        );
+    }
+    let setting = Setting {
+        effort: options.effort,
+        peers: options.peers.clone(),
+        progress: Progress::over(wanted.len()),
+    };
+    let mut all = Vec::new();
+    for scenario in wanted {
+        let measured = scenario.measure(&setting)?;
+        setting.progress.print(&format!("\n{}", report::table(&measured)));
+        all.push(measured);
+    }
+    setting.progress.finish();
+    let verdicts = goals::judge(goals::ALL, &all, |peer| setting.wants(peer));
+    println!("\n{}", report::verdicts(&verdicts));
+    let failures = verdicts.iter().filter(|verdict| verdict.is_failure()).count();
+    if options.check && failures > 0 {
+        return Err(format!("{failures} goals that must hold are missed").into());
     }
     Ok(())
 }

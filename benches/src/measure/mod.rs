@@ -1,11 +1,15 @@
 //! What is measured, and how: the processor's time, and medians of interleaved rounds.
 
 mod cpu;
+mod progress;
 mod rounds;
+mod setting;
 mod spread;
 mod stage;
 
 pub use cpu::Cpu;
+pub use progress::Progress;
 pub use rounds::{Contender, Cost, Row, interleave};
+pub use setting::{Effort, Setting};
 pub use spread::Spread;
 pub use stage::Stage;

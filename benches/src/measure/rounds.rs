@@ -1,7 +1,6 @@
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Cpu, Spread};
+use super::{Cpu, Effort, Setting, Spread};
 use crate::Result;
 
 /// One of those that do the same work in turn.
@@ -15,6 +14,12 @@ pub trait Contender {
     ///
     /// When an operation failed or its result was wrong.
     fn run(&mut self, n: u64) -> Result<()>;
+
+    /// Where it begins when it looks for how many operations fill a round; at [tiny](super::Effort::Tiny) effort this
+    /// many are all.
+    fn smallest(&self) -> u64 {
+        64
+    }
 }
 
 /// What one operation costs.
@@ -24,17 +29,6 @@ pub struct Cost {
     pub cpu: Spread,
     /// Operations in a second.
     pub rate: Spread,
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cpu, rate } = self;
-        write!(
-            f,
-            "{:>8.2} µs ({:.2} to {:.2})  {:>10.0}/s ({:.0} to {:.0})",
-            cpu.median, cpu.min, cpu.max, rate.median, rate.min, rate.max
-        )
-    }
 }
 
 /// A contender and what its operations cost.
@@ -48,19 +42,24 @@ pub struct Row {
     pub cost: Cost,
 }
 
-/// Lets all do as many operations as fill about `length`, then measures them in turn, `rounds` times.
+/// Lets all do as many operations as fill a round, then measures them in turn, round after round.
 ///
 /// # Errors
 ///
 /// The first error of a contender, with its name.
-pub fn interleave(contenders: &mut [Box<dyn Contender + '_>], rounds: usize, length: Duration) -> Result<Vec<Row>> {
+pub fn interleave(contenders: &mut [Box<dyn Contender + '_>], setting: &Setting) -> Result<Vec<Row>> {
     let mut counts = Vec::new();
     for contender in &mut *contenders {
-        counts.push(calibrate(contender.as_mut(), length).map_err(|error| format!("{}: {error}", contender.name()))?);
+        setting.progress.doing(format!("{}, warming up", contender.name()));
+        counts.push(
+            calibrate(contender.as_mut(), setting)
+                .map_err(|error| format!("{}: {error}", contender.name()))?,
+        );
     }
     let mut measured = vec![Vec::new(); contenders.len()];
-    for _ in 0..rounds {
+    for round in 1..=setting.rounds() {
         for ((contender, &n), measured) in contenders.iter_mut().zip(&counts).zip(&mut measured) {
+            setting.progress.doing(format!("{}, round {round} of {}", contender.name(), setting.rounds()));
             let (cpu, start) = (Cpu::of_process()?, Instant::now());
             contender.run(n).map_err(|error| format!("{}: {error}", contender.name()))?;
             let (wall, cpu) = (start.elapsed(), Cpu::of_process()?.since(cpu));
@@ -78,16 +77,68 @@ pub fn interleave(contenders: &mut [Box<dyn Contender + '_>], rounds: usize, len
     Ok(rows.collect())
 }
 
-/// Doubles the work until it takes a quarter of `length`; this also warms up.
-fn calibrate(contender: &mut dyn Contender, length: Duration) -> Result<u64> {
-    let mut n = 64;
+/// Doubles the work until it takes a quarter of a round; this also warms up.
+fn calibrate(contender: &mut dyn Contender, setting: &Setting) -> Result<u64> {
+    let mut n = contender.smallest();
     loop {
         let start = Instant::now();
         contender.run(n)?;
         let took = start.elapsed();
-        if took * 4 >= length {
-            return Ok(((n as f64 * length.as_secs_f64() / took.as_secs_f64()) as u64).max(1));
+        if setting.effort == Effort::Tiny {
+            return Ok(n);
+        }
+        if took * 4 >= setting.length() {
+            let fills = n as f64 * setting.length().as_secs_f64() / took.as_secs_f64();
+            return Ok((fills as u64).max(1));
         }
         n *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    struct Noting(char, Rc<RefCell<String>>);
+
+    impl Contender for Noting {
+        fn name(&self) -> String {
+            self.0.to_string()
+        }
+
+        fn run(&mut self, n: u64) -> Result<()> {
+            if self.0 == '!' {
+                return Err("wrong answer".into());
+            }
+            self.1.borrow_mut().extend((0..n).map(|_| self.0));
+            Ok(())
+        }
+
+        fn smallest(&self) -> u64 {
+            2
+        }
+    }
+
+    #[test]
+    fn contenders_work_in_turn() {
+        let did = Rc::new(RefCell::new(String::new()));
+        let mut both: Vec<Box<dyn Contender>> =
+            vec![Box::new(Noting('a', did.clone())), Box::new(Noting('b', did.clone()))];
+        let rows = interleave(&mut both, &Setting::new(Effort::Tiny)).unwrap();
+        assert_eq!(*did.borrow(), "aabbaabb", "once to warm up, then one round");
+        assert_eq!(
+            rows.iter().map(|row| (&*row.peer, row.operations)).collect::<Vec<_>>(),
+            [("a", 2), ("b", 2)]
+        );
+    }
+
+    #[test]
+    fn who_fails_is_named() {
+        let mut one: Vec<Box<dyn Contender>> = vec![Box::new(Noting('!', Rc::default()))];
+        let error = interleave(&mut one, &Setting::new(Effort::Tiny)).unwrap_err();
+        assert_eq!(error.to_string(), "!: wrong answer");
     }
 }

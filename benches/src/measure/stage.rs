@@ -21,7 +21,8 @@ impl Stage {
     ///
     /// When a thread can't be started.
     pub fn new() -> Result<Self> {
-        let runtime = |name| Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
+        let runtime =
+            |name| Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
         Ok(Self { server: runtime("server")?, client: runtime("client")? })
     }
 

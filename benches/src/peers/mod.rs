@@ -37,7 +37,11 @@ pub fn all() -> Vec<Box<dyn Peer>> {
 }
 
 /// Makes `n` calls from `in_flight` tasks that each wait for their answer before they ask again.
-pub(crate) async fn in_tasks<F>(in_flight: usize, n: u64, call: impl Fn() -> F + Clone + Send + 'static) -> Result<()>
+pub(crate) async fn in_tasks<F>(
+    in_flight: usize,
+    n: u64,
+    call: impl Fn() -> F + Clone + Send + 'static,
+) -> Result<()>
 where
     F: Future<Output = Result<()>> + Send,
 {

@@ -104,7 +104,11 @@ impl Caller for Connected {
             while answered < n {
                 while sent < n && sent - answered < in_flight as u64 {
                     let message = Message::text(text.to_string());
-                    if self.batched { socket.feed(message).await? } else { socket.send(message).await? }
+                    if self.batched {
+                        socket.feed(message).await?
+                    } else {
+                        socket.send(message).await?
+                    }
                     sent += 1;
                 }
                 socket.flush().await?;

@@ -1,3 +1,62 @@
 //! The kinds of work that are compared.
 
 pub mod calls;
+
+use crate::Result;
+use crate::measure::Setting;
+use crate::report::{Line, Measured};
+
+/// One kind of work.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its stable name, for `--only`, for goals and for JSON.
+    pub id: &'static str,
+    /// What is done, for people.
+    pub title: &'static str,
+    /// Does it and says what it cost, Bowline's line first.
+    pub run: fn(&Setting) -> Result<Vec<Line>>,
+}
+
+impl Scenario {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// The first of a peer, with the scenario's id.
+    pub fn measure(&self, setting: &Setting) -> Result<Measured> {
+        setting.progress.scenario(self.id);
+        let lines = (self.run)(setting).map_err(|error| format!("{}: {error}", self.id))?;
+        setting.progress.done();
+        Ok(Measured { scenario: self.id, title: self.title, lines })
+    }
+}
+
+/// All of them, in the order of the goals.
+pub static ALL: &[Scenario] = &[
+    Scenario { id: "calls-64", title: "echo of 64 bytes, 64 in flight", run: |s| calls::run(s, 64) },
+    Scenario { id: "calls-256", title: "echo of 64 bytes, 256 in flight", run: |s| calls::run(s, 256) },
+    Scenario { id: "calls-16", title: "echo of 64 bytes, 16 in flight", run: |s| calls::run(s, 16) },
+    Scenario { id: "calls-1", title: "echo of 64 bytes, 1 in flight", run: |s| calls::run(s, 1) },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Effort;
+
+    #[test]
+    fn ids_are_unique() {
+        let ids: std::collections::BTreeSet<_> = ALL.iter().map(|scenario| scenario.id).collect();
+        assert_eq!(ids.len(), ALL.len());
+    }
+
+    /// Whether it works at all: each scenario checks its own answers, and fails where one is wrong.
+    #[test]
+    fn every_scenario_works_and_begins_with_bowline() {
+        for scenario in ALL {
+            let measured = scenario.measure(&Setting::new(Effort::Tiny)).unwrap();
+            assert!(measured.lines[0].peer.starts_with("bowline"), "{}", scenario.id);
+            assert!(measured.lines.iter().all(|line| !line.values.is_empty()), "{}", scenario.id);
+        }
+    }
+}
