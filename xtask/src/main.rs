@@ -2,6 +2,7 @@
 
 mod chaos;
 mod demo;
+mod load;
 mod setup;
 mod sim;
 mod site;
@@ -20,6 +21,7 @@ cargo xtask <command>
   test [--only WORD]            everything that must hold; the last line is `N passed, N failed`
   sim [--seeds N] [--from S]    sessions on a simulated bad network, one run per seed
   chaos [options]               sessions over real sockets, cut at random bytes, and a server that is killed
+  load [scene] [options]        10,000 connections held, connected at once, calling, subscribed
   size                          what a browser downloads for the counter, compressed
 
 demo  --port N       the port on 127.0.0.1; without it a free one is taken
@@ -35,6 +37,8 @@ chaos --clients N    clients, each with a session of its own; 200 without
       --seed N       where and how links are cut; 1 without
       --json PATH    the results as JSON
       --quick        20 clients, 3 cuts, 20000 messages and 2 kills where nothing else is asked for
+load  [scene]        idle, storm, calls, fan-out or all; all without
+      --connections N, --minutes M, --seconds S, --backlog N, --seed N, --json PATH, --quick: see benches/load/README.md
 ";
 
 /// What a command ends with: a sentence for people.
@@ -45,6 +49,7 @@ enum Command {
     Test { only: Option<String> },
     Sim(sim::Options),
     Chaos(chaos::Options),
+    Load(Vec<std::ffi::OsString>),
     Size,
     Help,
 }
@@ -55,6 +60,7 @@ fn main() -> ExitCode {
         Command::Test { only } => test::run(only.as_deref()),
         Command::Sim(options) => sim::run(options).map(|()| ExitCode::SUCCESS),
         Command::Chaos(options) => chaos::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Load(asked) => load::run(&asked).map(|()| ExitCode::SUCCESS),
         Command::Size => size::run().map(|()| ExitCode::SUCCESS),
         Command::Help => {
             print!("{HELP}");
@@ -77,6 +83,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         Some(Value(name)) if name == "test" => Command::Test { only: None },
         Some(Value(name)) if name == "sim" => Command::Sim(sim::Options::default()),
         Some(Value(name)) if name == "chaos" => Command::Chaos(chaos::Options::default()),
+        Some(Value(name)) if name == "load" => return Ok(Command::Load(parser.raw_args()?.collect())),
         Some(Value(name)) if name == "size" => Command::Size,
         None | Some(Long("help") | Short('h')) => return Ok(Command::Help),
         Some(Value(name)) => return Err(format!("there is no command `{}`", name.to_string_lossy()).into()),
@@ -140,6 +147,9 @@ mod tests {
         assert_eq!(options.json, Some("out".into()));
         assert!(parsed("chaos --clients 0").is_err() && parsed("sim --quick").is_err());
         assert!(parsed("size --port 1").is_err());
+        assert!(
+            matches!(parsed("load storm --seed 3"), Ok(Command::Load(asked)) if asked == ["storm", "--seed", "3"])
+        );
         assert!(parsed("sim --seeds 0").is_err(), "no seeds hold nothing");
     }
 
