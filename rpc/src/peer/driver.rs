@@ -90,6 +90,17 @@ impl Peer {
         })
     }
 
+    /// Whether to let the tasks that are ready run before anything is written: more than one call is under way, and
+    /// either `heard` something that may move them, or one of them has just asked for something. What they add then
+    /// leaves in the same message.
+    ///
+    /// A single call is written at once: nothing can join it.
+    pub fn gathers(&self, heard: bool) -> bool {
+        let state = self.lock();
+        // A command took the driver's waker.
+        state.slots.len() > 1 && (heard || state.driver.is_none())
+    }
+
     /// Asks to be woken by commands as [`poll_transmit`](Self::poll_transmit) does, without taking a message: for a
     /// driver whose socket is blocked.
     pub fn register(&self, cx: &mut Context<'_>) {

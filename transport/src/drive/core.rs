@@ -17,6 +17,8 @@ pub(super) trait Core {
     fn handle_timeout(&self);
     fn handle_blocked(&self);
     fn handle_progress(&self);
+    /// Whether what is written next should wait until tasks that are ready have run; `heard` if messages were handled.
+    fn gathers(&self, heard: bool) -> bool;
     fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes>;
     fn poll_close(&self) -> Option<Refusal>;
     fn poll_timeout(&self) -> Option<Instant>;
@@ -55,6 +57,10 @@ impl Core for Peer {
 
     fn handle_progress(&self) {
         Self::handle_progress(self);
+    }
+
+    fn gathers(&self, heard: bool) -> bool {
+        Self::gathers(self, heard)
     }
 
     fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {

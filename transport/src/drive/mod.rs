@@ -161,8 +161,16 @@ where
     U: Future,
 {
     let mut until = pin!(until);
-    let mut joint =
-        Joint { link, core, timer: None, unflushed: false, blocked_at: None, arriving: Arriving::default() };
+    let mut joint = Joint {
+        link,
+        core,
+        timer: None,
+        heard: false,
+        gathered: false,
+        unflushed: false,
+        blocked_at: None,
+        arriving: Arriving::default(),
+    };
     let mut attached = Attached::new(core);
     let left = poll_fn(|cx| {
         if let Poll::Ready(value) = until.as_mut().poll(cx) {
@@ -208,6 +216,10 @@ struct Joint<'a, L, C> {
     link: L,
     core: &'a C,
     timer: Option<Sleep>,
+    /// Messages were handled since others had their turn.
+    heard: bool,
+    /// Others had their turn.
+    gathered: bool,
     unflushed: bool,
     /// While the link takes no more: how much it had taken by then.
     blocked_at: Option<u64>,
@@ -220,6 +232,8 @@ struct Joint<'a, L, C> {
 enum Step {
     Done,
     Again,
+    /// As soon as other tasks had their turn.
+    Later,
 }
 
 impl<L: Link, C: Core> Joint<'_, L, C> {
@@ -231,6 +245,9 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
             let mut round = || -> Result<Step, Ended> {
                 let read = self.read(cx)?;
                 let Poll::Pending = background.as_mut().poll(cx);
+                if self.gathers() {
+                    return Ok(Step::Later);
+                }
                 let written = self.write(cx)?;
                 self.close()?;
                 let passed = self.pass_time(cx);
@@ -239,11 +256,21 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
             match round() {
                 Ok(Step::Done) => return Poll::Pending,
                 Ok(Step::Again) => {}
+                Ok(Step::Later) => break,
                 Err(ended) => return Poll::Ready(ended),
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether others get their turn before anything is written: of the calls that are under way, several may go on
+    /// just now, and each of them would otherwise cost a write of its own. A task that wakes itself comes behind all
+    /// that are ready. Only once, so that what is ready leaves at the next turn whatever they do.
+    fn gathers(&mut self) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        self.gathered = !self.gathered && self.core.gathers(heard);
+        self.gathered
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
@@ -261,7 +288,10 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         for _ in 0..READS {
             match self.link.poll_receive(cx) {
                 Poll::Pending => return Ok(Step::Done),
-                Poll::Ready(Ok(Received::Binary(message))) => self.core.handle_message(message),
+                Poll::Ready(Ok(Received::Binary(message))) => {
+                    self.heard = true;
+                    self.core.handle_message(message);
+                }
                 Poll::Ready(Ok(Received::Text)) => self.core.handle_text(),
                 Poll::Ready(Ok(Received::Closed(frame))) => {
                     return Err(Ended { by: EndedBy::Remote, frame: Some(frame) });

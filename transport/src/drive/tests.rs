@@ -28,6 +28,8 @@ struct State {
     refusal: Option<Refusal>,
     due: Option<Instant>,
     waker: Option<Waker>,
+    /// Others may add to what is written next.
+    company: bool,
 }
 
 impl Script {
@@ -90,6 +92,11 @@ impl Core for Script {
 
     fn handle_progress(&self) {
         self.note("progress");
+    }
+
+    fn gathers(&self, heard: bool) -> bool {
+        let state = self.0.borrow();
+        state.company && (heard || !state.outgoing.is_empty())
     }
 
     fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
@@ -215,14 +222,55 @@ async fn an_endless_writer_leaves_turns_to_others() {
     assert_eq!(ended, None);
 }
 
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_add_in_their_turn_leaves_with_what_was_ready() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    script.command(|state| {
+        state.company = true;
+        state.outgoing.push_back("first".into());
+    });
+    let mut driving = pin!(run(ours, &script, pending()));
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(woken.clone());
+    let mut poll = || assert!(driving.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    poll();
+    assert_eq!(script.count("transmit"), 0);
+    assert!(woken.0.swap(false, Ordering::Relaxed), "others had their turn, then it goes on by itself");
+    script.command(|state| state.outgoing.push_back("second".into()));
+    poll();
+    assert_eq!(script.count("transmit"), 2, "others get one turn, not two");
+    // What came may be what others wait for, too.
+    theirs.start_send("answer".into()).unwrap();
+    woken.0.store(false, Ordering::Relaxed);
+    poll();
+    assert!(woken.0.swap(false, Ordering::Relaxed));
+    poll();
+    assert!(!woken.0.load(Ordering::Relaxed));
+    assert_eq!(receive(&mut theirs).await.unwrap(), Received::Binary("first".into()));
+    assert_eq!(receive(&mut theirs).await.unwrap(), Received::Binary("second".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_adds_to_is_written_and_flushed_at_once() {
+    let (_faults, ours, mut theirs) = links();
+    let script = Script::default();
+    script.command(|state| state.outgoing.push_back("alone".into()));
+    let mut driving = pin!(run(ours, &script, pending()));
+    assert!(driving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(receive(&mut theirs).await.unwrap(), Received::Binary("alone".into()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_left_a_turn_to_others_comes_back_by_itself() {
-    struct Woken(AtomicBool);
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
     let (_faults, ours, _theirs) = links();
     let script = Script::default();
     script.0.borrow_mut().endless = Some(Bytes::new());
