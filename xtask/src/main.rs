@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that the project does with itself.
 
+mod bench_browser;
 mod chaos;
 mod demo;
 mod load;
@@ -22,7 +23,8 @@ cargo xtask <command>
   sim [--seeds N] [--from S]    sessions on a simulated bad network, one run per seed
   chaos [options]               sessions over real sockets, cut at random bytes, and a server that is killed
   load [scene] [options]        10,000 connections held, connected at once, calling, subscribed
-  size                          what a browser downloads for the counter, compressed
+  size                          what a browser downloads for the counter, and for its page over other sockets
+  bench --browser [options]     Bowline in a real browser, beside sockets that are written by hand
 
 demo  --port N       the port on 127.0.0.1; without it a free one is taken
       --database F   where the chat keeps its history; default target/demo/chat.db
@@ -39,6 +41,8 @@ chaos --clients N    clients, each with a session of its own; 200 without
       --quick        20 clients, 3 cuts, 20000 messages and 2 kills where nothing else is asked for
 load  [scene]        idle, storm, calls, fan-out or all; all without
       --connections N, --minutes M, --seconds S, --backlog N, --seed N, --json PATH, --quick: see benches/load/README.md
+bench --quick        fewer and shorter rounds
+      --json PATH    the results as JSON
 ";
 
 /// What a command ends with: a sentence for people.
@@ -51,6 +55,7 @@ enum Command {
     Chaos(chaos::Options),
     Load(Vec<std::ffi::OsString>),
     Size,
+    BenchBrowser(bench_browser::Options),
     Help,
 }
 
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
         Command::Chaos(options) => chaos::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Load(asked) => load::run(&asked).map(|()| ExitCode::SUCCESS),
         Command::Size => size::run().map(|()| ExitCode::SUCCESS),
+        Command::BenchBrowser(options) => bench_browser::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Help => {
             print!("{HELP}");
             Ok(ExitCode::SUCCESS)
@@ -85,6 +91,12 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         Some(Value(name)) if name == "chaos" => Command::Chaos(chaos::Options::default()),
         Some(Value(name)) if name == "load" => return Ok(Command::Load(parser.raw_args()?.collect())),
         Some(Value(name)) if name == "size" => Command::Size,
+        Some(Value(name)) if name == "bench" => {
+            if parser.next()? != Some(Long("browser")) {
+                return Err("`bench` is asked for as `bench --browser`".into());
+            }
+            Command::BenchBrowser(bench_browser::Options::default())
+        }
         None | Some(Long("help") | Short('h')) => return Ok(Command::Help),
         Some(Value(name)) => return Err(format!("there is no command `{}`", name.to_string_lossy()).into()),
         Some(other) => return Err(other.unexpected()),
@@ -108,6 +120,8 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             (Command::Chaos(options), Long("kills")) => options.kills = Some(parser.value()?.parse()?),
             (Command::Chaos(options), Long("seed")) => options.seed = Some(parser.value()?.parse()?),
             (Command::Chaos(options), Long("json")) => options.json = Some(parser.value()?),
+            (Command::BenchBrowser(options), Long("quick")) => options.quick = true,
+            (Command::BenchBrowser(options), Long("json")) => options.json = Some(parser.value()?),
             (Command::Test { only }, Long("only")) => *only = Some(parser.value()?.string()?),
             (_, other) => return Err(other.unexpected()),
         }
@@ -150,6 +164,10 @@ mod tests {
         assert!(
             matches!(parsed("load storm --seed 3"), Ok(Command::Load(asked)) if asked == ["storm", "--seed", "3"])
         );
+        let Ok(Command::BenchBrowser(options)) = parsed("bench --browser --quick --json out") else {
+            panic!()
+        };
+        assert_eq!(options, bench_browser::Options { quick: true, json: Some("out".into()) });
         assert!(parsed("sim --seeds 0").is_err(), "no seeds hold nothing");
     }
 

@@ -12,17 +12,37 @@ use crate::step::{cargo, execute, root, step, target};
 
 /// The pages that the demo shows.
 pub(crate) const EXAMPLES: [Page; 2] =
-    [Page { name: "counter", folder: "examples/counter" }, Page { name: "chat", folder: "examples/chat" }];
+    [Page::new("counter", "examples/counter"), Page::new("chat", "examples/chat")];
 
-/// What tests load: also the page that is for them alone.
-pub(crate) const PAGES: [Page; 3] =
-    [EXAMPLES[0], EXAMPLES[1], Page { name: "test-page", folder: "test-support/page" }];
+/// What the benchmark of the browser loads.
+pub(crate) const BENCH: Page = Page::new("bench-page", "benches/page");
 
-/// A package with an `index.html` and a program that runs in a browser, of one name.
+/// What tests load: also the pages that are for them and for the benchmark.
+pub(crate) const PAGES: [Page; 4] =
+    [EXAMPLES[0], EXAMPLES[1], Page::new("test-page", "test-support/page"), BENCH];
+
+/// The counter, and its page with other sockets or none.
+pub(crate) const WEIGHED: [Page; 4] =
+    [EXAMPLES[0], small("small-web-sys"), small("small-leptos-use"), small("small-leptos")];
+
+const fn small(name: &'static str) -> Page {
+    Page { name, ..BENCH }
+}
+
+/// A program that runs in a browser, and the package it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Page {
     pub(crate) name: &'static str,
+    pub(crate) package: &'static str,
+    /// Has the `index.html`.
     folder: &'static str,
+}
+
+impl Page {
+    /// The program that has the name of its package.
+    const fn new(name: &'static str, folder: &'static str) -> Self {
+        Self { name, package: name, folder }
+    }
 }
 
 /// How pages are compiled.
@@ -51,7 +71,7 @@ pub(crate) fn build(tools: &Path, profile: Profile, pages: &[Page]) -> Outcome<P
         let mut command = cargo();
         command.args(["build", "--locked", "--target", "wasm32-unknown-unknown", "--profile", name]);
         for page in pages {
-            command.args(["--package", page.name, "--bin", page.name]);
+            command.args(["--package", page.package, "--bin", page.name]);
         }
         execute(&mut command)
     })?;
@@ -63,7 +83,7 @@ pub(crate) fn build(tools: &Path, profile: Profile, pages: &[Page]) -> Outcome<P
 }
 
 fn assemble(tools: &Path, page: Page, profile: Profile, out: &Path) -> Outcome<()> {
-    let Page { name: page, folder } = page;
+    let Page { name: page, folder, .. } = page;
     let wasm = target().join("wasm32-unknown-unknown").join(profile.name()).join(format!("{page}.wasm"));
     let mut bindgen = Command::new(tools.join("wasm-bindgen"));
     bindgen.args(["--target", "web", "--no-typescript", "--out-dir"]).arg(out).arg(wasm);

@@ -6,19 +6,20 @@ use std::path::Path;
 use crate::Outcome;
 use crate::site::{self, Profile};
 
-/// Prints the size of the counter: wasm and glue, plain and as a server with brotli sends them.
+/// Prints the size of the counter, and of its page over other sockets: wasm and glue, plain and as a server with brotli sends them.
 pub(crate) fn run() -> Outcome<()> {
     crate::setup::wasm_target()?;
     let tools = crate::setup::wasm_tools()?;
-    let folder = site::build(&tools, Profile::Release, &site::EXAMPLES)?.join("counter");
-    println!("counter, release, optimised for size:");
-    let mut total = 0;
-    for name in ["counter_bg.wasm", "counter.js"] {
-        let (plain, packed) = sizes(&folder.join(name))?;
-        total += packed;
-        println!("  {name:<16} {plain:>9} bytes, {packed:>8} bytes brotli");
+    let site = site::build(&tools, Profile::Release, &site::WEIGHED)?;
+    println!("release, optimised for size, in bytes:\n");
+    println!("{:<36}{:>10}{:>10}{:>10}", "", "wasm", "script", "brotli");
+    let of = ["counter (bowline)", "by hand, web-sys and serde_json", "leptos-use and codee", "leptos alone"];
+    for (page, what) in site::WEIGHED.iter().zip(of) {
+        let folder = site.join(page.name);
+        let (wasm, packed_wasm) = sizes(&folder.join(format!("{}_bg.wasm", page.name)))?;
+        let (script, packed_script) = sizes(&folder.join(format!("{}.js", page.name)))?;
+        println!("{what:<36}{wasm:>10}{script:>10}{:>10}", packed_wasm + packed_script);
     }
-    println!("  {:<16} {:>9}        {total:>8} bytes brotli", "together", "");
     Ok(())
 }
 

@@ -103,7 +103,7 @@ fn run_all(only: Option<&str>) -> Outcome<(usize, usize)> {
         tally.check(step("lints", || execute(cargo().args(clippy).args(["--", "-D", "warnings"]))));
         let mut wasm = cargo();
         wasm.args(["clippy", "--locked", "--quiet", "--target", "wasm32-unknown-unknown"]);
-        for package in BROWSER_CRATES.into_iter().chain(site::PAGES.map(|page| page.name)) {
+        for package in BROWSER_CRATES.into_iter().chain(site::PAGES.map(|page| page.package)) {
             wasm.args(["--package", package]);
         }
         tally.check(step("lints, in the browser", || execute(wasm.args(["--", "-D", "warnings"]))));
@@ -141,7 +141,7 @@ pub(crate) fn run(only: Option<&str>) -> Outcome<ExitCode> {
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Every test of the workspace on the host; those of the demo and of the test page drive a browser.
+/// Every test of the workspace on the host; those of the demo and of the pages of tests and benchmarks drive a browser.
 fn host_tests(tally: &mut Tally, tools: &Path, browser: &Browser, only_browser: bool) -> Outcome<()> {
     let site = site::build(tools, Profile::Dev, &site::PAGES)?;
     let mut command = cargo();
@@ -150,8 +150,8 @@ fn host_tests(tally: &mut Tally, tools: &Path, browser: &Browser, only_browser: 
         .env("BOWLINE_SITE", site)
         .env("CHROME", &browser.chrome);
     if only_browser {
-        let packages = ["--package", "demo", "--package", "test-page"];
-        tally.tests("the demo and the test page in a browser", command.args(packages));
+        let packages = ["--package", "demo", "--package", "test-page", "--package", site::BENCH.package];
+        tally.tests("the demo and the pages of tests and benchmarks in a browser", command.args(packages));
     } else {
         tally.tests("tests", command.args(["--workspace", "--exclude", "wasm-tools"]));
         let mut ssr = cargo();

@@ -300,7 +300,12 @@ impl Page {
         self.connection.call(None, "Target.closeTarget", json!({"targetId": self.target})).await.map(|_| ())
     }
 
-    async fn command(&self, method: &str, params: Value) -> Result<Value, Error> {
+    /// Sends a command of the DevTools protocol and waits for its result; for what has no method here.
+    ///
+    /// # Errors
+    ///
+    /// When the browser refuses.
+    pub async fn command(&self, method: &str, params: Value) -> Result<Value, Error> {
         self.connection.call(Some(&self.session), method, params).await
     }
 }
