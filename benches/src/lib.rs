@@ -9,6 +9,8 @@ pub mod peers;
 pub mod report;
 pub mod scenarios;
 
+use std::path::Path;
+
 use measure::{Progress, Setting};
 use options::{HELP, Options};
 
@@ -54,9 +56,30 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
     setting.progress.finish();
     let verdicts = goals::judge(goals::ALL, &all, |peer| setting.wants(peer));
     println!("\n{}", report::verdicts(&verdicts));
+    if let Some(path) = &options.json {
+        let report = report::Report::new(report::Facts::gather(), &setting, &all, &verdicts);
+        write(path, &report.to_json()?)?;
+    }
+    if let Some(folder) = &options.svg {
+        for measured in &all {
+            for metric in measured.metrics() {
+                let name = format!("{}-{}.svg", measured.scenario, metric.id.replace('_', "-"));
+                write(&folder.join(name), &report::plot(measured, metric)?)?;
+            }
+        }
+    }
     let failures = verdicts.iter().filter(|verdict| verdict.is_failure()).count();
     if options.check && failures > 0 {
         return Err(format!("{failures} goals that must hold are missed").into());
     }
     Ok(())
+}
+
+/// Writes a file, and the folders above it.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let named = |error: std::io::Error| format!("{}: {error}", path.display());
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(named)?;
+    }
+    Ok(std::fs::write(path, text).map_err(named)?)
 }

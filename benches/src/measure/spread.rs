@@ -23,6 +23,12 @@ impl Spread {
         let median = f64::midpoint(values[(count - 1) / 2], values[count / 2]);
         Self { median, min: values[0], max: values[count - 1] }
     }
+
+    /// The same in another unit.
+    #[must_use]
+    pub fn map(self, convert: impl Fn(f64) -> f64) -> Self {
+        Self { median: convert(self.median), min: convert(self.min), max: convert(self.max) }
+    }
 }
 
 #[cfg(test)]

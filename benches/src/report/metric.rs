@@ -1,5 +1,3 @@
-use serde::Serializer;
-
 /// What a number says.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
@@ -80,8 +78,4 @@ pub mod metrics {
         less("p99_alone_us", "alone p99 µs", "the same while nothing else was under way");
     /// How much worse it got.
     pub static SLOWER: Metric = less("slower", "times slower", "the p99 with, divided by the p99 without");
-}
-
-pub(super) fn as_id<S: Serializer>(metric: &&'static Metric, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(metric.id)
 }

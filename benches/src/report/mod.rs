@@ -1,12 +1,18 @@
 //! What was measured, for people and for machines.
 
+mod facts;
+mod json;
 mod metric;
+mod svg;
 mod table;
 
+pub use facts::{Facts, Machine};
+pub use json::Report;
 pub use metric::{Better, Metric, metrics};
+pub use svg::plot;
 pub use table::{number, table, verdicts};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::measure::Spread;
 
@@ -26,6 +32,17 @@ impl Measured {
     pub fn line(&self, peer: &str) -> Option<&Line> {
         self.lines.iter().find(|line| line.peer == peer)
     }
+
+    /// Everything that its lines say, in the order of the first line that says it.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        let mut metrics: Vec<&'static Metric> = Vec::new();
+        for value in self.lines.iter().flat_map(|line| &line.values) {
+            if !metrics.iter().any(|metric| metric.id == value.metric.id) {
+                metrics.push(value.metric);
+            }
+        }
+        metrics
+    }
 }
 
 /// What one peer's work cost.
@@ -34,17 +51,16 @@ pub struct Line {
     /// Who, and how it was used.
     pub peer: String,
     /// What was found, in the order of the table's columns.
+    #[serde(serialize_with = "by_metric")]
     pub values: Vec<Value>,
 }
 
 /// One number of a line.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Value {
     /// What it says.
-    #[serde(rename = "metric", serialize_with = "metric::as_id")]
     pub metric: &'static Metric,
     /// How much, over all rounds.
-    #[serde(flatten)]
     pub spread: Spread,
 }
 
@@ -65,4 +81,8 @@ impl Line {
     pub fn get(&self, metric: &Metric) -> Option<Spread> {
         self.values.iter().find(|value| value.metric.id == metric.id).map(|value| value.spread)
     }
+}
+
+fn by_metric<S: Serializer>(values: &[Value], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|value| (value.metric.id, value.spread)))
 }

@@ -2,20 +2,15 @@ use std::fmt::Write as _;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Measured, Metric};
+use super::Measured;
 use crate::goals::{Level, Verdict};
 use crate::measure::Spread;
 
 /// The result of a scenario for people: a line for each peer, the middle of each number with both ends.
 pub fn table(measured: &Measured) -> String {
-    let mut metrics: Vec<&'static Metric> = Vec::new();
-    for value in measured.lines.iter().flat_map(|line| &line.values) {
-        if !metrics.iter().any(|metric| metric.id == value.metric.id) {
-            metrics.push(value.metric);
-        }
-    }
+    let metrics = measured.metrics();
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     let mut header = vec![Cell::new(measured.scenario)];
     for metric in &metrics {
         header.push(Cell::new(metric.heading).set_alignment(CellAlignment::Right));

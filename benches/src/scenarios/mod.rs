@@ -1,6 +1,9 @@
 //! The kinds of work that are compared.
 
 pub mod calls;
+mod contest;
+pub mod items;
+pub mod upload;
 
 use crate::Result;
 use crate::measure::Setting;
@@ -37,6 +40,17 @@ pub static ALL: &[Scenario] = &[
     Scenario { id: "calls-256", title: "echo of 64 bytes, 256 in flight", run: |s| calls::run(s, 256) },
     Scenario { id: "calls-16", title: "echo of 64 bytes, 16 in flight", run: |s| calls::run(s, 16) },
     Scenario { id: "calls-1", title: "echo of 64 bytes, 1 in flight", run: |s| calls::run(s, 1) },
+    Scenario {
+        id: "calls-64-json",
+        title: "echo of 64 bytes, 64 in flight, over the JSON codec",
+        run: |s| calls::run_json(s, 64),
+    },
+    Scenario {
+        id: "upload",
+        title: "upload of 1 MiB, of which the server reads one element",
+        run: upload::run,
+    },
+    Scenario { id: "items", title: "streams of 200,000 items", run: items::run },
 ];
 
 #[cfg(test)]
