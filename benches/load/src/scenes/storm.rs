@@ -37,6 +37,8 @@ pub(crate) struct Wave {
     /// Processor time for each connection, in microseconds.
     pub(crate) server_cpu_us: f64,
     pub(crate) client_cpu_us: f64,
+    /// Memory of the server afterwards, for each connection.
+    pub(crate) server_kib: f64,
     /// What the kernel counted.
     pub(crate) queue: Queue,
 }
@@ -76,7 +78,8 @@ impl Mark {
         Ok(Self { server, clients, queue: Queue::now() })
     }
 
-    fn wave(&self, earlier: &Self, arrivals: &Arrivals) -> Wave {
+    /// `empty` is before the first connection.
+    fn wave(&self, earlier: &Self, empty: Usage, arrivals: &Arrivals) -> Wave {
         let each = |micros: u64| micros as f64 / arrivals.of as f64;
         Wave {
             live: arrivals.live,
@@ -88,6 +91,7 @@ impl Mark {
             dials: arrivals.dials,
             server_cpu_us: each(self.server.cpu_since(earlier.server)),
             client_cpu_us: each(self.clients.cpu_since(earlier.clients)),
+            server_kib: self.server.rss_since(empty) / arrivals.of as f64,
             queue: self.queue.since(earlier.queue),
         }
     }
@@ -99,12 +103,12 @@ pub(super) async fn run(options: &Options) -> Outcome<Storm> {
     let start = Mark::now(&mut stage).await?;
     let arrivals = stage.connect(connections).await?;
     let connected = Mark::now(&mut stage).await?;
-    let connect = connected.wave(&start, &arrivals);
+    let connect = connected.wave(&start, start.server, &arrivals);
     // Who is whom; a session that does not go on shows at the second roll call.
     stage.roll_call().await?;
     let before = Mark::now(&mut stage).await?;
     let arrivals = stage.cut().await?;
-    let reconnect = Mark::now(&mut stage).await?.wave(&before, &arrivals);
+    let reconnect = Mark::now(&mut stage).await?.wave(&before, start.server, &arrivals);
     let (asked, roll) = stage.roll_call().await?;
     Ok(Storm { connections, connect, reconnect, asked, roll, seen: stage.look().await? })
 }
@@ -135,6 +139,7 @@ impl Storm {
                 row("connection requests sent again (kernel)", queue.syn_repeats.to_string()),
                 row("server CPU per connection", format!("{:.0} µs", wave.server_cpu_us)),
                 row("client CPU per connection", format!("{:.0} µs", wave.client_cpu_us)),
+                row("server memory per connection afterwards", format!("{:.2} KiB", wave.server_kib)),
             ]
         };
         let mut rows = wave("connect storm", &self.connect);
