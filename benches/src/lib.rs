@@ -2,6 +2,8 @@
 //!
 //! `README.md` in this folder says how each peer is driven and what each number means.
 
+pub mod apart;
+pub mod files;
 pub mod goals;
 pub mod measure;
 pub mod options;

@@ -1,7 +1,7 @@
 //! Who is measured: each library behind the same two traits, driven in its best documented way.
 
 mod axum;
-mod bowline;
+pub(crate) mod bowline;
 #[cfg(test)]
 mod defaults;
 #[cfg(feature = "peers")]
@@ -122,6 +122,16 @@ pub fn streamers() -> Vec<Box<dyn Peer>> {
         #[cfg(feature = "peers")]
         Box::new(remoc::Remoc),
     ]
+}
+
+/// The one of those with echo calls that has this name: so another process names it.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn named(name: &str) -> Result<Box<dyn Peer>> {
+    let named = callers().into_iter().find(|peer| peer.name() == name);
+    named.ok_or_else(|| format!("there is no peer `{name}`").into())
 }
 
 /// Splits `n` calls among `in_flight` tasks, each of which makes its share one after the other.

@@ -70,6 +70,18 @@ pub mod metrics {
     /// Writing system calls of the client.
     pub static CLIENT_SENDS: Metric =
         less("client_sends", "client sends", "system calls with which the client wrote, for one operation");
+    /// Other system calls of the server.
+    pub static SERVER_OTHERS: Metric = less(
+        "server_others",
+        "server others",
+        "system calls with which the server read, waited or woke a thread, for one operation",
+    );
+    /// Other system calls of the client.
+    pub static CLIENT_OTHERS: Metric = less(
+        "client_others",
+        "client others",
+        "system calls with which the client read, waited or woke a thread, for one operation",
+    );
     /// Waiting of the unluckiest.
     pub static P99: Metric =
         less("p99_us", "p99 µs", "how long the unluckiest one in a hundred calls took, on the wall");

@@ -9,7 +9,7 @@ use crate::peers;
 use crate::report::{Line, metrics};
 
 /// What is sent and comes back.
-const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+pub(crate) const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Measures all peers with so many calls in flight.
 ///

@@ -2,7 +2,13 @@
 
 pub mod calls;
 mod contest;
+pub mod fan_out;
+pub mod head_of_line;
+pub mod idle;
 pub mod items;
+pub mod layers;
+pub mod sends;
+pub mod slow_reader;
 pub mod upload;
 
 use crate::Result;
@@ -51,6 +57,33 @@ pub static ALL: &[Scenario] = &[
         run: upload::run,
     },
     Scenario { id: "items", title: "streams of 200,000 items", run: items::run },
+    Scenario {
+        id: "slow-reader",
+        title: "a stream whose reader stops, and calls beside it",
+        run: slow_reader::run,
+    },
+    Scenario {
+        id: "fan-out-paced",
+        title: "one item to 1,000 readers, the next when all have it",
+        run: |s| fan_out::run(s, fan_out::Pace::Paced),
+    },
+    Scenario {
+        id: "fan-out-burst",
+        title: "bursts of 100 items to 1,000 readers",
+        run: |s| fan_out::run(s, fan_out::Pace::Burst),
+    },
+    Scenario { id: "idle", title: "connections that do nothing", run: idle::run },
+    Scenario { id: "sends", title: "system calls of a call, 64 in flight", run: sends::run },
+    Scenario {
+        id: "head-of-line",
+        title: "small calls while 50 MB go up on the same connection",
+        run: head_of_line::run,
+    },
+    Scenario {
+        id: "layers",
+        title: "echo of 64 bytes, 64 in flight, with tracing and metrics",
+        run: layers::run,
+    },
 ];
 
 #[cfg(test)]

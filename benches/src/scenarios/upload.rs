@@ -11,14 +11,18 @@ use crate::report::{Line, metrics};
 /// How many samples of four bytes make 1 MiB.
 const SAMPLES: u32 = 1024 * 1024 / 4;
 
+/// Numbers as measurements have them: with all their digits where they are written as text.
+pub(super) fn samples() -> Arc<[f32]> {
+    (0..SAMPLES).map(|at| (f64::from(at) * 0.001).sin() as f32).collect()
+}
+
 /// Measures all peers that take arguments of this size.
 ///
 /// # Errors
 ///
 /// The first of a peer.
 pub fn run(setting: &Setting) -> Result<Vec<Line>> {
-    // Numbers as measurements have them: with all their digits where they are written as text.
-    let samples: Arc<[f32]> = (0..SAMPLES).map(|at| (f64::from(at) * 0.001).sin() as f32).collect();
+    let samples = samples();
     let size = size_of_val(&*samples) as f64;
     let rows = contest::run(setting, peers::uploaders(), 2, move |caller, n| {
         let samples = Arc::clone(&samples);

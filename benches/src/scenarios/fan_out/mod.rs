@@ -1,0 +1,153 @@
+//! One publisher, many readers, each with a connection of its own: what a delivery costs the server.
+//!
+//! Each item is counted where it arrives, and looked at: an item that is missing, doubled or out of its order is an
+//! error, so nobody is fast by leaving some out.
+
+mod axum;
+mod bowline;
+#[cfg(feature = "peers")]
+mod jsonrpsee;
+mod readers;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+
+use crate::measure::{Setting, Spread, Stage};
+use crate::peers::Doing;
+use crate::report::{Line, metrics};
+use crate::{Result, files};
+use readers::Readers;
+
+/// One way of handing the same item to everybody.
+pub trait Source: Send + Sync + fmt::Debug {
+    /// Its name and what is special about this way.
+    fn name(&self) -> &'static str;
+
+    /// Starts its server, which has room for `readers`, on the runtime that polls this.
+    fn serve(&self, readers: usize) -> Doing<'static, (SocketAddr, Publish)>;
+
+    /// Makes one reader's connection, and comes back when the server has it among its readers.
+    fn subscribe(&self, server: SocketAddr) -> Doing<'static, Items>;
+}
+
+/// Publishes the item of this number. Called on the server's runtime; never waits.
+pub type Publish = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What one reader gets: an item's number and how long its text is.
+pub type Items = Pin<Box<dyn Stream<Item = Result<(u64, usize)>> + Send>>;
+
+/// The text of each item, beside its number.
+const TEXT: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// Items that may wait for one reader, for those who have to say so; a burst fits.
+const ROOM: usize = 1024;
+
+/// Everybody who takes part, Bowline first.
+pub fn sources() -> Vec<Box<dyn Source>> {
+    vec![
+        Box::new(bowline::Bowline),
+        Box::new(axum::Axum { drained: false }),
+        Box::new(axum::Axum { drained: true }),
+        #[cfg(feature = "peers")]
+        Box::new(jsonrpsee::Jsonrpsee),
+    ]
+}
+
+/// How items are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// One item, and the next when everybody has it.
+    Paced,
+    /// So many items at once, and the next when everybody has them.
+    Burst,
+}
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+struct Amount {
+    /// Readers, each with a connection.
+    readers: usize,
+    /// How often each source publishes in one round.
+    bursts: u64,
+    /// Items in a burst.
+    burst: u64,
+}
+
+/// Measures all in turn.
+///
+/// # Errors
+///
+/// The first of a source, with its name; and when there are not enough files for the connections.
+pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
+    let readers = setting.pick(20, 1000, 1000);
+    let amount = match pace {
+        Pace::Paced => Amount { readers, bursts: setting.pick(5, 30, 100), burst: 1 },
+        Pace::Burst => Amount { readers, bursts: setting.pick(2, 2, 5), burst: 100 },
+    };
+    measure(setting, &sources(), amount)
+}
+
+fn measure(setting: &Setting, sources: &[Box<dyn Source>], amount: Amount) -> Result<Vec<Line>> {
+    let sources: Vec<_> = sources.iter().filter(|source| setting.wants(source.name())).collect();
+    // Two ends of each connection, all of them at one time.
+    files::reserve(2 * amount.readers * sources.len())?;
+    let stage = Stage::new()?;
+    let mut contenders = Vec::new();
+    for source in sources {
+        setting.progress.doing(format!("{}, connecting", source.name()));
+        let contender = Contender::new(&stage, source.as_ref(), amount).map_err(named(source.name()))?;
+        contenders.push((contender, Vec::new()));
+    }
+    for round in 1..=setting.rounds() {
+        for (contender, measured) in &mut contenders {
+            setting.progress.doing(format!("{}, round {round} of {}", contender.name, setting.rounds()));
+            measured.push(contender.publish(&stage, amount.bursts).map_err(named(contender.name))?);
+        }
+    }
+    let lines = contenders.into_iter().map(|(contender, measured)| {
+        Line::new(contender.name).with(&metrics::SERVER_CPU, Spread::of(measured))
+    });
+    Ok(lines.collect())
+}
+
+fn named(name: &'static str) -> impl Fn(crate::Error) -> crate::Error {
+    move |error| format!("{name}: {error}").into()
+}
+
+struct Contender {
+    name: &'static str,
+    publish: Publish,
+    readers: Arc<Readers>,
+    burst: u64,
+    next: u64,
+}
+
+impl Contender {
+    fn new(stage: &Stage, source: &dyn Source, amount: Amount) -> Result<Self> {
+        let (address, publish) = stage.on_server(source.serve(amount.readers))?;
+        let subscriptions = (0..amount.readers).map(|_| source.subscribe(address)).collect();
+        let readers = stage.on_client(Readers::start(subscriptions, TEXT.len()))?;
+        let mut contender = Self { name: source.name(), publish, readers, burst: amount.burst, next: 0 };
+        // The first items fill caches and buffers.
+        contender.publish(stage, 2)?;
+        Ok(contender)
+    }
+
+    /// Publishes so many bursts, each when everybody has the one before. Returns the server's µs for one delivery.
+    fn publish(&mut self, stage: &Stage, bursts: u64) -> Result<f64> {
+        let before = stage.server_cpu()?;
+        for _ in 0..bursts {
+            let (publish, numbers) = (Arc::clone(&self.publish), self.next..self.next + self.burst);
+            self.next = numbers.end;
+            stage.server.spawn(async move { numbers.for_each(|number| publish(number)) });
+            let (readers, goal) = (Arc::clone(&self.readers), self.next);
+            stage.on_client(async move { readers.all_have(goal).await })?;
+        }
+        let used = stage.server_cpu()?.since(before);
+        Ok(used.as_secs_f64() * 1e6 / (bursts * self.burst * self.readers.count()) as f64)
+    }
+}
