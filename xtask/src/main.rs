@@ -2,6 +2,7 @@
 
 mod bench_browser;
 mod chaos;
+mod counts;
 mod demo;
 mod load;
 mod setup;
@@ -25,6 +26,7 @@ cargo xtask <command>
   load [scene] [options]        10,000 connections held, connected at once, calling, subscribed
   size                          what a browser downloads for the counter, and for its page over other sockets
   bench --browser [options]     Bowline in a real browser, beside sockets that are written by hand
+  counts [options]              instructions and allocations per operation, beside the committed baseline
 
 demo  --port N       the port on 127.0.0.1; without it a free one is taken
       --database F   where the chat keeps its history; default target/demo/chat.db
@@ -43,6 +45,9 @@ load  [scene]        idle, storm, calls, fan-out or all; all without
       --connections N, --minutes M, --seconds S, --backlog N, --seed N, --json PATH, --quick: see benches/load/README.md
 bench --quick        fewer and shorter rounds
       --json PATH    the results as JSON
+counts --only WORD   only what has WORD in its name
+      --tolerance P  fails when something is more than P % worse; 3 without
+      --save         what is measured becomes the baseline, benches/micro/baseline.txt
 ";
 
 /// What a command ends with: a sentence for people.
@@ -54,6 +59,7 @@ enum Command {
     Sim(sim::Options),
     Chaos(chaos::Options),
     Load(Vec<std::ffi::OsString>),
+    Counts(counts::Options),
     Size,
     BenchBrowser(bench_browser::Options),
     Help,
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
         Command::Sim(options) => sim::run(options).map(|()| ExitCode::SUCCESS),
         Command::Chaos(options) => chaos::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Load(asked) => load::run(&asked).map(|()| ExitCode::SUCCESS),
+        Command::Counts(options) => counts::run(&options),
         Command::Size => size::run().map(|()| ExitCode::SUCCESS),
         Command::BenchBrowser(options) => bench_browser::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Help => {
@@ -90,6 +97,7 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         Some(Value(name)) if name == "sim" => Command::Sim(sim::Options::default()),
         Some(Value(name)) if name == "chaos" => Command::Chaos(chaos::Options::default()),
         Some(Value(name)) if name == "load" => return Ok(Command::Load(parser.raw_args()?.collect())),
+        Some(Value(name)) if name == "counts" => Command::Counts(counts::Options::default()),
         Some(Value(name)) if name == "size" => Command::Size,
         Some(Value(name)) if name == "bench" => {
             if parser.next()? != Some(Long("browser")) {
@@ -122,6 +130,11 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             (Command::Chaos(options), Long("json")) => options.json = Some(parser.value()?),
             (Command::BenchBrowser(options), Long("quick")) => options.quick = true,
             (Command::BenchBrowser(options), Long("json")) => options.json = Some(parser.value()?),
+            (Command::Counts(options), Long("only")) => options.only = Some(parser.value()?.string()?),
+            (Command::Counts(options), Long("tolerance")) => {
+                options.tolerance = parser.value()?.parse_with(counts::percent)?;
+            }
+            (Command::Counts(options), Long("save")) => options.save = true,
             (Command::Test { only }, Long("only")) => *only = Some(parser.value()?.string()?),
             (_, other) => return Err(other.unexpected()),
         }
@@ -160,6 +173,12 @@ mod tests {
         assert_eq!((options.clients, options.cuts, options.seed), (Some(5), None, Some(9)));
         assert_eq!(options.json, Some("out".into()));
         assert!(parsed("chaos --clients 0").is_err() && parsed("sim --quick").is_err());
+        let asked = counts::Options { only: Some("call".into()), tolerance: 1.5, save: true };
+        assert!(
+            matches!(parsed("counts --only call --tolerance 1.5 --save"), Ok(Command::Counts(it)) if it == asked)
+        );
+        assert!(matches!(parsed("counts"), Ok(Command::Counts(it)) if it.tolerance == 3.0 && !it.save));
+        assert!(parsed("counts --tolerance -1").is_err() && parsed("counts --tolerance nan").is_err());
         assert!(parsed("size --port 1").is_err());
         assert!(
             matches!(parsed("load storm --seed 3"), Ok(Command::Load(asked)) if asked == ["storm", "--seed", "3"])

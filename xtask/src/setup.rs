@@ -1,4 +1,4 @@
-//! What a bare machine lacks: the wasm target, wasm-bindgen's tools, a browser.
+//! What a bare machine lacks: the wasm target, wasm-bindgen's tools, a browser, valgrind.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -58,16 +58,32 @@ pub(crate) fn browser() -> Outcome<Browser> {
     let missing = format!(
         "no Chromium and chromedriver found. Set CHROME and CHROMEDRIVER to their paths, or install both (Debian: `{command}`)"
     );
-    if find(&["apt-get"]).is_none() {
-        return Err(missing);
+    install("a browser for the tests", command, &missing)?;
+    find_browser().ok_or(missing)
+}
+
+/// Finds valgrind, or installs Debian's.
+pub(crate) fn valgrind() -> Outcome<PathBuf> {
+    if let Some(valgrind) = find(&["valgrind"]) {
+        return Ok(valgrind);
     }
-    step(&format!("installing a browser for the tests ({command})"), || {
+    let command = "apt-get update && apt-get install -y --no-install-recommends valgrind libc6-dbg";
+    let missing = format!("no valgrind found. Install it (Debian: `{command}`); it runs on Linux");
+    install("valgrind, which counts instructions", command, &missing)?;
+    find(&["valgrind"]).ok_or(missing)
+}
+
+/// Runs a command of Debian's package manager as root, where there is one; `missing` is what people are told otherwise.
+fn install(what: &str, command: &str, missing: &str) -> Outcome<()> {
+    if find(&["apt-get"]).is_none() {
+        return Err(missing.to_owned());
+    }
+    step(&format!("installing {what} ({command})"), || {
         let root = output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
         let (program, arguments): (_, &[&str]) = if root { ("sh", &["-c"]) } else { ("sudo", &["sh", "-c"]) };
         execute(Command::new(program).args(arguments).arg(command))
             .map_err(|error| format!("{error}\n{missing}"))
-    })?;
-    find_browser().ok_or(missing)
+    })
 }
 
 fn find_browser() -> Option<Browser> {
