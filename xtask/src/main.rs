@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that the project does with itself.
 
+mod bench;
 mod bench_browser;
 mod chaos;
 mod counts;
@@ -23,9 +24,10 @@ cargo xtask <command>
   test [--only WORD]            everything that must hold; the last line is `N passed, N failed`
   sim [--seeds N] [--from S]    sessions on a simulated bad network, one run per seed
   chaos [options]               sessions over real sockets, cut at random bytes, and a server that is killed
+  bench [options]               Bowline beside sockets by hand, jsonrpsee, tarpc, tonic, remoc and others
+  bench --browser [options]     Bowline in a real browser, beside sockets that are written by hand
   load [scene] [options]        10,000 connections held, connected at once, calling, subscribed
   size                          what a browser downloads for the counter, and for its page over other sockets
-  bench --browser [options]     Bowline in a real browser, beside sockets that are written by hand
   counts [options]              instructions and allocations per operation, beside the committed baseline
 
 demo  --port N       the port on 127.0.0.1; without it a free one is taken
@@ -41,10 +43,12 @@ chaos --clients N    clients, each with a session of its own; 200 without
       --seed N       where and how links are cut; 1 without
       --json PATH    the results as JSON
       --quick        20 clients, 3 cuts, 20000 messages and 2 kills where nothing else is asked for
+bench --quick        under five minutes
+      --check        fails when a goal that must hold is missed
+      --only WORD, --peers WORD, --json PATH, --svg DIR, --list: see benches/README.md
+      --browser      the comparison in a browser instead; it knows --quick and --json PATH
 load  [scene]        idle, storm, calls, fan-out or all; all without
       --connections N, --minutes M, --seconds S, --backlog N, --seed N, --json PATH, --quick: see benches/load/README.md
-bench --quick        fewer and shorter rounds
-      --json PATH    the results as JSON
 counts --only WORD   only what has WORD in its name
       --tolerance P  fails when something is more than P % worse; 3 without
       --save         what is measured becomes the baseline, benches/micro/baseline.txt
@@ -58,6 +62,7 @@ enum Command {
     Test { only: Option<String> },
     Sim(sim::Options),
     Chaos(chaos::Options),
+    Bench(Vec<std::ffi::OsString>),
     Load(Vec<std::ffi::OsString>),
     Counts(counts::Options),
     Size,
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Command::Test { only } => test::run(only.as_deref()),
         Command::Sim(options) => sim::run(options).map(|()| ExitCode::SUCCESS),
         Command::Chaos(options) => chaos::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(asked) => bench::run(&asked).map(|()| ExitCode::SUCCESS),
         Command::Load(asked) => load::run(&asked).map(|()| ExitCode::SUCCESS),
         Command::Counts(options) => counts::run(&options),
         Command::Size => size::run().map(|()| ExitCode::SUCCESS),
@@ -100,8 +106,9 @@ fn parse_from(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
         Some(Value(name)) if name == "counts" => Command::Counts(counts::Options::default()),
         Some(Value(name)) if name == "size" => Command::Size,
         Some(Value(name)) if name == "bench" => {
-            if parser.next()? != Some(Long("browser")) {
-                return Err("`bench` is asked for as `bench --browser`".into());
+            let mut asked = parser.raw_args()?;
+            if asked.next_if(|word| word == "--browser").is_none() {
+                return Ok(Command::Bench(asked.collect()));
             }
             Command::BenchBrowser(bench_browser::Options::default())
         }
@@ -180,6 +187,9 @@ mod tests {
         assert!(matches!(parsed("counts"), Ok(Command::Counts(it)) if it.tolerance == 3.0 && !it.save));
         assert!(parsed("counts --tolerance -1").is_err() && parsed("counts --tolerance nan").is_err());
         assert!(parsed("size --port 1").is_err());
+        assert!(
+            matches!(parsed("bench --quick --check"), Ok(Command::Bench(asked)) if asked == ["--quick", "--check"])
+        );
         assert!(
             matches!(parsed("load storm --seed 3"), Ok(Command::Load(asked)) if asked == ["storm", "--seed", "3"])
         );

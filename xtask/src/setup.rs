@@ -1,4 +1,4 @@
-//! What a bare machine lacks: the wasm target, wasm-bindgen's tools, a browser, valgrind.
+//! What a bare machine lacks: the wasm target, wasm-bindgen's tools, a browser, valgrind, strace.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -71,6 +71,16 @@ pub(crate) fn valgrind() -> Outcome<PathBuf> {
     let missing = format!("no valgrind found. Install it (Debian: `{command}`); it runs on Linux");
     install("valgrind, which counts instructions", command, &missing)?;
     find(&["valgrind"]).ok_or(missing)
+}
+
+/// Installs Debian's strace, with which a benchmark counts system calls, if there is none.
+pub(crate) fn strace() -> Outcome<()> {
+    if find(&["strace"]).is_some() {
+        return Ok(());
+    }
+    let command = "apt-get update && apt-get install -y --no-install-recommends strace";
+    let missing = format!("no strace found. Install it (Debian: `{command}`); it runs on Linux");
+    install("strace, which counts system calls", command, &missing)
 }
 
 /// Runs a command of Debian's package manager as root, where there is one; `missing` is what people are told otherwise.

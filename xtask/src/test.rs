@@ -101,6 +101,11 @@ fn run_all(only: Option<&str>) -> Outcome<(usize, usize)> {
         let clippy =
             ["clippy", "--locked", "--quiet", "--workspace", "--all-targets", "--exclude", "wasm-tools"];
         tally.check(step("lints", || execute(cargo().args(clippy).args(["--", "-D", "warnings"]))));
+        // What the comparison builds only when it is asked for, so that it does not rot.
+        let peers = ["clippy", "--locked", "--quiet", "--package", "bench", "--features", "peers"];
+        tally.check(step("lints, with the peers of the comparison", || {
+            execute(cargo().args(peers).args(["--all-targets", "--", "-D", "warnings"]))
+        }));
         let mut wasm = cargo();
         wasm.args(["clippy", "--locked", "--quiet", "--target", "wasm32-unknown-unknown"]);
         for package in BROWSER_CRATES.into_iter().chain(site::PAGES.map(|page| page.package)) {
