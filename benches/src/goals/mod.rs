@@ -6,7 +6,7 @@ pub use table::ALL;
 
 use serde::Serialize;
 
-use crate::report::{Measured, Metric};
+use crate::report::{Better, Measured, Metric, metrics};
 
 /// How binding a goal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,6 +62,9 @@ pub struct Verdict {
     pub goal: &'static Goal,
     /// What was measured, over the medians; `None` where a line or a number is missing.
     pub figure: Option<f64>,
+    /// Where rates are compared: how many times less processor time it takes. Rates suffer from whatever else runs on the
+    /// machine, this hardly does.
+    pub by_cpu: Option<f64>,
 }
 
 impl Verdict {
@@ -99,7 +102,11 @@ impl std::fmt::Display for Goal {
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.figure, self.goal.against) {
-            (Some(figure), Against::Peer(_)) => write!(f, "{}; it is {figure:.3} ×", self.goal),
+            (Some(figure), Against::Peer(_)) => {
+                write!(f, "{}; it is {figure:.3} ×", self.goal).and_then(|()| {
+                    self.by_cpu.map_or(Ok(()), |by_cpu| write!(f, ", by processor time {by_cpu:.3} ×"))
+                })
+            }
             (Some(figure), Against::Nothing) => write!(f, "{}; it is {figure:.3}", self.goal),
             (None, _) => write!(f, "{}; it was not measured", self.goal),
         }
@@ -119,14 +126,20 @@ pub fn judge(
         let Some(scenario) = measured.iter().find(|measured| measured.scenario == goal.scenario) else {
             continue;
         };
-        let median = |peer: &str| Some(scenario.line(peer)?.get(goal.metric)?.median);
-        let figure = match goal.against {
-            Against::Nothing => median(goal.of),
-            Against::Peer(peer) if !takes_part(peer) => continue,
-            Against::Peer(peer) => median(goal.of).zip(median(peer)).map(|(of, peer)| of / peer),
-        };
+        let median = |peer: &str, metric: &Metric| Some(scenario.line(peer)?.get(metric)?.median);
         // 0 / 0 says nothing.
-        verdicts.push(Verdict { goal, figure: figure.filter(|figure| figure.is_finite()) });
+        let ratio =
+            |one: Option<f64>, other: Option<f64>| Some(one? / other?).filter(|ratio| ratio.is_finite());
+        let (figure, by_cpu) = match goal.against {
+            Against::Nothing => (median(goal.of, goal.metric), None),
+            Against::Peer(peer) if !takes_part(peer) => continue,
+            Against::Peer(peer) => {
+                let by_cpu = ratio(median(peer, &metrics::CPU), median(goal.of, &metrics::CPU));
+                let figure = ratio(median(goal.of, goal.metric), median(peer, goal.metric));
+                (figure, by_cpu.filter(|_| goal.metric.better == Better::More))
+            }
+        };
+        verdicts.push(Verdict { goal, figure, by_cpu });
     }
     verdicts
 }
@@ -135,7 +148,7 @@ pub fn judge(
 mod tests {
     use super::*;
     use crate::measure::Spread;
-    use crate::report::{Line, metrics};
+    use crate::report::Line;
 
     const fn goal(level: Level, against: Against, bound: Bound) -> Goal {
         Goal { number: 1, level, scenario: "work", of: "bowline", metric: &metrics::RATE, against, bound }
@@ -196,5 +209,21 @@ mod tests {
             "goal 1, work: each second of bowline ≥ 2 × other; it is 1.500 ×"
         );
         assert_eq!(verdicts[2].to_string(), "goal 1, work: each second of bowline ≤ 50; it is 30.000");
+    }
+
+    #[test]
+    fn a_ratio_of_rates_is_shown_by_processor_time_too() {
+        let mut measured = measured(30.0, Some(20.0));
+        for (line, cpu) in measured[0].lines.iter_mut().zip([2.0, 8.0]) {
+            *line = line.clone().with(&metrics::CPU, Spread::of([cpu]));
+        }
+        let verdicts = judge(&GOALS, &measured, |_| true);
+        assert!(
+            verdicts[0].to_string().ends_with("it is 1.500 ×, by processor time 4.000 ×"),
+            "{}",
+            verdicts[0]
+        );
+        assert!(!verdicts[0].holds(), "the goal speaks of rates");
+        assert_eq!(verdicts[2].by_cpu, None);
     }
 }

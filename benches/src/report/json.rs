@@ -25,6 +25,7 @@ struct Judged {
     level: Level,
     bound: String,
     figure: Option<f64>,
+    by_cpu: Option<f64>,
     holds: bool,
 }
 
@@ -37,6 +38,7 @@ impl<'a> Report<'a> {
             level: verdict.goal.level,
             bound: verdict.goal.to_string(),
             figure: verdict.figure,
+            by_cpu: verdict.by_cpu,
             holds: verdict.holds(),
         };
         Self {
