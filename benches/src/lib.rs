@@ -49,11 +49,19 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
         peers: options.peers.clone(),
         progress: Progress::over(wanted.len()),
     };
-    let mut all = Vec::new();
+    let (mut all, mut broken) = (Vec::new(), Vec::new());
     for scenario in wanted {
-        let measured = scenario.measure(&setting)?;
-        setting.progress.print(&format!("\n{}", report::table(&measured)));
-        all.push(measured);
+        match scenario.measure(&setting) {
+            Ok(measured) => {
+                setting.progress.print(&format!("\n{}", report::table(&measured)));
+                all.push(measured);
+            }
+            // What takes minutes is not thrown away because the next thing fails.
+            Err(error) => {
+                setting.progress.print(&format!("\nerror: {error}"));
+                broken.push(scenario.id);
+            }
+        }
     }
     setting.progress.finish();
     let verdicts = goals::judge(goals::ALL, &all, |peer| setting.wants(peer));
@@ -70,9 +78,12 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
             }
         }
     }
-    let failures = verdicts.iter().filter(|verdict| verdict.is_failure()).count();
-    if options.check && failures > 0 {
-        return Err(format!("{failures} goals that must hold are missed").into());
+    if !broken.is_empty() {
+        return Err(format!("not measured, for the errors above: {}", broken.join(", ")).into());
+    }
+    let missed = verdicts.iter().filter(|verdict| verdict.is_failure()).count();
+    if options.check && missed > 0 {
+        return Err(format!("goals that must hold and are missed: {missed}").into());
     }
     Ok(())
 }

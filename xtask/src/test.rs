@@ -148,6 +148,10 @@ pub(crate) fn run(only: Option<&str>) -> Outcome<ExitCode> {
 
 /// Every test of the workspace on the host; those of the demo and of the pages of tests and benchmarks drive a browser.
 fn host_tests(tally: &mut Tally, tools: &Path, browser: &Browser, only_browser: bool) -> Outcome<()> {
+    if !only_browser {
+        // A scenario of the comparison counts system calls, also when it is tested.
+        setup::strace()?;
+    }
     let site = site::build(tools, Profile::Dev, &site::PAGES)?;
     let mut command = cargo();
     command

@@ -56,7 +56,7 @@ fn present() -> Result<()> {
     match found {
         Ok(status) if status.success() => Ok(()),
         _ => {
-            Err("strace is not there: `cargo xtask setup` installs it, as does `apt-get install strace`"
+            Err("strace is not there: `cargo xtask bench` installs it, as does `apt-get install strace`"
                 .into())
         }
     }
