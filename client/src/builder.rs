@@ -5,7 +5,7 @@ use bowline_protocol::{
     limits::{Limits, Timing},
     session::{Config, Failure},
 };
-use bowline_rpc::{BoxError, Call, Endpoint, Line, Peer, Reply, Router, Service};
+use bowline_rpc::{BoxError, Call, Endpoint, Line, Peer, Reply, Service};
 use bowline_runtime::{MaybeSend, spawn, wall_clock};
 use bowline_transport::{Backoff, Connect, Endpoints, PlatformConnector};
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::{
     desk::Lease,
     driver::{Driver, Means, Parts},
     liveness::Liveness,
+    served::Served,
     state::{Machine, Patience},
 };
 
@@ -30,7 +31,7 @@ pub struct Builder<L = Identity> {
     timing: Timing,
     connector: Option<Arc<dyn Connect>>,
     backoff: Backoff,
-    served: Option<Router>,
+    served: Option<Served>,
     breakers: Vec<BreakerHandle>,
     wall_clock: fn() -> Duration,
     layer: L,
@@ -122,7 +123,7 @@ impl<L> Builder<L> {
     /// Serves a trait to the server, which calls it through `Context::client` inside a handler. May be called several
     /// times, once for each service.
     pub fn serve(mut self, service: impl Service) -> Self {
-        self.served = Some(self.served.unwrap_or_default().add(service));
+        self.served = Some(Served::add(self.served, service));
         self
     }
 
@@ -219,7 +220,7 @@ where
     }
 
     fn start(self, first: Option<oneshot::Sender<Result<(), ConnectFailed>>>) -> Client {
-        let services = self.served.as_ref().map(Router::descriptors).unwrap_or_default();
+        let services = self.served.as_ref().map(Served::descriptors).unwrap_or_default();
         let config = Config { limits: self.limits, timing: self.timing, services };
         let peer = Peer::client_with_wall_clock(config.clone(), self.wall_clock);
         let line = Line::new(peer.clone());

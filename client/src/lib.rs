@@ -14,6 +14,7 @@ mod disconnect;
 mod driver;
 mod error;
 mod liveness;
+mod served;
 mod state;
 
 pub use builder::Builder;

@@ -1,22 +1,24 @@
 use std::{
+    convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use bowline_middleware::{Connected, SessionMetrics, status_from_error};
+use bowline_middleware::{Connected, SessionMetrics};
 use bowline_protocol::{
     Instant,
     envelope::{Outcome, Secret},
     session::Failure,
     status::{CloseCode, Code, Delivery, Status},
 };
-use bowline_rpc::{BoxError, Dispatcher, Peer, Router, SessionInfo};
+use bowline_rpc::{BoxError, Peer, SessionInfo};
 use bowline_runtime::{BoxFuture, now, random_bytes};
 use bowline_transport::{BoxLink, CloseFrame, Connect, ConnectError, Ended, drive};
 
 use crate::{
     credentials::Provider,
     error::ConnectFailed,
+    served::Served,
     state::{Action, Fall, Machine},
 };
 
@@ -25,7 +27,7 @@ pub(crate) struct Means {
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) credentials: Option<Box<dyn Provider>>,
     /// What this end serves.
-    pub(crate) served: Option<Router>,
+    pub(crate) served: Option<Served>,
 }
 
 /// One end of a session with the machine that keeps it on a link.
@@ -34,7 +36,7 @@ pub(super) struct Lane {
     pub(super) machine: Machine,
     carrier: Carrier,
     /// Runs the calls of the session that was last live.
-    dispatcher: Option<Dispatcher<Router>>,
+    dispatcher: Option<BoxFuture<'static, Infallible>>,
     /// Why the newest try or link failed.
     failed: Option<ConnectFailed>,
     /// What is left of its calls ends with this.
@@ -80,7 +82,7 @@ impl Lane {
         let moved = self.poll_carrier(cx, means);
         self.metrics.poll(cx, &self.peer);
         if let Some(dispatcher) = &mut self.dispatcher {
-            let Poll::Pending = dispatcher.poll(cx);
+            let Poll::Pending = dispatcher.as_mut().poll(cx);
         }
         moved.max(self.act(means))
     }
@@ -177,13 +179,13 @@ impl Lane {
         self.machine.handle_live(now(), outcome.into());
         self.metrics.connected(Connected::Live);
         self.metrics.live(outcome);
-        if let Some(router) = &means.served
+        if let Some(served) = &means.served
             && outcome != Outcome::Resumed
         {
             // Calls of the session before have been stopped; what is left of their tasks goes with its dispatcher.
             let id = self.peer.session_id().unwrap_or_default();
             let info = SessionInfo { id, ..Default::default() };
-            self.dispatcher = Some(Dispatcher::new(&self.peer, router.clone(), info, status_from_error));
+            self.dispatcher = Some(served.run(&self.peer, info));
         }
     }
 
