@@ -111,7 +111,14 @@ mod backend {
     pub(super) struct Timer {
         deadline: Instant,
         /// `None` until the first poll, so that a sleep nobody awaits sets no timer.
-        timeout: Option<SendWrapper<TimeoutFuture>>,
+        timeout: Option<SendWrapper<Timeout>>,
+    }
+
+    /// A timer of the browser.
+    struct Timeout {
+        future: TimeoutFuture,
+        /// When it fires at the earliest.
+        at: Instant,
     }
 
     impl Timer {
@@ -121,23 +128,27 @@ mod backend {
 
         pub(super) fn reset(&mut self, deadline: Instant) {
             self.deadline = deadline;
-            self.timeout = None;
+            // One that fires too early is only set again then: setting and clearing one costs more than a poll, and
+            // a deadline that moves with every message moves to later. Timers are rounded up by as much as one may be late.
+            self.timeout.take_if(|timeout| timeout.at > deadline + Duration::from_millis(1));
         }
 
         pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             loop {
                 if let Some(timeout) = &mut self.timeout {
-                    std::task::ready!(Pin::new(&mut **timeout).poll(cx));
+                    std::task::ready!(Pin::new(&mut timeout.future).poll(cx));
                     self.timeout = None;
                 }
-                let left = self.deadline.saturating_duration_since(now());
+                let now = now();
+                let left = self.deadline.saturating_duration_since(now);
                 if left.is_zero() {
                     return Poll::Ready(());
                 }
                 // Rounded up: a timer that fires early would only be set again.
                 let millis = left.min(LONGEST).as_micros().div_ceil(1000).min(LONGEST.as_millis());
                 let millis = u32::try_from(millis).unwrap_or(u32::MAX);
-                self.timeout = Some(SendWrapper::new(TimeoutFuture::new(millis)));
+                let at = now + Duration::from_millis(millis.into());
+                self.timeout = Some(SendWrapper::new(Timeout { future: TimeoutFuture::new(millis), at }));
             }
         }
     }

@@ -6,9 +6,13 @@
 
 mod conformance;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
 
 use bowline_protocol::status::CloseCode;
+use bowline_runtime::now;
 use bowline_transport::web::WebConnector;
 use bowline_transport::{BoxLink, CloseFrame, Connect, ConnectError, Link, PlatformConnector, Received};
 use bytes::Bytes;
@@ -109,4 +113,33 @@ async fn the_browser_is_told_at_most_128_kib_before_the_link_waits() {
 async fn the_platforms_connector_is_the_pages() {
     let mut link = PlatformConnector::default().connect(&endpoint()).await.unwrap();
     assert_eq!(exchange(&mut link, &[Bytes::from("hello")]).await, ["hello"]);
+}
+
+/// A session's deadline moves with every message; to set a timer of the browser and clear it for each cost more than the call.
+#[wasm_bindgen_test]
+async fn a_sleep_that_is_put_off_keeps_its_timer_and_ends_no_sooner() {
+    let count = "(() => { const set = globalThis.setTimeout; globalThis.timersSet = 0; \
+                 globalThis.setTimeout = (...given) => { globalThis.timersSet += 1; return set(...given); }; })()";
+    js_sys::eval(count).unwrap();
+    let mut sleep = bowline_runtime::sleep(Duration::from_millis(5));
+    poll_fn(|cx| {
+        for later in 0..100 {
+            sleep.reset(now() + Duration::from_millis(5 + later));
+            assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+        }
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(js_sys::eval("globalThis.timersSet").unwrap(), 1);
+    let deadline = sleep.deadline();
+    sleep.await;
+    assert!(now() >= deadline);
+}
+
+#[wasm_bindgen_test]
+async fn a_sleep_that_is_brought_forward_does_not_wait_for_its_timer() {
+    let mut sleep = bowline_runtime::sleep(Duration::from_secs(3600));
+    poll_fn(|cx| Poll::Ready(assert!(Pin::new(&mut sleep).poll(cx).is_pending()))).await;
+    sleep.reset(now());
+    sleep.await;
 }
