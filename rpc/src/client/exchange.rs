@@ -213,7 +213,7 @@ impl Attempt {
     }
 
     /// Gives the reply, or itself back.
-    fn poll(self, cx: &Context<'_>) -> Result<Reply, Self> {
+    fn poll(mut self, cx: &Context<'_>) -> Result<Reply, Self> {
         match self.method.kind {
             MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => {
                 match self.handle.poll_response(cx) {

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Buffer, Codec};
@@ -60,15 +61,13 @@ impl From<IncomingNotify> for Arrival {
 
 /// What the dispatcher and handlers call.
 impl Peer {
-    /// The next call that came in.
-    pub(crate) fn poll_arrival(&self, cx: &Context<'_>) -> Poll<Arrival> {
-        self.act(|state, _, wakes| match state.arrivals.pop_front() {
-            Some(arrival) => Poll::Ready(arrival),
-            None => {
-                wakes.park(&mut state.dispatcher, cx);
-                Poll::Pending
-            }
-        })
+    /// Takes all calls that came in. `into` is empty, and its room is used for those that come.
+    pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) {
+        self.act(|state, _, wakes| {
+            state.dispatches = false;
+            wakes.park(&mut state.dispatcher, cx);
+            std::mem::swap(&mut state.arrivals, into);
+        });
     }
 
     /// Whether calls without a handler were stopped since this was last asked.

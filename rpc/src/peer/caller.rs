@@ -1,5 +1,5 @@
 use std::fmt;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bowline_protocol::codec::{Buffer, Codec};
 use bowline_protocol::schema::Retry;
@@ -16,6 +16,8 @@ use crate::channel::Lease;
 pub(crate) struct Handle {
     peer: Peer,
     call: CallId,
+    /// The one answer was taken: nothing is left of the call.
+    is_over: bool,
     /// Keeps the session's driver running for as long as somebody waits for this call.
     _lease: Option<Lease>,
 }
@@ -38,7 +40,7 @@ impl Handle {
             state.slots.insert(call, Slot::default());
             Ok(call)
         })?;
-        Ok(Self { peer: peer.clone(), call, _lease: lease })
+        Ok(Self { peer: peer.clone(), call, is_over: false, _lease: lease })
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -50,17 +52,22 @@ impl Handle {
     }
 
     /// The one answer of a unary call or client stream.
-    pub(crate) fn poll_response(&self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
-        self.peer.act(|state, _, wakes| {
-            let Some(slot) = state.slots.get_mut(&self.call) else { return Poll::Pending };
+    pub(crate) fn poll_response(&mut self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
+        let call = self.call;
+        let (response, slot) = ready!(self.peer.act(|state, _, wakes| {
+            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
             match slot.response.take() {
-                Some(response) => Poll::Ready(response),
+                Some(response) => Poll::Ready((response, state.slots.remove(&call))),
                 None => {
                     wakes.park(&mut slot.owner, cx);
                     Poll::Pending
                 }
             }
-        })
+        }));
+        // Its wakers may run foreign code when dropped: not under the lock.
+        drop(slot);
+        self.is_over = true;
+        Poll::Ready(response)
     }
 
     /// Whether the stream is open.
@@ -88,6 +95,9 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
         let slot = self.peer.command(|state, now, _| {
             state.session.cancel(now, self.call);
             state.slots.remove(&self.call)

@@ -17,8 +17,16 @@ impl Peer {
     pub fn handle_connected(&self) {
         self.act(|state, now, _| {
             state.failed = None;
+            state.attended = false;
             state.session.handle_connected(now);
         });
+    }
+
+    /// The driver is at work: until [`poll_transmit`](Self::poll_transmit) has nothing for it, or it calls
+    /// [`register`](Self::register), commands need not wake it, and what comes in need not wake the dispatcher, which
+    /// it runs by itself before it writes. For drivers that come back by themselves whenever they stop before that.
+    pub fn attend(&self) {
+        self.lock().attended = true;
     }
 
     /// One whole binary message came in.
@@ -39,7 +47,10 @@ impl Peer {
     /// The link is gone; `code` is what it was closed with, by either end, if it was. The session goes on without it,
     /// unless the code [stops](CloseCode::stops).
     pub fn handle_disconnect(&self, code: Option<CloseCode>) {
-        self.act(|state, now, _| state.session.handle_disconnect(now, code));
+        self.act(|state, now, wakes| {
+            state.session.handle_disconnect(now, code);
+            state.leave(wakes);
+        });
     }
 
     /// Client: the machine slept, or the network came back. Deadlines that have passed are found, then the other end
@@ -83,7 +94,8 @@ impl Peer {
             match state.session.poll_transmit(now) {
                 Some(message) => Poll::Ready(message),
                 None => {
-                    wakes.park(&mut state.driver, cx);
+                    state.news = false;
+                    state.park_driver(wakes, cx);
                     Poll::Pending
                 }
             }
@@ -97,14 +109,13 @@ impl Peer {
     /// A single call is written at once: nothing can join it.
     pub fn gathers(&self, heard: bool) -> bool {
         let state = self.lock();
-        // A command took the driver's waker.
-        state.slots.len() > 1 && (heard || state.driver.is_none())
+        state.slots.len() > 1 && (heard || state.news)
     }
 
     /// Asks to be woken by commands as [`poll_transmit`](Self::poll_transmit) does, without taking a message: for a
     /// driver whose socket is blocked.
     pub fn register(&self, cx: &mut Context<'_>) {
-        self.act(|state, _, wakes| wakes.park(&mut state.driver, cx));
+        self.act(|state, _, wakes| state.park_driver(wakes, cx));
     }
 
     /// Whether the link is to be closed, and how. Only after everything of `poll_transmit` was written.

@@ -22,7 +22,7 @@ impl Peer {
                 }
                 read => {
                     // What was taken is credit for the other end.
-                    wakes.push(state.driver.take());
+                    state.call_driver(wakes);
                     Poll::Ready(read)
                 }
             }
@@ -34,16 +34,21 @@ impl Peer {
     pub(crate) fn is_failed(&self, cx: &Context<'_>, call: CallId) -> bool {
         self.act(|state, now, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return false };
-            if slot.peeked.is_none() {
-                match state.session.read(now, call) {
-                    Read::Pending => wakes.park(&mut slot.reader, cx),
-                    read => {
-                        wakes.push(state.driver.take());
-                        slot.peeked = Some(read);
-                    }
+            if slot.peeked.is_some() {
+                return matches!(slot.peeked, Some(Read::Failed(_)));
+            }
+            match state.session.read(now, call) {
+                Read::Pending => {
+                    wakes.park(&mut slot.reader, cx);
+                    false
+                }
+                read => {
+                    let failed = matches!(read, Read::Failed(_));
+                    slot.peeked = Some(read);
+                    state.call_driver(wakes);
+                    failed
                 }
             }
-            matches!(slot.peeked, Some(Read::Failed(_)))
         })
     }
 

@@ -133,7 +133,7 @@ impl Peer {
     fn command<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
         self.act(|state, now, wakes| {
             let result = step(state, now, wakes);
-            wakes.push(state.driver.take());
+            state.call_driver(wakes);
             result
         })
     }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use bowline_protocol::codec::{Buffer, Codec};
@@ -26,4 +27,33 @@ pub(super) struct Slot {
 }
 
 /// Slots by call. Ids carry a generation, so a call that is over never meets its successor's slot.
-pub(super) type Slots = HashMap<CallId, Slot>;
+pub(super) type Slots = HashMap<CallId, Slot, BuildHasherDefault<CallHasher>>;
+
+/// Mixes the three small numbers of a call. The other end chooses some of them, within the bounds of its credit: however
+/// it chooses, no more than that many slots can meet in one place.
+#[derive(Debug, Default)]
+pub(super) struct CallHasher(u64);
+
+impl Hasher for CallHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd number without a pattern: 2^64 over the golden ratio.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}

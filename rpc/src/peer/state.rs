@@ -17,6 +17,10 @@ pub(crate) struct State {
     /// What every call of this end fails with, while this end has given up.
     pub(super) failed: Option<Failure>,
     pub(super) driver: Option<Waker>,
+    /// The driver is at work: it looks at everything before it parks.
+    pub(super) attended: bool,
+    /// Something was asked of this end since the driver last had nothing to write.
+    pub(super) news: bool,
     pub(super) hello: Mailbox<Box<Hello>>,
     pub(super) live: Mailbox<Outcome>,
     pub(super) proved: Mailbox<()>,
@@ -29,6 +33,8 @@ pub(crate) struct State {
     /// `once` calls whose callers have the end, for the dispatcher.
     pub(super) acknowledged: Vec<CallId>,
     pub(super) dispatcher: Option<Waker>,
+    /// The dispatcher was not woken, since a driver at work runs it by itself.
+    pub(super) dispatches: bool,
     /// Whether a call was stopped that has no handler yet, so that the dispatcher looks through its queue.
     pub(super) stopped_waiting: bool,
 }
@@ -53,6 +59,8 @@ impl State {
             slots: Slots::default(),
             failed: None,
             driver: None,
+            attended: false,
+            news: false,
             hello: Mailbox::default(),
             live: Mailbox::default(),
             proved: Mailbox::default(),
@@ -62,6 +70,7 @@ impl State {
             arrivals: VecDeque::new(),
             acknowledged: Vec::new(),
             dispatcher: None,
+            dispatches: false,
             stopped_waiting: false,
         }
     }
@@ -102,15 +111,15 @@ impl State {
             Event::Call(call) => {
                 self.slots.insert(call.call, Slot::default());
                 self.arrivals.push_back(Arrival::from(call));
-                wakes.push(self.dispatcher.take());
+                self.call_dispatcher(wakes);
             }
             Event::Notify(notify) => {
                 self.arrivals.push_back(Arrival::from(notify));
-                wakes.push(self.dispatcher.take());
+                self.call_dispatcher(wakes);
             }
             Event::Acknowledged { call } => {
                 self.acknowledged.push(call);
-                wakes.push(self.dispatcher.take());
+                self.call_dispatcher(wakes);
             }
             Event::Stopped { call, reason } => self.stop(call, StopReason::Session(reason), wakes),
             Event::Response { call, result } => {
@@ -150,6 +159,37 @@ impl State {
         }
     }
 
+    /// There is something to write, or another time to wait for.
+    pub(super) fn call_driver(&mut self, wakes: &mut Wakes) {
+        self.news = true;
+        if !self.attended {
+            wakes.push(self.driver.take());
+        }
+    }
+
+    fn call_dispatcher(&mut self, wakes: &mut Wakes) {
+        if self.attended {
+            self.dispatches = true;
+        } else {
+            wakes.push(self.dispatcher.take());
+        }
+    }
+
+    /// The driver goes to sleep.
+    pub(super) fn park_driver(&mut self, wakes: &mut Wakes, cx: &Context<'_>) {
+        wakes.park(&mut self.driver, cx);
+        self.leave(wakes);
+    }
+
+    /// No driver is at work.
+    pub(super) fn leave(&mut self, wakes: &mut Wakes) {
+        self.attended = false;
+        // Came after the driver ran the dispatcher.
+        if std::mem::take(&mut self.dispatches) {
+            wakes.push(self.dispatcher.take());
+        }
+    }
+
     /// The first reason to stop a handler stands.
     pub(super) fn stop(&mut self, call: CallId, reason: StopReason, wakes: &mut Wakes) {
         let Some(slot) = self.slots.get_mut(&call) else { return };
@@ -158,7 +198,7 @@ impl State {
             Some(owner) => wakes.push(Some(owner)),
             None => {
                 self.stopped_waiting = true;
-                wakes.push(self.dispatcher.take());
+                self.call_dispatcher(wakes);
             }
         }
     }
@@ -175,26 +215,39 @@ impl State {
 }
 
 /// Wakers to be woken, and to be dropped, once the lock is released: both may run foreign code.
+///
+/// Most steps have one of each at most, which takes no list.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    wake: Vec<Waker>,
-    retired: Vec<Waker>,
+    first: Option<Waker>,
+    rest: Vec<Waker>,
+    retired: Option<Waker>,
+    more_retired: Vec<Waker>,
 }
 
 impl Wakes {
     pub(super) fn push(&mut self, waker: Option<Waker>) {
-        self.wake.extend(waker);
+        if self.first.is_none() {
+            self.first = waker;
+        } else {
+            self.rest.extend(waker);
+        }
     }
 
     /// Leaves the waker of `cx` in `place`.
     pub(super) fn park(&mut self, place: &mut Option<Waker>, cx: &Context<'_>) {
         if place.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
-            self.retired.extend(place.replace(cx.waker().clone()));
+            let retired = place.replace(cx.waker().clone());
+            if self.retired.is_none() {
+                self.retired = retired;
+            } else {
+                self.more_retired.extend(retired);
+            }
         }
     }
 
     pub(super) fn wake(self) {
-        for waker in self.wake {
+        for waker in self.first.into_iter().chain(self.rest) {
             waker.wake();
         }
     }

@@ -43,6 +43,8 @@ pub struct Dispatcher<S> {
     peer: Peer,
     stack: S,
     session: Arc<SessionInfo>,
+    /// Room for what comes in.
+    arrivals: VecDeque<Arrival>,
     queue: VecDeque<Waiting>,
     tasks: Tasks,
     once: Option<OnceSide>,
@@ -64,6 +66,7 @@ where
             peer: peer.clone(),
             stack,
             session: Arc::new(session),
+            arrivals: VecDeque::new(),
             queue: VecDeque::new(),
             tasks: Tasks::default(),
             once: None,
@@ -92,10 +95,13 @@ where
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
         }
-        while let Poll::Ready(arrival) = self.peer.poll_arrival(cx) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        self.peer.take_arrivals(cx, &mut arrivals);
+        for arrival in arrivals.drain(..) {
             let waiting = self.receive(arrival);
             self.queue.extend(waiting);
         }
+        self.arrivals = arrivals;
         if let Some(once) = &mut self.once {
             self.queue.extend(once.poll(cx));
             once.tell(&self.peer);

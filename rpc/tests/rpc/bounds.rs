@@ -4,14 +4,13 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use bowline_protocol::session::Config;
-use bowline_rpc::{Call, CallError, Peer, Reply, Router};
+use bowline_rpc::{Call, CallError, Reply, Router};
 use futures_util::future::join_all;
 use tower::Service;
 
-use crate::support::{Ends, Stub, assert_empty, log, settle};
+use crate::support::{Ends, assert_empty, log, settle};
 
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_ready_at_once_leave_in_one_message() {
@@ -22,29 +21,6 @@ async fn answers_that_are_ready_at_once_leave_in_one_message() {
     let calls = (0..50).map(|number| ends.stub().echo(number));
     join_all(calls).await;
     assert_eq!(ends.server.stats().session.counted.messages_out - before, 1);
-}
-
-/// A driver lets others add to a message only where there may be others.
-#[tokio::test(start_paused = true)]
-async fn one_call_is_never_held_back_for_others() {
-    let peer = Peer::client(Config::default());
-    let stub = Stub::new(&peer.channel());
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut asked = |number| {
-        let mut call = stub.echo(number);
-        assert!(Pin::new(&mut call).poll(&mut cx).is_pending());
-        call
-    };
-    let park = || assert!(peer.poll_transmit(&mut Context::from_waker(Waker::noop())).is_pending());
-    park();
-    assert!(!peer.gathers(true), "nobody is there");
-    let _first = asked(1);
-    assert!(!peer.gathers(true), "one call");
-    let _second = asked(2);
-    assert!(peer.gathers(false), "two calls, one of them new");
-    park();
-    assert!(!peer.gathers(false), "nothing is new");
-    assert!(peer.gathers(true), "an answer to one of them may be a question of the other");
 }
 
 #[tokio::test(start_paused = true)]

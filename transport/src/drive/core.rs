@@ -10,6 +10,8 @@ use bytes::Bytes;
 /// What the loop needs of one end of a session. A trait, so that the loop is tested against scripted ends.
 pub(super) trait Core {
     fn handle_connected(&self);
+    /// The loop runs: nothing needs to wake it before it parks.
+    fn attend(&self);
     fn handle_disconnect(&self, code: Option<CloseCode>);
     fn handle_message(&self, message: Bytes);
     fn handle_received(&self, arriving: Arriving);
@@ -29,6 +31,10 @@ pub(super) trait Core {
 impl Core for Peer {
     fn handle_connected(&self) {
         Self::handle_connected(self);
+    }
+
+    fn attend(&self) {
+        Self::attend(self);
     }
 
     fn handle_disconnect(&self, code: Option<CloseCode>) {

@@ -241,6 +241,7 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     where
         B: Future<Output = Infallible>,
     {
+        self.core.attend();
         for _ in 0..ROUNDS {
             let mut round = || -> Result<Step, Ended> {
                 let read = self.read(cx)?;
@@ -366,22 +367,24 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     }
 
     fn pass_time(&mut self, cx: &mut Context<'_>) -> Step {
-        let Some(due) = self.core.poll_timeout() else {
-            self.timer = None;
-            return Step::Done;
-        };
-        if due > now() {
-            let timer = self.timer.get_or_insert_with(|| sleep_until(due));
-            if timer.deadline() != due {
-                timer.reset(due);
-            }
-            if Pin::new(timer).poll(cx).is_pending() {
-                return Step::Done;
-            }
-            self.timer = None;
+        let Some(due) = self.core.poll_timeout() else { return Step::Done };
+        if due <= now() {
+            self.core.handle_timeout();
+            return Step::Again;
         }
-        self.core.handle_timeout();
-        Step::Again
+        let timer = self.timer.get_or_insert_with(|| sleep_until(due));
+        // It moves away with every message: a timer that comes too early is set again then, and not each time.
+        if timer.deadline() > due {
+            timer.reset(due);
+        }
+        while Pin::new(&mut *timer).poll(cx).is_ready() {
+            if due <= now() {
+                self.core.handle_timeout();
+                return Step::Again;
+            }
+            timer.reset(due);
+        }
+        Step::Done
     }
 }
 

@@ -132,7 +132,7 @@ impl Session {
             // The other end is built anew since, and promises something else.
             return self.end_lost(call, Delivery::OutcomeUnknown);
         }
-        let key = self.fresh_key(own.order);
+        let key = if retry == Retry::Once { self.fresh_key(own.order) } else { None };
         let Some(own) = self.own.get_mut(call) else { return };
         let class = own.class();
         self.state.opening[class as usize].used += 1;
