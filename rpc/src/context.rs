@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bowline_protocol::codec::Codec;
@@ -53,10 +53,24 @@ pub(crate) struct Incoming {
     pub(crate) call: Option<CallId>,
     pub(crate) session: Arc<SessionInfo>,
     pub(crate) cancellation: Cancellation,
-    pub(crate) notices: Arc<Notices>,
+    /// Made when a topic or a stream asks for it.
+    notices: OnceLock<Arc<Notices>>,
 }
 
 impl Incoming {
+    pub(crate) fn new(
+        peer: Peer,
+        call: Option<CallId>,
+        session: Arc<SessionInfo>,
+        cancellation: Cancellation,
+    ) -> Self {
+        Self { peer, call, session, cancellation, notices: OnceLock::new() }
+    }
+
+    pub(crate) fn notices(&self) -> &Arc<Notices> {
+        self.notices.get_or_init(Arc::default)
+    }
+
     /// A client's dispatcher outlives its sessions: it knows no id of its own.
     pub(crate) fn session_id(&self) -> u128 {
         if self.session.id == 0 { self.peer.session_id().unwrap_or(0) } else { self.session.id }

@@ -145,9 +145,12 @@ impl fmt::Debug for Reply {
     }
 }
 
+/// What holds a small answer without growing.
+const SMALL: usize = 128;
+
 /// A value that can't be encoded is a bug of this end: its cause goes to the log.
 fn encode<T: Payload>(codec: Codec, method: &dyn Fn() -> String, value: &T) -> Result<Buffer, Status> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(SMALL);
     value.encode(codec, &mut bytes).map_err(|error| {
         let method = method();
         boxed::internal("an answer can't be encoded", &method, &error)

@@ -2,6 +2,9 @@ use bytes::Bytes;
 
 use super::{Codec, EncodeError, Payload};
 
+/// What holds small arguments without growing.
+const SMALL: usize = 128;
+
 /// The arguments of a call that may still become either codec.
 ///
 /// Which one is agreed with the other end, perhaps long after the call was made: until then a call is held as its
@@ -21,7 +24,7 @@ impl Arguments {
     ///
     /// What [`Payload::encode`] says.
     pub fn new<T: Payload>(arguments: &T) -> Result<Self, EncodeError> {
-        let mut rkyv = Vec::new();
+        let mut rkyv = Vec::with_capacity(SMALL);
         arguments.encode(Codec::Rkyv, &mut rkyv)?;
         Ok(Self { rkyv: rkyv.into(), recode: T::recode })
     }

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tower_service::Service;
 
@@ -49,19 +49,18 @@ impl Future for EndpointFuture {
     type Output = Result<Reply, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let sent = match std::mem::replace(&mut self.0, State::Done) {
-            State::Prepared(call, target) => Sent::start(&target, *call, None),
-            State::Sent(sent) => Ok(sent),
-            State::Done => panic!("a call was polled after it had ended"),
-        };
-        match sent.map(|sent| sent.poll(cx)) {
-            Err(reply) => Poll::Ready(Ok(*reply)),
-            Ok(Ok(reply)) => Poll::Ready(Ok(reply)),
-            Ok(Err(sent)) => {
-                self.0 = State::Sent(sent);
-                Poll::Pending
+        if let State::Prepared(..) = &self.0
+            && let State::Prepared(call, target) = std::mem::replace(&mut self.0, State::Done)
+        {
+            match Sent::start(&target, *call, None) {
+                Ok(sent) => self.0 = State::Sent(sent),
+                Err(reply) => return Poll::Ready(Ok(*reply)),
             }
         }
+        let State::Sent(sent) = &mut self.0 else { panic!("a call was polled after it had ended") };
+        let reply = ready!(sent.poll(cx));
+        self.0 = State::Done;
+        Poll::Ready(Ok(reply))
     }
 }
 

@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Failure, Queued, Request};
@@ -59,22 +59,17 @@ impl Exchange {
                     let Self::Prepared(prepared) = std::mem::replace(self, Self::Done) else { continue };
                     *self = Self::start(prepared);
                 }
-                Self::Sent(_) => {
-                    let Self::Sent(sent) = std::mem::replace(self, Self::Done) else { continue };
-                    return match sent.poll(cx) {
-                        Ok(reply) => Poll::Ready(reply),
-                        Err(sent) => {
-                            *self = Self::Sent(sent);
-                            Poll::Pending
-                        }
-                    };
+                Self::Sent(sent) => {
+                    let reply = ready!(sent.poll(cx));
+                    *self = Self::Done;
+                    return Poll::Ready(reply);
                 }
                 Self::Answered(_) => {
                     let Self::Answered(reply) = std::mem::replace(self, Self::Done) else { continue };
                     return Poll::Ready(*reply);
                 }
                 Self::Layered(future) => {
-                    let reply = std::task::ready!(future.as_mut().poll(cx));
+                    let reply = ready!(future.as_mut().poll(cx));
                     *self = Self::Done;
                     return Poll::Ready(reply);
                 }
@@ -130,27 +125,25 @@ impl Sent {
         Ok(Self { stage: Stage::Asked(Attempt::start(target, &peer, call, lease)?), again })
     }
 
-    /// Gives the reply, or itself back.
-    pub(crate) fn poll(mut self, cx: &mut Context<'_>) -> Result<Reply, Self> {
+    /// The reply; polled no more once it was given.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         loop {
-            self.stage = match self.stage {
-                Stage::Asked(attempt) => match attempt.poll(cx) {
-                    Err(attempt) => return Err(Self { stage: Stage::Asked(attempt), ..self }),
-                    Ok(reply) => match self.again.as_mut().and_then(|again| again.after(&reply)) {
-                        None => return Ok(reply),
+            self.stage = match &mut self.stage {
+                Stage::Asked(attempt) => {
+                    let reply = ready!(attempt.poll(cx));
+                    match self.again.as_mut().and_then(|again| again.after(&reply)) {
+                        None => return Poll::Ready(reply),
                         Some(pause) => Stage::Pausing(pause),
-                    },
-                },
-                Stage::Pausing(mut pause) => {
-                    if Pin::new(&mut pause).poll(cx).is_pending() {
-                        return Err(Self { stage: Stage::Pausing(pause), ..self });
                     }
+                }
+                Stage::Pausing(pause) => {
+                    ready!(Pin::new(pause).poll(cx));
                     let parts = self.again.as_mut().and_then(|again| again.parts());
                     let Parts { target, peer, call, lease } =
                         parts.expect("only a call that can be made again pauses");
                     match Attempt::start(target, peer, call, lease) {
                         Ok(attempt) => Stage::Asked(attempt),
-                        Err(reply) => return Ok(*reply),
+                        Err(reply) => return Poll::Ready(*reply),
                     }
                 }
             };
@@ -160,7 +153,8 @@ impl Sent {
 
 /// One try of a call.
 struct Attempt {
-    handle: Handle,
+    /// `None` once the stream that it opened has it.
+    handle: Option<Handle>,
     upload: Option<Task>,
     method: &'static MethodDescriptor,
 }
@@ -209,35 +203,29 @@ impl Attempt {
         let handle = Handle::open(peer, request, patience, lease, who)
             .map_err(|failure| Box::new(failed(peer, failure)))?;
         let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
-        Ok(Self { handle, upload, method })
+        Ok(Self { handle: Some(handle), upload, method })
     }
 
-    /// Gives the reply, or itself back.
-    fn poll(mut self, cx: &Context<'_>) -> Result<Reply, Self> {
-        match self.method.kind {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Reply> {
+        let Some(handle) = &mut self.handle else { return Poll::Pending };
+        Poll::Ready(match self.method.kind {
             MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => {
-                match self.handle.poll_response(cx) {
-                    Poll::Ready(Ok((codec, buffer))) => Ok(Reply(Outcome::Value(codec, buffer))),
-                    Poll::Ready(Err(failure)) => Ok(failed(self.handle.peer(), failure)),
-                    Poll::Pending => Err(self),
+                match ready!(handle.poll_response(cx)) {
+                    Ok((codec, buffer)) => Reply(Outcome::Value(codec, buffer)),
+                    Err(failure) => failed(handle.peer(), failure),
                 }
             }
             MethodKind::ServerStream | MethodKind::Bidirectional | MethodKind::Watch => {
-                match self.handle.poll_accepted(cx) {
-                    Poll::Ready(Ok(())) => {
-                        let (handle, upload) = (self.handle, self.upload);
-                        Ok(Reply(Outcome::Opened(Opened {
-                            handle,
-                            hooks: Hooks::default(),
-                            _upload: upload,
-                            lease: None,
-                        })))
+                match (ready!(handle.poll_accepted(cx)), self.handle.take()) {
+                    (Ok(()), Some(handle)) => {
+                        let (hooks, _upload) = (Hooks::default(), self.upload.take());
+                        Reply(Outcome::Opened(Opened { handle, hooks, _upload, lease: None }))
                     }
-                    Poll::Ready(Err(failure)) => Ok(failed(self.handle.peer(), failure)),
-                    Poll::Pending => Err(self),
+                    (Err(failure), Some(handle)) => failed(handle.peer(), failure),
+                    (_, None) => return Poll::Pending,
                 }
             }
-        }
+        })
     }
 }
 

@@ -82,14 +82,14 @@ impl Peer {
 
     /// Whether `call` was stopped.
     pub(crate) fn stopped(&self, call: CallId) -> Option<StopReason> {
-        self.lock().slots.get(&call).and_then(|slot| slot.stopped.clone())
+        self.lock().slots.get(&call).and_then(|slot| slot.stopped.as_deref().cloned())
     }
 
     /// Waits until `call` is stopped.
     pub(crate) fn poll_stopped(&self, cx: &Context<'_>, call: CallId) -> Poll<StopReason> {
         self.act(|state, _, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
-            match &slot.stopped {
+            match slot.stopped.as_deref() {
                 Some(reason) => Poll::Ready(reason.clone()),
                 None => {
                     wakes.park(&mut slot.owner, cx);
@@ -109,19 +109,26 @@ impl Peer {
         self.command(|state, now, _| state.session.accept(now, call));
     }
 
-    /// Sends the terminal envelope of `call`, whose handler has stopped.
-    pub(crate) fn finish(&self, call: CallId, terminal: Terminal) {
-        let slot = self.command(|state, now, _| {
+    /// Sends the terminal envelope of `call`, whose handler has stopped. An item of its caller that could not be decoded
+    /// ends it, whatever the handler made of that; then this returns true.
+    pub(crate) fn finish(&self, call: CallId, terminal: Terminal) -> bool {
+        self.command(|state, now, wakes| {
+            let stopped = state.slots.get(&call).and_then(|slot| slot.stopped.as_deref());
+            let (terminal, failed) = match stopped {
+                Some(StopReason::Failed(status)) => {
+                    (Terminal::Failed(WireFailure::Status(status.clone())), true)
+                }
+                _ => (terminal, false),
+            };
             match terminal {
                 Terminal::Value(bytes) => state.session.respond(now, call, Ok(bytes)),
                 Terminal::Failed(failure) => state.session.respond(now, call, Err(failure)),
                 Terminal::End => state.session.send_end(now, call),
                 Terminal::Nothing => {}
             }
-            state.slots.remove(&call)
-        });
-        // Its wakers may run foreign code when dropped: not under the lock.
-        drop(slot);
+            state.forget(call, wakes);
+            failed
+        })
     }
 
     /// The handler of a one-way call has stopped.

@@ -54,18 +54,19 @@ impl Handle {
     /// The one answer of a unary call or client stream.
     pub(crate) fn poll_response(&mut self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
         let call = self.call;
-        let (response, slot) = ready!(self.peer.act(|state, _, wakes| {
+        let response = ready!(self.peer.act(|state, _, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
             match slot.response.take() {
-                Some(response) => Poll::Ready((response, state.slots.remove(&call))),
+                Some(response) => {
+                    state.forget(call, wakes);
+                    Poll::Ready(response)
+                }
                 None => {
                     wakes.park(&mut slot.owner, cx);
                     Poll::Pending
                 }
             }
         }));
-        // Its wakers may run foreign code when dropped: not under the lock.
-        drop(slot);
         self.is_over = true;
         Poll::Ready(response)
     }
@@ -84,7 +85,7 @@ impl Handle {
                         return Poll::Pending;
                     }
                     Read::Failed(failure) => return Poll::Ready(Err(failure)),
-                    first => slot.peeked = Some(first),
+                    first => slot.peeked = Some(Box::new(first)),
                 }
                 slot.accepted = true;
             }
@@ -98,12 +99,10 @@ impl Drop for Handle {
         if self.is_over {
             return;
         }
-        let slot = self.peer.command(|state, now, _| {
+        self.peer.command(|state, now, wakes| {
             state.session.cancel(now, self.call);
-            state.slots.remove(&self.call)
+            state.forget(self.call, wakes);
         });
-        // Its wakers may run foreign code when dropped: not under the lock.
-        drop(slot);
     }
 }
 
@@ -127,7 +126,7 @@ impl Peer {
             state.session.cancel(now, call);
             let Some(slot) = state.slots.get_mut(&call) else { return };
             slot.response = Some(Err(Failure::Status(status.clone())));
-            slot.peeked = Some(Read::Failed(Failure::Status(status)));
+            slot.peeked = Some(Box::new(Read::Failed(Failure::Status(status))));
             wakes.push(slot.owner.take());
             wakes.push(slot.reader.take());
         });

@@ -13,7 +13,7 @@ impl Peer {
         self.act(|state, now, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Ready(Read::End) };
             if let Some(peeked) = slot.peeked.take() {
-                return Poll::Ready(peeked);
+                return Poll::Ready(*peeked);
             }
             match state.session.read(now, call) {
                 Read::Pending => {
@@ -35,7 +35,7 @@ impl Peer {
         self.act(|state, now, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return false };
             if slot.peeked.is_some() {
-                return matches!(slot.peeked, Some(Read::Failed(_)));
+                return matches!(slot.peeked.as_deref(), Some(Read::Failed(_)));
             }
             match state.session.read(now, call) {
                 Read::Pending => {
@@ -44,7 +44,7 @@ impl Peer {
                 }
                 read => {
                     let failed = matches!(read, Read::Failed(_));
-                    slot.peeked = Some(read);
+                    slot.peeked = Some(Box::new(read));
                     state.call_driver(wakes);
                     failed
                 }

@@ -21,9 +21,9 @@ pub(super) struct Slot {
     /// Caller: the stream is open.
     pub(super) accepted: bool,
     /// Caller: what was read while the stream was being opened.
-    pub(super) peeked: Option<Read>,
+    pub(super) peeked: Option<Box<Read>>,
     /// Callee: the handler is to be dropped.
-    pub(super) stopped: Option<StopReason>,
+    pub(super) stopped: Option<Box<StopReason>>,
 }
 
 /// Slots by call. Ids carry a generation, so a call that is over never meets its successor's slot.

@@ -175,6 +175,14 @@ impl State {
         }
     }
 
+    /// Nobody of this end holds `call` any more.
+    pub(super) fn forget(&mut self, call: CallId, wakes: &mut Wakes) {
+        let Some(slot) = self.slots.remove(&call) else { return };
+        for waker in [slot.owner, slot.reader, slot.writer] {
+            wakes.retire(waker);
+        }
+    }
+
     /// The driver goes to sleep.
     pub(super) fn park_driver(&mut self, wakes: &mut Wakes, cx: &Context<'_>) {
         wakes.park(&mut self.driver, cx);
@@ -193,7 +201,7 @@ impl State {
     /// The first reason to stop a handler stands.
     pub(super) fn stop(&mut self, call: CallId, reason: StopReason, wakes: &mut Wakes) {
         let Some(slot) = self.slots.get_mut(&call) else { return };
-        slot.stopped.get_or_insert(reason);
+        slot.stopped.get_or_insert_with(|| Box::new(reason));
         match slot.owner.take() {
             Some(owner) => wakes.push(Some(owner)),
             None => {
@@ -237,12 +245,16 @@ impl Wakes {
     /// Leaves the waker of `cx` in `place`.
     pub(super) fn park(&mut self, place: &mut Option<Waker>, cx: &Context<'_>) {
         if place.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
-            let retired = place.replace(cx.waker().clone());
-            if self.retired.is_none() {
-                self.retired = retired;
-            } else {
-                self.more_retired.extend(retired);
-            }
+            self.retire(place.replace(cx.waker().clone()));
+        }
+    }
+
+    /// Drops a waker later: that may run foreign code.
+    fn retire(&mut self, waker: Option<Waker>) {
+        if self.retired.is_none() {
+            self.retired = waker;
+        } else {
+            self.more_retired.extend(waker);
         }
     }
 

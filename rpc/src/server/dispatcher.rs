@@ -22,7 +22,6 @@ use crate::call::Content;
 use crate::context::{Incoming, SessionInfo};
 use crate::once::{Asked, OnceStore};
 use crate::peer::{Arrival, Peer, Ticket};
-use crate::topic::Notices;
 use crate::{BoxError, Call, Cancellation, Reply};
 
 /// How many handlers one poll of the dispatcher starts and polls: 64, then writing gets its turn. Calls start in their
@@ -144,17 +143,13 @@ where
         });
         let cancellation = Cancellation::default();
         let guard = Guard::new(self.peer.clone(), ticket, cancellation.clone(), service, method);
-        let incoming = Incoming {
-            peer: self.peer.clone(),
-            call: match ticket {
-                Ticket::Call(call) => Some(call),
-                Ticket::Notify(_) => None,
-            },
-            session: self.session.clone(),
-            // A `once` call that has started is never told to stop.
-            cancellation: if asked.is_some() { Cancellation::default() } else { cancellation },
-            notices: Arc::new(Notices::default()),
+        let number = match ticket {
+            Ticket::Call(call) => Some(call),
+            Ticket::Notify(_) => None,
         };
+        // A `once` call that has started is never told to stop.
+        let cancellation = if asked.is_some() { Cancellation::default() } else { cancellation };
+        let incoming = Incoming::new(self.peer.clone(), number, self.session.clone(), cancellation);
         let content = Content::Incoming { codec, buffer, incoming, once: None };
         let extensions = http::Extensions::new();
         let call = Call { service, method, content, metadata, extensions, deadline, depth };

@@ -85,7 +85,12 @@ impl Guard {
 
     fn end(&mut self, terminal: Terminal) {
         match self.ticket.take() {
-            Some(Ticket::Call(call)) => self.peer.finish(call, terminal),
+            Some(Ticket::Call(call)) => {
+                let was_failed = self.peer.finish(call, terminal);
+                if was_failed {
+                    self.cancellation.cancel();
+                }
+            }
             Some(Ticket::Notify(ticket)) => self.peer.finish_notify(ticket),
             None => {}
         }

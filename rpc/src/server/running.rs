@@ -18,6 +18,8 @@ pub(super) struct Running<F> {
     /// `None` once the call was answered.
     guard: Option<Guard>,
     work: Work<F>,
+    /// Its first poll is inline, where it has been seen that nobody stopped it.
+    is_new: bool,
     status_of: fn(&BoxError) -> Status,
 }
 
@@ -31,7 +33,7 @@ enum Work<F> {
 
 impl<F> Running<F> {
     pub(super) fn new(guard: Guard, future: F, status_of: fn(&BoxError) -> Status) -> Self {
-        Self { guard: Some(guard), work: Work::Call(Box::pin(future)), status_of }
+        Self { guard: Some(guard), work: Work::Call(Box::pin(future)), is_new: true, status_of }
     }
 
     /// Drops the handler, then answers.
@@ -39,12 +41,7 @@ impl<F> Running<F> {
         let Some(guard) = self.guard.take() else { return Poll::Ready(()) };
         let work = std::mem::replace(&mut self.work, Work::Stopped);
         let dropped = guarded(&|| guard.name(), || drop(work));
-        match (guard.stopped(), dropped) {
-            // An item that could not be decoded ends the call, whatever the handler made of the error.
-            (Some(reason @ StopReason::Failed(_)), _) => guard.finish_stopped(reason),
-            (_, Err(status)) => guard.finish(failed(status)),
-            (_, Ok(())) => guard.finish(terminal),
-        }
+        guard.finish(dropped.map_or_else(failed, |()| terminal));
         Poll::Ready(())
     }
 
@@ -72,7 +69,9 @@ where
         let this = self.get_mut();
         loop {
             let Some(guard) = &this.guard else { return Poll::Ready(()) };
-            if let Poll::Ready(reason) = guard.poll_stopped(cx) {
+            if !std::mem::take(&mut this.is_new)
+                && let Poll::Ready(reason) = guard.poll_stopped(cx)
+            {
                 return this.stop(reason);
             }
             let polled = match &mut this.work {

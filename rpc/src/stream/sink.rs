@@ -48,7 +48,8 @@ impl Sink {
             .await;
 
         let mut stream = pin!(stream);
-        let Incoming { peer, call, notices, .. } = self.context.incoming();
+        let incoming = self.context.incoming();
+        let (Incoming { peer, call, .. }, notices) = (incoming, incoming.notices());
         let Some(call) = *call else { return };
         let end = match self.context.method().kind {
             MethodKind::Watch => {

@@ -122,7 +122,7 @@ impl<T: Payload> Topic<T> {
         state.next_queue += 1;
         state.queues.insert(id, queue);
         drop(state);
-        Subscription::new(self.inner.clone(), id, cx.incoming().notices.clone())
+        Subscription::new(self.inner.clone(), id, cx.incoming().notices().clone())
     }
 }
 
