@@ -67,6 +67,8 @@ impl Peer for Jsonrpsee {
         Box::pin(async {
             let config = jsonrpsee::server::ServerConfig::builder()
                 .ws_only()
+                // Its default is 100; the scenario with idle connections has more.
+                .max_connections(10_000)
                 .max_request_body_size(LARGEST)
                 .set_tcp_no_delay(true)
                 .build();

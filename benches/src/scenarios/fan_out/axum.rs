@@ -9,7 +9,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::broadcast;
-use tokio_tungstenite::connect_async;
+use tokio_tungstenite::connect_async_with_config;
 
 use super::{Items, Publish, ROOM, Source, TEXT};
 use crate::Result;
@@ -67,7 +67,7 @@ impl Source for Axum {
 
     fn subscribe(&self, server: SocketAddr) -> Doing<'static, Items> {
         Box::pin(async move {
-            let (socket, _) = connect_async(format!("ws://{server}/")).await?;
+            let (socket, _) = connect_async_with_config(format!("ws://{server}/"), None, true).await?;
             let items = socket.map(|message| {
                 let item: Item = serde_json::from_str(message?.to_text()?)?;
                 Ok((item.number, item.text.len()))

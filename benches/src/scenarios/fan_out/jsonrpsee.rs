@@ -7,14 +7,13 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::client::SubscriptionClientT;
-use jsonrpsee::core::{JsonRawValue, to_json_raw_value};
+use jsonrpsee::core::{JsonRawValue, SubscriptionResult, to_json_raw_value};
 use jsonrpsee::rpc_params;
 use jsonrpsee::server::{PendingSubscriptionSink, Server, ServerConfig, SubscriptionMessage};
 use jsonrpsee::ws_client::WsClientBuilder;
 use tokio::sync::broadcast;
 
 use super::{Items, Publish, ROOM, Source, TEXT};
-use crate::Result;
 use crate::peers::Doing;
 
 #[derive(Debug)]
@@ -75,7 +74,10 @@ impl Source for Jsonrpsee {
     }
 }
 
-async fn send(pending: PendingSubscriptionSink, mut items: broadcast::Receiver<Encoded>) -> Result<()> {
+async fn send(
+    pending: PendingSubscriptionSink,
+    mut items: broadcast::Receiver<Encoded>,
+) -> SubscriptionResult {
     let sink = pending.accept().await?;
     loop {
         let item = tokio::select! {
