@@ -3,14 +3,15 @@
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 
-use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator, to_bytes_in};
-use rkyv::api::{access_with_context, deserialize_using};
+use rkyv::api::high::{HighDeserializer, HighSerializer, HighValidator};
+use rkyv::api::{access_with_context, deserialize_using, serialize_using};
 use rkyv::bytecheck::CheckBytes;
 use rkyv::de::Pool;
 use rkyv::rancor::Error;
 use rkyv::ser::allocator::ArenaHandle;
+use rkyv::ser::sharing::Share;
 use rkyv::ser::{Positional, Writer};
-use rkyv::util::AlignedVec;
+use rkyv::util::{AlignedVec, with_arena};
 use rkyv::validation::Validator;
 use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::shared::SharedValidator;
@@ -27,6 +28,8 @@ pub(super) type Checker<'a> = HighValidator<'a, Error>;
 
 /// The alignment that satisfies every archived type: what rkyv gives its own buffers.
 const ALIGNMENT: usize = 16;
+/// A longer piece of a value, such as a vector of numbers, is most of it.
+const LARGE: usize = 16 * 1024;
 /// A scratch that grew beyond this is freed rather than kept for the thread's life.
 const SCRATCH_KEPT: usize = 64 * 1024;
 
@@ -51,21 +54,33 @@ impl Positional for Tail {
 
 impl<E> Writer<E> for Tail {
     fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
+        if bytes.len() > LARGE && self.bytes.capacity() - self.bytes.len() < bytes.len() + LARGE {
+            // Room for the little that follows it: else the vector doubles for that, and copies all of this.
+            self.bytes.reserve_exact(bytes.len() + LARGE);
+        }
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 }
 
-/// Appends the archive of `value` to `out`; on an error `out` is as long as before, or empty.
+/// Appends the archive of `value` to `out`, whose content is what it was if that fails.
 pub(super) fn write<T>(value: &T, out: &mut Vec<u8>) -> Result<(), Error>
 where
     T: for<'a> Serialize<Serializer<'a>>,
 {
     let start = out.len();
     // The writer owns the vector, so that no lifetime appears in the bounds of every payload.
-    let tail = to_bytes_in::<_, Error>(value, Tail { bytes: std::mem::take(out), start })?;
+    let tail = Tail { bytes: std::mem::take(out), start };
+    let (result, tail) = with_arena(|arena| {
+        let mut serializer = rkyv::ser::Serializer::new(tail, arena.acquire(), Share::new());
+        let result = serialize_using::<_, Error>(value, &mut serializer);
+        (result, serializer.into_writer())
+    });
     *out = tail.bytes;
-    Ok(())
+    if result.is_err() {
+        out.truncate(start);
+    }
+    result.map(|_| ())
 }
 
 /// Makes an archive that can be viewed.

@@ -18,14 +18,21 @@ impl Buffer {
     /// message it came in; an assembled one is shared.
     pub fn into_aligned(self) -> Arc<AlignedVec> {
         match self {
-            Self::Small(bytes) => {
-                let mut aligned = AlignedVec::with_capacity(bytes.len());
-                aligned.extend_from_slice(&bytes);
-                Arc::new(aligned)
-            }
+            Self::Small(bytes) => copied(&bytes),
             Self::Assembled(aligned) => aligned,
         }
     }
+
+    /// A copy of `bytes` in aligned memory.
+    pub fn aligned(bytes: &[u8]) -> Self {
+        Self::Assembled(copied(bytes))
+    }
+}
+
+fn copied(bytes: &[u8]) -> Arc<AlignedVec> {
+    let mut aligned = AlignedVec::with_capacity(bytes.len());
+    aligned.extend_from_slice(bytes);
+    Arc::new(aligned)
 }
 
 impl Deref for Buffer {

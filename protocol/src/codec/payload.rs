@@ -4,7 +4,7 @@ use rkyv::bytecheck::CheckBytes;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 use serde::de::DeserializeOwned;
 
-use super::{Buffer, Codec, DecodePayloadError, EncodeError, archive, json};
+use super::{Codec, DecodePayloadError, EncodeError, archive, json};
 use crate::schema::{Hasher, Schema};
 
 /// Everything that may cross the wire.
@@ -26,8 +26,7 @@ pub trait Payload: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`EncodeError`]; the payload is then not in `out`, whose content is unspecified for rkyv and unchanged for
-    /// JSON.
+    /// [`EncodeError`]; the content of `out` is then what it was.
     fn encode(&self, codec: Codec, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
     /// Makes the value of received bytes; all of them are validated first.
@@ -35,7 +34,7 @@ pub trait Payload: Sized + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`DecodePayloadError`] when the bytes are not a value of this type.
-    fn decode(codec: Codec, bytes: &Buffer) -> Result<Self, DecodePayloadError>;
+    fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, DecodePayloadError>;
 
     /// Makes JSON of an archive.
     ///
@@ -62,7 +61,7 @@ where
         }
     }
 
-    fn decode(codec: Codec, bytes: &Buffer) -> Result<Self, DecodePayloadError> {
+    fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, DecodePayloadError> {
         match codec {
             Codec::Rkyv => archive::read(bytes).map_err(DecodePayloadError::archive),
             Codec::Json => json::read(bytes),
@@ -86,7 +85,7 @@ impl Payload for Infallible {
         match *self {}
     }
 
-    fn decode(codec: Codec, _: &Buffer) -> Result<Self, DecodePayloadError> {
+    fn decode(codec: Codec, _: &[u8]) -> Result<Self, DecodePayloadError> {
         const REASON: &str = "the method declares no error of its own, so it can't have sent one";
         Err(match codec {
             Codec::Rkyv => DecodePayloadError::Archive(REASON.into()),
@@ -95,7 +94,7 @@ impl Payload for Infallible {
     }
 
     fn recode(_: &[u8]) -> Result<Vec<u8>, EncodeError> {
-        let never = Self::decode(Codec::Rkyv, &Buffer::default());
+        let never = Self::decode(Codec::Rkyv, &[]);
         Err(never.map_or_else(|error| EncodeError::Recode(Box::new(error)), |never| match never {}))
     }
 }

@@ -27,6 +27,16 @@ impl Reader {
         self.at == self.end
     }
 
+    /// Goes back to an earlier place.
+    pub(super) fn go_back(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// A part of the message.
+    pub(super) fn range(&self, range: std::ops::Range<usize>) -> &[u8] {
+        &self.message[range]
+    }
+
     pub(super) fn skip_to_end(&mut self) {
         self.at = self.end;
     }
@@ -121,7 +131,8 @@ impl Reader {
         self.take(offset, len)
     }
 
-    fn take(&mut self, offset: usize, len: u64) -> Result<std::ops::Range<usize>, DecodeError> {
+    #[inline]
+    pub(super) fn take(&mut self, offset: usize, len: u64) -> Result<std::ops::Range<usize>, DecodeError> {
         if len > self.remaining() as u64 {
             return Err(DecodeError::new(offset, DecodeErrorKind::Truncated));
         }

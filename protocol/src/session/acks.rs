@@ -225,6 +225,12 @@ impl Received {
         }
     }
 
+    /// Accepts the number that follows the last one.
+    #[inline]
+    pub(super) fn accept_next(&mut self) {
+        self.processed.seq += 1;
+    }
+
     #[inline]
     pub(super) fn accept_unsequenced(&mut self) {
         self.processed.unsequenced += 1;

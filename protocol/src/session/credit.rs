@@ -1,7 +1,14 @@
+use std::time::Duration;
+
 use crate::limits::Limits;
 
 /// What an item costs beside its bytes.
 pub(super) const ITEM_COST: u64 = 64;
+
+/// How long a writer may not hear that its items were taken, unless more was taken: at first, and where it waits for that.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// The same where it never does: then it goes with an acknowledgement, which waits as long. Source: our choice.
+const PATIENCE_MAX: Duration = Duration::from_millis(1280);
 
 /// What the other end allows, as an absolute total, and how much of it is used.
 #[derive(Debug, Clone, Copy, Default)]
@@ -132,6 +139,9 @@ pub(super) struct ReceiveWindow {
     grown_at: u64,
     /// To be said again, news or not.
     restates: bool,
+    patience: Duration,
+    /// The total that the writer had before it was told of the last one unasked; `None` once that is judged.
+    unasked: Option<u64>,
 }
 
 impl ReceiveWindow {
@@ -146,6 +156,8 @@ impl ReceiveWindow {
             pressed: false,
             grown_at: 0,
             restates: false,
+            patience: PATIENCE,
+            unasked: None,
         }
     }
 
@@ -155,6 +167,11 @@ impl ReceiveWindow {
         // An item that outgrows the window may come where the writer knows that all before it was taken.
         if received > self.announced_total && self.received > self.announced_taken {
             return Err(Overrun);
+        }
+        if let Some(total) = self.unasked.take() {
+            // Without the news it could not have been written yet, or could have: then the next may wait longer.
+            let waited = received > total;
+            self.patience = if waited { PATIENCE } else { (self.patience * 2).min(PATIENCE_MAX) };
         }
         self.received = received;
         self.pressed |= self.announced_total.saturating_sub(received) < self.window / 2;
@@ -195,6 +212,11 @@ impl ReceiveWindow {
             || self.taken - self.announced_taken >= self.window.div_ceil(4)
     }
 
+    /// How long the writer may wait for what is not due.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// Whether there is anything to tell.
     pub(super) fn has_news(&self) -> bool {
         self.taken > self.announced_taken || self.restates
@@ -210,6 +232,7 @@ impl ReceiveWindow {
     /// Taken bytes and total, to be announced.
     pub(super) fn announce(&mut self) -> (u64, u64) {
         self.restates = false;
+        self.unasked = (!self.is_due()).then_some(self.announced_total);
         self.announced_taken = self.taken;
         self.announced_total = self.announced_total.max(self.taken + self.window);
         (self.announced_taken, self.announced_total)

@@ -33,15 +33,31 @@ impl Session {
         }
         self.link.message = len;
         self.link.heartbeat.handle_message(now);
-        for envelope in Decoder::new(message) {
+        let mut decoder = Decoder::new(message);
+        while let Some(envelope) = decoder.next() {
+            let mut item = None;
             match envelope {
-                Ok(envelope) => self.handle_envelope(now, envelope),
+                Ok(envelope) => {
+                    if let Envelope::Sequenced(seq, Sequenced::Item { call, codec, .. }) = &envelope {
+                        item = Some((*seq, *call, *codec));
+                    }
+                    self.handle_envelope(now, envelope);
+                }
                 Err(error) => self.close(now, error.close_code(), &error.to_string()),
             }
             if !self.link.phase.reads() {
                 return;
             }
             self.counted.envelopes_in += 1;
+            // Behind a duplicate there may be more.
+            if let Some((seq, call, codec)) = item
+                && self.state.received.processed().seq == seq
+            {
+                self.receive_run(now, call, codec, &mut decoder);
+                if !self.link.phase.reads() {
+                    return;
+                }
+            }
         }
         self.state.received.finish_message(now, len, self.config.timing.ack_delay);
     }

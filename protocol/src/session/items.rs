@@ -5,20 +5,18 @@ use bytes::Bytes;
 use super::Session;
 use super::answers::reserved_by;
 use super::assembly::Purpose;
+use super::batch::{Batch, SMALL};
 use super::callee::Handling;
 use super::caller::{Stage, WireId, earlier, too_large};
 use super::payloads::PINNED_BY_ITEM;
-use super::stream::{Inbound, Outbound, Stream, cost};
+use super::run::Run;
+use super::stream::{Inbound, Items, Outbound, Stream, cost};
 use super::types::{CallId, Event, Failure, Origin, Read};
 use crate::Instant;
 use crate::codec::{Buffer, Codec};
-use crate::envelope::{CallRef, Opener, Payload};
+use crate::envelope::{CallRef, Decoder, Opener, Payload};
 use crate::schema::MethodKind;
 use crate::status::CloseCode;
-use std::time::Duration;
-
-/// How long a writer may not hear that its items were taken, unless more was taken.
-const TAKEN_DELAY: Duration = Duration::from_millis(20);
 
 impl Session {
     fn stream(&self, call: CallId) -> Option<&Stream> {
@@ -47,6 +45,13 @@ impl Session {
         (!stream.sent_end && stream.may_queue(self.config.limits.stream_window_max as u64)).then_some(codec)
     }
 
+    /// An empty run, to be filled with items that are sent together; `None` where [`capacity`](Self::capacity) is.
+    pub fn begin_run(&self, call: CallId) -> Option<Run> {
+        let codec = self.capacity(call)?;
+        let stream = self.stream(call)?;
+        Some(Run::new(codec, stream.queued, stream.send, self.config.limits.stream_window_max as u64))
+    }
+
     /// The codec of a call whose items this end may still send, now or when the session is live again: the link may be
     /// lost between a look at [`capacity`](Self::capacity) and the item that was made because of it.
     fn sends_items(&self, call: CallId) -> Option<Codec> {
@@ -71,22 +76,46 @@ impl Session {
     /// At the callee it accepts the stream, if that was not done. An item that the other end does not take in, because
     /// of its size, fails the call.
     pub fn send_item(&mut self, now: Instant, call: CallId, item: Bytes) {
+        self.send_items(now, call, item, Vec::new());
+    }
+
+    /// Sends the items of a run, as [`send_item`](Self::send_item) does with one.
+    pub fn send_run(&mut self, now: Instant, call: CallId, run: Run) {
+        let (items, bytes, ends) = run.into_parts();
+        if items > 0 {
+            self.send_items(now, call, bytes.into(), ends);
+        }
+    }
+
+    fn send_items(&mut self, now: Instant, call: CallId, mut bytes: Bytes, mut ends: Vec<usize>) {
         if self.sends_items(call).is_none() {
             return;
         }
         let max = self.state.peer_payload();
-        if item.len() > max {
-            return self.end_behind(now, call, too_large("an item", item.len(), max));
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let lens =
+            starts.zip(ends.iter().copied().chain([bytes.len()])).map(|(start, end)| (start, end - start));
+        let refused = lens.enumerate().find(|(_, (_, len))| *len > max);
+        if let Some((place, (start, len))) = refused {
+            if place == 0 {
+                return self.end_behind(now, call, too_large("an item", len, max));
+            }
+            // What came before it still goes.
+            bytes.truncate(start);
+            ends.truncate(place - 1);
         }
         let bound = self.config.limits.stream_window_max as u64;
         let is_live = self.is_live();
         let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
-        stream.queued += cost(item.len());
-        stream.outbox.push_back(Outbound::Item(item));
+        stream.queued += cost(bytes.len()) + ends.len() as u64 * cost(0);
+        stream.outbox.push_back(Outbound::Items(Items::new(bytes, ends)));
         // As `capacity` has it: a writer that waits for the next link is told only when this changes.
         stream.writable = is_live && stream.may_queue(bound);
         self.accept(now, call);
         self.give_turn(call);
+        if let Some((_, (_, len))) = refused {
+            self.end_behind(now, call, too_large("an item", len, max));
+        }
     }
 
     /// Tells the reader that items are missing here.
@@ -137,8 +166,42 @@ impl Session {
                 self.take_item(now, call, taken);
                 Read::Item(codec, buffer)
             }
+            Some(Inbound::Items(mut batch)) => {
+                let codec = batch.codec();
+                let item = Bytes::copy_from_slice(batch.take_next().unwrap_or_default());
+                let taken = cost(item.len());
+                if !batch.is_empty() {
+                    batch.forget(taken);
+                    stream.inbox.push_front(Inbound::Items(batch));
+                }
+                self.take_item(now, call, taken);
+                Read::Item(codec, Buffer::Small(item))
+            }
             None => self.read_end(call),
         }
+    }
+
+    /// As [`read`](Self::read), but small items are taken many at a time, into `batch`: then this is `None`.
+    ///
+    /// Called with an empty batch only: the credit of all that was in it returns. Items that are in a batch count as held
+    /// by the session until then.
+    pub fn read_batch(&mut self, now: Instant, call: CallId, batch: &mut Batch) -> Option<Read> {
+        let used = std::mem::take(batch).cost();
+        if used > 0 {
+            if let Some(stream) = self.stream_mut(call) {
+                stream.lent = stream.lent.saturating_sub(used);
+            }
+            self.take_item(now, call, used);
+        }
+        if let Some(stream) = self.stream_mut(call)
+            && matches!(stream.inbox.front(), Some(Inbound::Items(_)))
+            && let Some(Inbound::Items(next)) = stream.inbox.pop_front()
+        {
+            stream.lent += next.cost();
+            *batch = next;
+            return None;
+        }
+        Some(self.read(now, call))
     }
 
     fn read_end(&mut self, call: CallId) -> Read {
@@ -204,7 +267,7 @@ impl Session {
         if !is_listed {
             self.state.taken.push(call);
         }
-        let due = if is_due { now } else { now + TAKEN_DELAY };
+        let due = if is_due { now } else { now + stream.receive.patience() };
         self.state.taken_due = earlier(self.state.taken_due, Some(due));
     }
 
@@ -226,10 +289,43 @@ impl Session {
             return self.close(now, CloseCode::MALFORMED, "more items than allowed");
         }
         match payload {
+            Payload::Whole(bytes) if bytes.len() <= SMALL => {
+                stream.push_small(codec, &bytes);
+                self.notify_reader(call);
+            }
             Payload::Whole(bytes) => self.deliver_item(call, codec, self.keep(bytes, PINNED_BY_ITEM)),
             Payload::Chunked { transfer, len } => {
                 self.begin_assembly(now, wire, transfer, len, Purpose::Item(call, codec));
             }
+        }
+    }
+
+    /// Takes in the small items behind one that was taken in, as long as they are of the same call and codec: what is known
+    /// of the first holds for them.
+    pub(super) fn receive_run(&mut self, now: Instant, of: CallRef, codec: Codec, decoder: &mut Decoder) {
+        let call = match of.opener {
+            Opener::Reader => match self.state.wire.get(of.id) {
+                WireId::Call(call) => Some(call),
+                _ => None,
+            },
+            Opener::Writer => self.incoming.at(of.id).filter(|call| {
+                self.incoming.get(*call).is_some_and(|it| matches!(it.handling, Handling::Running))
+            }),
+        };
+        let Some(call) = call else { return };
+        let Self { own, incoming, state, counted, .. } = self;
+        let stream = match call.origin {
+            Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_mut()),
+            Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_mut()),
+        };
+        let Some(stream) = stream.filter(|stream| !stream.received_end) else { return };
+        while let Some(item) = decoder.next_item(of, codec, SMALL) {
+            counted.envelopes_in += 1;
+            state.received.accept_next();
+            if stream.receive.receive(cost(item.len())).is_err() {
+                return self.close(now, CloseCode::MALFORMED, "more items than allowed");
+            }
+            stream.push_small(codec, item);
         }
     }
 

@@ -31,6 +31,7 @@ mod acks;
 mod answers;
 mod arriving;
 mod assembly;
+mod batch;
 mod callee;
 mod caller;
 mod closing;
@@ -47,6 +48,7 @@ mod pace;
 mod payloads;
 mod pool;
 mod resume;
+mod run;
 mod services;
 mod stream;
 mod table;
@@ -79,7 +81,9 @@ use transfers::Transfers;
 use unsequenced::SentUnsequenced;
 
 pub use arriving::Arriving;
+pub use batch::Batch;
 pub use pool::AssemblyPool;
+pub use run::Run;
 pub use types::{
     CallId, Config, Counted, Event, Failure, Held, IncomingCall, IncomingNotify, NotifyTicket, Origin,
     Queued, Read, Request, Role, Stats, Stop, Welcoming, WireFailure,

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::batch::{BATCH, Batch};
 use super::credit::{ITEM_COST, ReceiveWindow, SendWindow};
 use super::types::Config;
 use crate::codec::{Buffer, Codec};
@@ -13,6 +14,10 @@ use crate::schema::MethodKind;
 pub(super) struct Stream {
     /// Items that came, in order. Of a watch, the newest value alone.
     pub(super) inbox: VecDeque<Inbound>,
+    /// What the items of a batch cost that the application has and did not say to have used.
+    pub(super) lent: u64,
+    /// What a batch of items costs at most: so little of the window that the writer does not miss it.
+    batch: u64,
     pub(super) receive: ReceiveWindow,
     /// The other end's items are over.
     pub(super) received_end: bool,
@@ -44,21 +49,65 @@ pub(super) enum Inbound {
         buffer: Buffer,
         reserved: u64,
     },
+    Items(Batch),
     Gap(u64),
 }
 
 /// Something to be written.
 #[derive(Debug)]
 pub(super) enum Outbound {
-    Item(Bytes),
+    Items(Items),
     Gap(u64),
     End,
+}
+
+/// Items to be written, one behind the other; at least one until the last is taken out.
+#[derive(Debug)]
+pub(super) struct Items {
+    bytes: Bytes,
+    /// Where they end, but for the last one, which ends with the bytes. Counted from where the first one began at first.
+    ends: VecDeque<usize>,
+    /// How many bytes of those counted were taken out.
+    taken: usize,
+}
+
+impl Items {
+    pub(super) fn new(bytes: Bytes, ends: Vec<usize>) -> Self {
+        Self { bytes, ends: ends.into(), taken: 0 }
+    }
+
+    /// The length of the first.
+    pub(super) fn next_len(&self) -> usize {
+        self.ends.front().map_or(self.bytes.len(), |end| end - self.taken)
+    }
+
+    /// The first.
+    pub(super) fn next(&self) -> &[u8] {
+        &self.bytes[..self.next_len()]
+    }
+
+    /// Takes the first out, and says whether it was the last.
+    pub(super) fn pop(&mut self) -> (Bytes, bool) {
+        let item = self.bytes.split_to(self.next_len());
+        self.taken += item.len();
+        (item, self.ends.pop_front().is_none())
+    }
+
+    /// As [`pop`](Self::pop), without a look at it.
+    pub(super) fn skip(&mut self) -> bool {
+        let len = self.next_len();
+        bytes::Buf::advance(&mut self.bytes, len);
+        self.taken += len;
+        self.ends.pop_front().is_none()
+    }
 }
 
 impl Stream {
     pub(super) fn new(config: &Config, peer: &WireLimits) -> Box<Self> {
         Box::new(Self {
             inbox: VecDeque::new(),
+            lent: 0,
+            batch: BATCH.min(config.limits.stream_window as u64 / 4),
             receive: ReceiveWindow::new(&config.limits),
             received_end: false,
             wants_read: true,
@@ -89,9 +138,10 @@ impl Stream {
     pub(super) fn unread_bytes(&self) -> usize {
         let len = |inbound: &Inbound| match inbound {
             Inbound::Item { buffer, .. } => buffer.len() + ITEM_COST as usize,
+            Inbound::Items(batch) => batch.cost() as usize,
             Inbound::Gap(_) => ITEM_COST as usize,
         };
-        self.inbox.iter().map(len).sum()
+        self.inbox.iter().map(len).sum::<usize>() + self.lent as usize
     }
 
     pub(super) fn clear_outbox(&mut self) {
@@ -99,6 +149,17 @@ impl Stream {
         self.queued = 0;
         self.latest = None;
         self.sending = None;
+    }
+
+    /// Puts a small item behind what came.
+    #[inline]
+    pub(super) fn push_small(&mut self, codec: Codec, item: &[u8]) {
+        if let Some(Inbound::Items(batch)) = self.inbox.back_mut()
+            && batch.push(codec, item, self.batch)
+        {
+            return;
+        }
+        self.inbox.push_back(Inbound::Items(Batch::new(codec, item)));
     }
 
     /// Puts a gap behind what came; neighbours become one, so that gaps can't pile up.
@@ -120,19 +181,20 @@ impl Stream {
         self.queued = 0;
         self.writable = false;
         self.is_taken_listed = false;
+        self.lent = 0;
         self.receive = ReceiveWindow::new(&config.limits);
         self.send = SendWindow::new(0);
     }
 
     /// Whether another item may be queued: the reader has room, and what waits here is bounded by this end too.
     pub(super) fn may_queue(&self, bound: u64) -> bool {
-        (self.queued == 0 || self.queued < bound) && self.send.has_room(self.queued)
+        may_queue(&self.send, self.queued, bound)
     }
 
     /// Whether what is next in `outbox` may be written as far as credit goes.
     pub(super) fn may_write(&self) -> bool {
         match self.outbox.front() {
-            Some(Outbound::Item(bytes)) => self.send.admits(cost(bytes.len())),
+            Some(Outbound::Items(items)) => self.send.admits(cost(items.next_len())),
             Some(Outbound::Gap(_) | Outbound::End) => true,
             None => false,
         }
@@ -143,9 +205,14 @@ impl Inbound {
     pub(super) fn reserved(&self) -> u64 {
         match self {
             Self::Item { reserved, .. } => *reserved,
-            Self::Gap(_) => 0,
+            Self::Items(_) | Self::Gap(_) => 0,
         }
     }
+}
+
+/// Whether another item may be queued behind those that cost `queued`.
+pub(super) fn may_queue(window: &SendWindow, queued: u64, bound: u64) -> bool {
+    (queued == 0 || queued < bound) && window.has_room(queued)
 }
 
 /// What an item of `len` bytes costs of a stream's window.

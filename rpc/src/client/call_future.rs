@@ -196,7 +196,7 @@ impl Core {
 pub(crate) fn failure<E>(
     reply: Reply,
     name: &dyn Fn() -> String,
-    decode: fn(Codec, &Buffer) -> Result<E, DecodePayloadError>,
+    decode: fn(Codec, &[u8]) -> Result<E, DecodePayloadError>,
 ) -> CallError<E> {
     match reply.0 {
         Outcome::Application(codec, buffer) => match decode(codec, &buffer) {

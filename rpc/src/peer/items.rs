@@ -1,31 +1,30 @@
 use std::task::{Context, Poll};
 
-use bowline_protocol::codec::Codec;
-use bowline_protocol::session::{CallId, Read};
+use bowline_protocol::session::{Batch, CallId, Read, Run};
 use bytes::Bytes;
 
 use super::Peer;
 
 /// Items of streams, in both directions.
 impl Peer {
-    /// The next item of `call`; `End` as well when nobody holds the call any more.
-    pub(crate) fn poll_read(&self, cx: &Context<'_>, call: CallId) -> Poll<Read> {
+    /// The next item of `call`; `End` as well when nobody holds the call any more. `None`: `batch`, which was empty, has the
+    /// next items.
+    pub(crate) fn poll_read(&self, cx: &Context<'_>, call: CallId, batch: &mut Batch) -> Poll<Option<Read>> {
         self.act(|state, now, wakes| {
-            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Ready(Read::End) };
+            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Ready(Some(Read::End)) };
             if let Some(peeked) = slot.peeked.take() {
-                return Poll::Ready(*peeked);
+                return Poll::Ready(Some(*peeked));
             }
-            match state.session.read(now, call) {
-                Read::Pending => {
-                    wakes.park(&mut slot.reader, cx);
-                    Poll::Pending
-                }
-                read => {
-                    // What was taken is credit for the other end.
-                    state.call_driver(wakes);
-                    Poll::Ready(read)
-                }
+            let read = state.session.read_batch(now, call, batch);
+            if let Some(Read::Pending) = read {
+                wakes.park(&mut slot.reader, cx);
             }
+            // What was taken is credit for the other end.
+            state.call_driver(wakes);
+            if let Some(Read::Pending) = read {
+                return Poll::Pending;
+            }
+            Poll::Ready(read)
         })
     }
 
@@ -52,18 +51,22 @@ impl Peer {
         })
     }
 
-    /// Waits until an item of `call` may be sent, and returns how to encode it.
-    pub(crate) fn poll_capacity(&self, cx: &Context<'_>, call: CallId) -> Poll<Codec> {
+    /// Waits until items of `call` may be sent, and returns where to put them.
+    pub(crate) fn poll_run(&self, cx: &Context<'_>, call: CallId) -> Poll<Run> {
         self.act(|state, _, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
-            match state.session.capacity(call) {
-                Some(codec) => Poll::Ready(codec),
+            match state.session.begin_run(call) {
+                Some(run) => Poll::Ready(run),
                 None => {
                     wakes.park(&mut slot.writer, cx);
                     Poll::Pending
                 }
             }
         })
+    }
+
+    pub(crate) fn send_run(&self, call: CallId, run: Run) {
+        self.command(|state, now, _| state.session.send_run(now, call, run));
     }
 
     pub(crate) fn send_item(&self, call: CallId, item: Bytes) {

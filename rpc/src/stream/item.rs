@@ -5,6 +5,9 @@ use bytes::Bytes;
 
 use crate::topic::Shared;
 
+/// A shared value up to this length is copied behind its neighbours, since that costs less than a place of its own.
+const COPIED: usize = 1024;
+
 /// What a stream may give: a message, `Result<Message, Error>` whose error is the last item, or [`Shared<Message>`](Shared).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the item of a stream",
@@ -17,20 +20,22 @@ pub trait Item: Send + 'static {
     /// The error that ends the stream; `Infallible` where there is none.
     type Error: Payload;
 
-    /// Encodes the item.
+    /// Encodes the item, behind what is in `out`.
     ///
     /// # Errors
     ///
     /// What [`Payload::encode`] says.
-    fn encode(self, codec: Codec) -> Result<Encoded, EncodeError>;
+    fn encode(self, codec: Codec, out: &mut Vec<u8>) -> Result<Encoded, EncodeError>;
 }
 
-/// An encoded item.
+/// What became of an item.
 #[derive(Debug, Clone)]
 pub enum Encoded {
-    /// A value.
-    Value(Bytes),
-    /// The error that ends the stream.
+    /// A value, which was appended.
+    Appended,
+    /// A value that others share; nothing was appended.
+    Shared(Bytes),
+    /// The error that ends the stream; nothing was appended.
     Error(Bytes),
 }
 
@@ -39,11 +44,13 @@ impl<T: Output + Send + 'static> Item for T {
     type Owned = T::Ok;
     type Error = T::Err;
 
-    fn encode(self, codec: Codec) -> Result<Encoded, EncodeError> {
-        let mut bytes = Vec::new();
+    fn encode(self, codec: Codec, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
         match self.into_result() {
-            Ok(value) => Payload::encode(&value, codec, &mut bytes).map(|()| Encoded::Value(bytes.into())),
-            Err(error) => Payload::encode(&error, codec, &mut bytes).map(|()| Encoded::Error(bytes.into())),
+            Ok(value) => Payload::encode(&value, codec, out).map(|()| Encoded::Appended),
+            Err(error) => {
+                let mut bytes = Vec::new();
+                Payload::encode(&error, codec, &mut bytes).map(|()| Encoded::Error(bytes.into()))
+            }
         }
     }
 }
@@ -52,8 +59,14 @@ impl<T: Payload> Item for Shared<T> {
     type Owned = T;
     type Error = std::convert::Infallible;
 
-    fn encode(self, codec: Codec) -> Result<Encoded, EncodeError> {
-        self.encoded(codec).map(Encoded::Value)
+    fn encode(self, codec: Codec, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
+        self.encoded(codec).map(|bytes| {
+            if bytes.len() > COPIED {
+                return Encoded::Shared(bytes);
+            }
+            out.extend_from_slice(&bytes);
+            Encoded::Appended
+        })
     }
 }
 

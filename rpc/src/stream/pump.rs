@@ -2,7 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Codec, EncodeError};
-use bowline_protocol::session::CallId;
+use bowline_protocol::session::{CallId, Run};
 use bytes::Bytes;
 use futures_core::Stream;
 
@@ -27,13 +27,27 @@ pub(crate) enum PumpEnd {
     Unencodable(EncodeError),
 }
 
-/// A stream whose items are asked for in a codec.
+/// A stream whose items are asked for encoded.
 pub(crate) trait Outgoing {
+    /// Encodes the next item behind those of `run`, unless it is to stand alone. Says how many are missing in front of it.
     fn poll_encoded(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        codec: Codec,
-    ) -> Poll<Option<Result<Encoded, EncodeError>>>;
+        run: &mut Run,
+        notices: Option<&Notices>,
+    ) -> Poll<Option<(Option<u64>, Next)>>;
+}
+
+/// What a stream gave.
+pub(crate) enum Next {
+    /// The item is in the run.
+    Added,
+    /// Items are missing in front of it, or others share it: it comes behind the run.
+    Alone(Bytes),
+    /// The method's own error.
+    Error(Bytes),
+    /// It can't be encoded.
+    Unencodable(EncodeError),
 }
 
 impl<S: Stream> Outgoing for S
@@ -43,13 +57,35 @@ where
     fn poll_encoded(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        codec: Codec,
-    ) -> Poll<Option<Result<Encoded, EncodeError>>> {
-        self.poll_next(cx).map(|item| item.map(|item| item.encode(codec)))
+        run: &mut Run,
+        notices: Option<&Notices>,
+    ) -> Poll<Option<(Option<u64>, Next)>> {
+        let Some(item) = std::task::ready!(self.poll_next(cx)) else { return Poll::Ready(None) };
+        let codec = run.codec();
+        let missed = notices.and_then(Notices::take_gap);
+        let mut next = Next::Added;
+        let encode = |out: &mut Vec<u8>| {
+            next = match item.encode(codec, out) {
+                Ok(Encoded::Appended) => return true,
+                Ok(Encoded::Shared(item)) => Next::Alone(item),
+                Ok(Encoded::Error(bytes)) => Next::Error(bytes),
+                Err(error) => Next::Unencodable(error),
+            };
+            false
+        };
+        if missed.is_none() {
+            run.push(encode);
+        } else {
+            let mut apart = Vec::new();
+            if encode(&mut apart) {
+                next = Next::Alone(apart.into());
+            }
+        }
+        Poll::Ready(Some((missed, next)))
     }
 }
 
-/// Sends items while there are some and credit lasts; the stream is not polled without.
+/// Sends items while there are some and credit lasts; the stream is not polled without. What is ready goes together.
 pub(crate) fn poll_items<S: Outgoing + ?Sized>(
     mut stream: Pin<&mut S>,
     cx: &mut Context<'_>,
@@ -59,23 +95,50 @@ pub(crate) fn poll_items<S: Outgoing + ?Sized>(
 ) -> Poll<PumpEnd> {
     let mut sent = 0;
     while sent < SHARE {
-        let codec = std::task::ready!(peer.poll_capacity(cx, call));
-        let item = std::task::ready!(stream.as_mut().poll_encoded(cx, codec));
-        if let Some(missed) = notices.and_then(Notices::take_gap) {
+        let mut filling = Filling { peer, call, run: Some(std::task::ready!(peer.poll_run(cx, call))) };
+        let Some(run) = &mut filling.run else { continue };
+        let next = loop {
+            if !run.has_room() || sent + run.bytes() >= SHARE {
+                break Poll::Ready(Some((None, Next::Added)));
+            }
+            match stream.as_mut().poll_encoded(cx, run, notices) {
+                Poll::Ready(Some((_, Next::Added))) => sent += 1,
+                next => break next,
+            }
+        };
+        sent += run.bytes();
+        drop(filling);
+        let Some((missed, next)) = std::task::ready!(next) else { return Poll::Ready(PumpEnd::Over) };
+        if let Some(missed) = missed {
             peer.send_gap(call, missed);
         }
-        match item {
-            None => return Poll::Ready(PumpEnd::Over),
-            Some(Ok(Encoded::Value(bytes))) => {
-                sent += bytes.len() + 1;
-                peer.send_item(call, bytes);
+        match next {
+            Next::Added => {}
+            Next::Alone(item) => {
+                sent += item.len() + 1;
+                peer.send_item(call, item);
             }
-            Some(Ok(Encoded::Error(bytes))) => return Poll::Ready(PumpEnd::Error(bytes)),
-            Some(Err(error)) => return Poll::Ready(PumpEnd::Unencodable(error)),
+            Next::Error(bytes) => return Poll::Ready(PumpEnd::Error(bytes)),
+            Next::Unencodable(error) => return Poll::Ready(PumpEnd::Unencodable(error)),
         }
     }
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// A run that is being filled. Dropping it sends it: what a stream gave before it panicked too.
+struct Filling<'a> {
+    peer: &'a Peer,
+    call: CallId,
+    run: Option<Run>,
+}
+
+impl Drop for Filling<'_> {
+    fn drop(&mut self) {
+        if let Some(run) = self.run.take().filter(|run| !run.is_empty()) {
+            self.peer.send_run(self.call, run);
+        }
+    }
 }
 
 /// Keeps a watch at the newest value that its source has; values in between are never encoded.
@@ -106,9 +169,11 @@ where
             Poll::Pending => break,
         }
     }
-    match newest.map(|value| value.encode(codec)) {
+    let mut bytes = Vec::new();
+    match newest.map(|value| value.encode(codec, &mut bytes)) {
         None => {}
-        Some(Ok(Encoded::Value(bytes))) => peer.set_watch(call, bytes),
+        Some(Ok(Encoded::Appended)) => peer.set_watch(call, bytes.into()),
+        Some(Ok(Encoded::Shared(bytes))) => peer.set_watch(call, bytes),
         Some(Ok(Encoded::Error(bytes))) => over = Some(PumpEnd::Error(bytes)),
         Some(Err(error)) => over = Some(PumpEnd::Unencodable(error)),
     }

@@ -4,9 +4,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bowline_protocol::codec::{Buffer, Codec, Payload};
+use bowline_protocol::codec::{Codec, DecodePayloadError, Payload};
 use bowline_protocol::schema::ServiceDescriptor;
-use bowline_protocol::session::{CallId, Failure, Read};
+use bowline_protocol::session::{Batch, CallId, Failure, Read};
 use bowline_protocol::status::Delivery;
 use futures_core::Stream;
 
@@ -42,6 +42,8 @@ use crate::{CallError, Reply, StreamError};
 /// with the session.
 pub struct Streaming<T, E = Infallible> {
     source: Source,
+    /// Items that came, ahead of what the source gives next.
+    batch: Batch,
     /// How it is asked for again; `None` where it is not.
     again: Option<Box<Again<T>>>,
     service: &'static ServiceDescriptor,
@@ -81,7 +83,8 @@ impl<T, E> Streaming<T, E> {
         method: usize,
         decode: Decode<T, E>,
     ) -> Self {
-        Self { source: Source::Opened(opened), again, service, method, decode, stale: false }
+        let source = Source::Opened(opened);
+        Self { source, batch: Batch::default(), again, service, method, decode, stale: false }
     }
 
     /// Whether what was read last may be out of date.
@@ -115,9 +118,10 @@ impl<T, E> Streaming<T, E> {
     /// As [`stale_changed`](Self::stale_changed).
     pub fn poll_stale_changed(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.again.is_some()
+            && self.batch.is_empty()
             && let Some((peer, call)) = self.source.call()
             && peer.is_failed(cx, call)
-            && let Poll::Ready(Read::Failed(failure)) = peer.poll_read(cx, call)
+            && let Poll::Ready(Some(Read::Failed(failure))) = peer.poll_read(cx, call, &mut self.batch)
         {
             self.lose(failure);
         }
@@ -212,7 +216,15 @@ impl<T: Payload> Streaming<T> {
         method: usize,
     ) -> Self {
         let source = call.map_or(Source::Over, |call| Source::Received(peer, call));
-        Self { source, again: None, service, method, decode: Decode::owned(), stale: false }
+        Self {
+            source,
+            batch: Batch::default(),
+            again: None,
+            service,
+            method,
+            decode: Decode::owned(),
+            stale: false,
+        }
     }
 }
 
@@ -225,19 +237,29 @@ impl<T, E> Stream for Streaming<T, E> {
             if self.again.as_mut().is_some_and(|again| again.take_gap()) {
                 return Poll::Ready(Some(Err(StreamError::Gap { missed: None })));
             }
-            let Some((peer, call)) = self.source.call() else {
-                return Poll::Ready(match std::mem::replace(&mut self.source, Source::Over) {
-                    Source::Ended(reply) => Some(Err(self.error(*reply))),
+            let this = &mut *self;
+            let codec = this.batch.codec();
+            if let Some(item) = this.batch.take_next() {
+                let item = (this.decode.small)(codec, item);
+                return Poll::Ready(Some(this.take(codec, item)));
+            }
+            let Some((peer, call)) = this.source.call() else {
+                return Poll::Ready(match std::mem::replace(&mut this.source, Source::Over) {
+                    Source::Ended(reply) => Some(Err(this.error(*reply))),
                     _ => None,
                 });
             };
-            let read = match peer.poll_read(cx, call) {
-                Poll::Ready(read) => read,
+            let read = match peer.poll_read(cx, call, &mut this.batch) {
+                Poll::Ready(Some(read)) => read,
+                Poll::Ready(None) => continue,
                 Poll::Pending if self.move_on() => continue,
                 Poll::Pending => return Poll::Pending,
             };
             match read {
-                Read::Item(codec, buffer) => return Poll::Ready(Some(self.take(codec, buffer))),
+                Read::Item(codec, buffer) => {
+                    let item = (self.decode.item)(codec, buffer);
+                    return Poll::Ready(Some(self.take(codec, item)));
+                }
                 Read::Gap(missed) => {
                     return Poll::Ready(Some(Err(StreamError::Gap { missed: Some(missed) })));
                 }
@@ -254,8 +276,8 @@ impl<T, E> Stream for Streaming<T, E> {
 
 impl<T, E> Streaming<T, E> {
     /// Makes a value of an item. One that is none ends the stream.
-    fn take(&mut self, codec: Codec, buffer: Buffer) -> Result<T, StreamError<E>> {
-        match (self.decode.item)(codec, buffer) {
+    fn take(&mut self, codec: Codec, item: Result<T, DecodePayloadError>) -> Result<T, StreamError<E>> {
+        match item {
             Ok(item) => {
                 if let Some(again) = &mut self.again {
                     again.pass(&item);
@@ -273,6 +295,7 @@ impl<T, E> Streaming<T, E> {
                     _ => error::unreadable(codec, "item", &self.name(), &cause),
                 };
                 self.source = Source::Over;
+                self.batch = Batch::default();
                 self.again = None;
                 Err(StreamError::Failed(failed))
             }

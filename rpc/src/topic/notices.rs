@@ -1,35 +1,36 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a topic's subscription has to tell the stream of its call beside the items.
+/// What a topic's subscription has to tell the stream of its call beside the items. Both are polled by one task.
 #[derive(Debug, Default)]
-pub(crate) struct Notices(Mutex<Told>);
-
-#[derive(Debug, Default)]
-struct Told {
+pub(crate) struct Notices {
     /// Items left out before the next one.
-    gap: u64,
-    /// Items left out at the end, where the reader was too slow.
-    lagged: Option<u64>,
+    gap: AtomicU64,
+    /// One more than the items left out at the end, where the reader was too slow.
+    lagged: AtomicU64,
 }
 
 impl Notices {
     pub(super) fn miss(&self, missed: u64) {
-        self.with(|told| told.gap += missed);
+        if missed > 0 {
+            self.gap.fetch_add(missed, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn lag(&self, missed: u64) {
-        self.with(|told| *told.lagged.get_or_insert(0) += missed);
+        let one = u64::from(self.lagged.load(Ordering::Relaxed) == 0);
+        self.lagged.fetch_add(missed + one, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn take_gap(&self) -> Option<u64> {
-        self.with(|told| Some(std::mem::take(&mut told.gap)).filter(|missed| *missed > 0))
+        // Asked for each item: a look costs nothing.
+        if self.gap.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        Some(self.gap.swap(0, Ordering::Relaxed))
     }
 
     pub(crate) fn take_lagged(&self) -> Option<u64> {
-        self.with(|told| told.lagged.take())
-    }
-
-    fn with<R>(&self, step: impl FnOnce(&mut Told) -> R) -> R {
-        step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.lagged.swap(0, Ordering::Relaxed).checked_sub(1)
     }
 }

@@ -47,6 +47,25 @@ impl Decoder {
         Self { reader: Reader::new(message), last_seq: None, state: State::Fresh }
     }
 
+    /// The payload of the next envelope, if that is an item as the one before it may have been: of this call and codec, with
+    /// the number that follows, and whole and of at most `max` bytes. If not, nothing is read, and
+    /// [`next`](Iterator::next) says what it is.
+    #[inline]
+    pub fn next_item(&mut self, call: CallRef, codec: Codec, max: usize) -> Option<&[u8]> {
+        let seq = self.last_seq?.checked_add(1)?;
+        let start = self.reader.at();
+        match item(&mut self.reader, call, codec, max) {
+            Some(range) => {
+                self.last_seq = Some(seq);
+                Some(self.reader.range(range))
+            }
+            None => {
+                self.reader.go_back(start);
+                None
+            }
+        }
+    }
+
     fn envelope(&mut self) -> Result<Envelope> {
         let r = &mut self.reader;
         let first = r.byte()?;
@@ -353,6 +372,20 @@ fn call_ref(r: &mut Reader) -> Result<CallRef> {
         .map_err(|_| DecodeError::new(offset, DecodeErrorKind::OutOfRange("call id")))?;
     let opener = if number & 1 == 0 { Opener::Writer } else { Opener::Reader };
     Ok(CallRef { id, opener })
+}
+
+/// Where the payload of an item lies, if one follows that is like this.
+#[inline]
+fn item(r: &mut Reader, of: CallRef, in_codec: Codec, max: usize) -> Option<std::ops::Range<usize>> {
+    if r.byte().ok()? != kind::ITEM || call_ref(r).ok()? != of || codec(r).ok()? != in_codec {
+        return None;
+    }
+    let (offset, number) = (r.at(), r.varint().ok()?);
+    let len = number >> 1;
+    if number & 1 != 0 || len > max as u64 {
+        return None;
+    }
+    r.take(offset, len).ok()
 }
 
 #[inline]

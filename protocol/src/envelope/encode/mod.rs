@@ -55,17 +55,29 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn push_sequenced(&mut self, seq: u64, sequenced: &Sequenced) {
-        let kind = kind_of(sequenced);
-        let out = &mut *self.out;
+    /// Appends the envelope of an item that is there as a slice; the same bytes as with [`push`](Self::push).
+    #[inline]
+    pub fn push_item(&mut self, seq: u64, call: CallRef, codec: Codec, item: &[u8]) {
+        self.push_seq(seq, kind::ITEM);
+        push_call_ref(self.out, call);
+        self.out.push(codec_number(codec));
+        push_whole(self.out, item);
+    }
+
+    #[inline]
+    fn push_seq(&mut self, seq: u64, kind: u8) {
         if self.last_seq.and_then(|last| last.checked_add(1)) == Some(seq) {
-            out.push(kind);
+            self.out.push(kind);
         } else {
-            out.push(kind | kind::STATES_SEQ);
-            varint::write(out, seq);
+            self.out.push(kind | kind::STATES_SEQ);
+            varint::write(self.out, seq);
         }
         self.last_seq = Some(seq);
+    }
 
+    fn push_sequenced(&mut self, seq: u64, sequenced: &Sequenced) {
+        self.push_seq(seq, kind_of(sequenced));
+        let out = &mut *self.out;
         match sequenced {
             Sequenced::Declare { service, declaration } => {
                 varint::write(out, u64::from(*service));
@@ -308,15 +320,17 @@ fn push_call_ref(out: &mut Vec<u8>, call: CallRef) {
 
 fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
     match payload {
-        Payload::Whole(bytes) => {
-            varint::write(out, (bytes.len() as u64) << 1);
-            out.extend_from_slice(bytes);
-        }
+        Payload::Whole(bytes) => push_whole(out, bytes),
         Payload::Chunked { transfer, len } => {
             varint::write(out, len << 1 | 1);
             varint::write(out, u64::from(*transfer));
         }
     }
+}
+
+fn push_whole(out: &mut Vec<u8>, bytes: &[u8]) {
+    varint::write(out, (bytes.len() as u64) << 1);
+    out.extend_from_slice(bytes);
 }
 
 fn push_option(out: &mut Vec<u8>, value: Option<u64>) {

@@ -28,7 +28,8 @@ impl Session {
             let refusal = Some(Refusal { code: CloseCode::BAD_CREDENTIALS, reason });
             encoder.push(&Envelope::Control(Control::AuthAnswer { refusal }));
         }
-        let has_company = !encoder.is_empty() || !self.state.queue.turns.is_empty();
+        let acknowledges = self.state.received.due().is_some_and(|due| due <= now);
+        let has_company = acknowledges || !encoder.is_empty() || !self.state.queue.turns.is_empty();
         if !self.state.taken.is_empty()
             && !self.state.sent.replays()
             && (has_company || self.state.taken_due.is_some_and(|due| due <= now))

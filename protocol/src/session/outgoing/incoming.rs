@@ -32,7 +32,7 @@ impl Session {
         }
     }
 
-    pub(super) fn write_incoming(&mut self, call: CallId, encoder: &mut Encoder<'_>) {
+    pub(super) fn write_incoming(&mut self, call: CallId, full: usize, encoder: &mut Encoder<'_>) {
         let reference = CallRef { id: call.id, opener: Opener::Reader };
         let Some(incoming) = self.incoming.get_mut(call) else { return };
         if matches!(incoming.transfer, Writing::Chunks(_)) {
@@ -43,7 +43,7 @@ impl Session {
             incoming.acceptance = Acceptance::Done;
             return self.write_sequenced(encoder, Sequenced::Accepted { call: reference });
         }
-        if incoming.stream.is_some() && self.write_items(call, reference, codec, encoder) {
+        if incoming.stream.is_some() && self.write_items(call, reference, codec, full, encoder) {
             return;
         }
         let Some(incoming) = self.incoming.get_mut(call) else { return };

@@ -3,46 +3,104 @@
 use crate::codec::Codec;
 use crate::envelope::{CallRef, Encoder, Sequenced};
 use crate::session::Session;
+use crate::session::payloads::WHOLE;
 use crate::session::stream::{Outbound, cost};
-use crate::session::types::CallId;
+use crate::session::types::{CallId, Origin};
+
+/// Bytes of items of one stream before another call gets its turn: some small ones, or one.
+const TURN: usize = 1024;
 
 impl Session {
-    /// Writes the next of what waits in a stream's outbox. Returns whether there was something.
+    /// Writes the next of what waits in a stream's outbox: items until the message holds `full` bytes, or a gap, or the
+    /// end. Returns whether there was something.
     pub(super) fn write_items(
         &mut self,
         call: CallId,
         reference: CallRef,
         codec: Codec,
+        full: usize,
         encoder: &mut Encoder<'_>,
     ) -> bool {
         let Some(stream) = self.stream_mut(call) else { return false };
         let len = match stream.outbox.front() {
             None => return false,
             Some(_) if !stream.may_write() => return true,
-            Some(Outbound::Item(bytes)) => bytes.len(),
+            Some(Outbound::Items(items)) => items.next_len(),
             Some(Outbound::Gap(_) | Outbound::End) => 0,
         };
         if !self.has_room(call, len) {
             return true;
         }
         let Some(stream) = self.stream_mut(call) else { return false };
-        match stream.outbox.pop_front() {
-            Some(Outbound::Item(bytes)) => {
-                let cost = cost(bytes.len());
-                stream.queued -= cost;
-                stream.send.write(cost);
-                let payload = self.begin_payload(call, bytes, false);
-                self.write_sequenced(encoder, Sequenced::Item { call: reference, codec, payload });
+        match stream.outbox.front() {
+            Some(Outbound::Items(_)) if len <= WHOLE => {
+                self.write_run(call, reference, codec, full.min(encoder.len() + TURN), encoder);
                 self.update_writable(call);
             }
-            Some(Outbound::Gap(missed)) => {
+            Some(Outbound::Items(_)) => {
+                self.write_large(call, reference, codec, encoder);
+                self.update_writable(call);
+            }
+            Some(&Outbound::Gap(missed)) => {
+                stream.outbox.pop_front();
                 self.write_sequenced(encoder, Sequenced::Gap { call: reference, missed });
             }
             Some(Outbound::End) => {
+                stream.outbox.pop_front();
                 self.write_sequenced(encoder, Sequenced::End { call: reference, last: None });
             }
             None => {}
         }
         true
+    }
+
+    /// Writes one item for which there is room, and those behind it that need no chunks.
+    fn write_run(
+        &mut self,
+        call: CallId,
+        reference: CallRef,
+        codec: Codec,
+        full: usize,
+        encoder: &mut Encoder<'_>,
+    ) {
+        loop {
+            let Self { own, incoming, state, counted, .. } = self;
+            let stream = match call.origin {
+                Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_mut()),
+                Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_mut()),
+            };
+            let Some(stream) = stream else { return };
+            let Some(Outbound::Items(items)) = stream.outbox.front_mut() else { return };
+            let item = items.next();
+            let cost = cost(item.len());
+            if item.len() > WHOLE || !stream.send.admits(cost) {
+                return;
+            }
+            counted.envelopes_out += 1;
+            encoder.push_item(state.sent.next(), reference, codec, item);
+            stream.queued -= cost;
+            stream.send.write(cost);
+            if items.skip() {
+                stream.outbox.pop_front();
+            }
+            if encoder.len() >= full || !self.new_has_room(encoder.len()) {
+                return;
+            }
+        }
+    }
+
+    /// Begins to write an item that travels in chunks.
+    fn write_large(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
+        let Some(stream) = self.stream_mut(call) else { return };
+        let Some(Outbound::Items(items)) = stream.outbox.front_mut() else { return };
+        let (item, was_last) = items.pop();
+        if was_last {
+            stream.outbox.pop_front();
+        }
+        let cost = cost(item.len());
+        stream.queued -= cost;
+        stream.send.write(cost);
+        let payload = self.begin_payload(call, item, false);
+        self.write_sequenced(encoder, Sequenced::Item { call: reference, codec, payload });
     }
 }

@@ -82,7 +82,7 @@ impl Session {
         }
         while encoder.len() < small && self.new_has_room(encoder.len()) {
             let Some(turn) = self.state.queue.turns.pop_front() else { break };
-            self.write_turn(now, turn, encoder);
+            self.write_turn(now, turn, small, encoder);
         }
         if self.state.queue.is_mostly_forgotten() {
             self.tidy_queue();
@@ -128,7 +128,7 @@ impl Session {
     }
 
     #[inline]
-    fn write_turn(&mut self, now: Instant, turn: Turn, encoder: &mut Encoder<'_>) {
+    fn write_turn(&mut self, now: Instant, turn: Turn, full: usize, encoder: &mut Encoder<'_>) {
         match turn {
             Turn::Call(call) => {
                 let had_turn = match call.origin {
@@ -145,8 +145,8 @@ impl Session {
                     return;
                 }
                 match call.origin {
-                    Origin::Local => self.write_own(now, call, encoder),
-                    Origin::Remote => self.write_incoming(call, encoder),
+                    Origin::Local => self.write_own(now, call, full, encoder),
+                    Origin::Remote => self.write_incoming(call, full, encoder),
                 }
                 self.give_turn(call);
             }

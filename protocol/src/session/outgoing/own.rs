@@ -12,14 +12,14 @@ use crate::session::types::{CallId, Failure, Role};
 use crate::status::{Code, Status};
 
 impl Session {
-    pub(super) fn write_own(&mut self, now: Instant, call: CallId, encoder: &mut Encoder<'_>) {
+    pub(super) fn write_own(&mut self, now: Instant, call: CallId, full: usize, encoder: &mut Encoder<'_>) {
         let Some(own) = self.own.get_mut(call) else { return };
         match own.stage {
             Stage::Queued(_) => self.write_opening(now, call, encoder),
             Stage::Open { wire, .. } => {
                 let Some((_, codec)) = own.agreed else { return };
                 let reference = CallRef { id: wire, opener: Opener::Writer };
-                self.write_items(call, reference, codec, encoder);
+                self.write_items(call, reference, codec, full, encoder);
             }
             Stage::Waiting(_) | Stage::Opening { .. } | Stage::Over(_) => {}
         }

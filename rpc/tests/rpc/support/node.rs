@@ -139,7 +139,7 @@ impl Caller {
 
     pub fn number(&mut self, call: CallId) -> u64 {
         let bytes = self.answer(call).expect("the call has ended").unwrap();
-        u64::decode(Codec::Rkyv, &bytes::Bytes::from(bytes).into()).unwrap()
+        u64::decode(Codec::Rkyv, &bytes::Bytes::from(bytes)).unwrap()
     }
 
     pub fn status(&mut self, call: CallId) -> Status {

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bowline_protocol::codec::{Buffer, Codec, DecodePayloadError, EncodeError, Payload};
+use bowline_protocol::codec::{Codec, DecodePayloadError, EncodeError, Payload};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_rpc::macros;
 use bowline_rpc::{
@@ -86,7 +86,7 @@ impl Payload for Counted {
         self.0.encode(codec, out)
     }
 
-    fn decode(codec: Codec, bytes: &Buffer) -> Result<Self, DecodePayloadError> {
+    fn decode(codec: Codec, bytes: &[u8]) -> Result<Self, DecodePayloadError> {
         String::decode(codec, bytes).map(Self)
     }
 
