@@ -62,9 +62,9 @@ impl<T: Payload> Item for Shared<T> {
     fn encode(self, codec: Codec, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
         self.encoded(codec).map(|bytes| {
             if bytes.len() > COPIED {
-                return Encoded::Shared(bytes);
+                return Encoded::Shared(bytes.clone());
             }
-            out.extend_from_slice(&bytes);
+            out.extend_from_slice(bytes);
             Encoded::Appended
         })
     }

@@ -21,6 +21,9 @@ impl Room {
     pub(super) const NEWEST: Self = Self { items: 1, bytes: 0 };
 }
 
+/// What a subscriber takes at one time, so that it does not ask for each item. It stands beside its room.
+const AHEAD: Room = Room { items: 32, bytes: 16 * 1024 };
+
 /// The items that wait for one subscriber. At least one always has room.
 pub(super) struct Queue<T> {
     room: Room,
@@ -88,9 +91,9 @@ impl<T> Queue<T> {
     }
 
     /// The next item. A subscriber that is behind goes through what is kept before it gets what is published.
-    pub(super) fn take(&mut self, now: Instant, retained: &mut Retained<T>) -> Taken<T> {
+    pub(super) fn take(&mut self, now: impl FnOnce() -> Instant, retained: &mut Retained<T>) -> Taken<T> {
         if let Some(offset) = self.behind {
-            let (missed, item) = retained.at(now, offset);
+            let (missed, item) = retained.at(now(), offset);
             self.missed += missed;
             if let Some(item) = item {
                 self.behind = Some(offset + missed + 1);
@@ -103,6 +106,21 @@ impl<T> Queue<T> {
             return Taken::Item(std::mem::take(&mut self.missed), item);
         }
         if self.lagged { Taken::Lagged(std::mem::take(&mut self.missed)) } else { Taken::Nothing }
+    }
+
+    /// Moves some of the items that stand behind one that was just taken.
+    pub(super) fn take_more(&mut self, ready: &mut VecDeque<Shared<T>>) {
+        let mut bytes = 0;
+        while self.behind.is_none()
+            && self.missed == 0
+            && ready.len() < AHEAD.items
+            && self.items.front().is_some_and(|(_, size)| bytes + *size <= AHEAD.bytes)
+            && let Some((item, size)) = self.items.pop_front()
+        {
+            bytes += size;
+            self.bytes -= size;
+            ready.push_back(item);
+        }
     }
 
     pub(super) fn take_waker(&mut self) -> Option<Waker> {
@@ -139,7 +157,7 @@ mod tests {
     }
 
     fn next(queue: &mut Queue<u32>) -> Taken<u32> {
-        queue.take(bowline_runtime::now(), &mut Retained::default())
+        queue.take(bowline_runtime::now, &mut Retained::default())
     }
 
     const THREE: Room = Room { items: 3, bytes: 1000 };
@@ -153,6 +171,24 @@ mod tests {
             }
             assert!(matches!(next(&mut queue), Taken::Nothing));
         }
+    }
+
+    #[test]
+    fn some_items_are_taken_together_and_none_behind_a_gap() {
+        let mut queue = pushed(Lag::Close, Room { items: 100, bytes: 100_000 }, 50);
+        let mut ready = VecDeque::new();
+        assert_eq!(taken(&mut queue), (0, Some(0)));
+        queue.take_more(&mut ready);
+        assert_eq!(ready.iter().map(|item| **item).collect::<Vec<_>>(), (1..33).collect::<Vec<_>>());
+        assert_eq!((queue.items.len(), queue.bytes), (17, 17));
+
+        let mut queue = pushed(Lag::Close, Room { items: 100, bytes: 100_000 }, 0);
+        for number in 0..4 {
+            queue.push(Shared::new(number), 10_000);
+        }
+        ready.clear();
+        queue.take_more(&mut ready);
+        assert_eq!(ready.len(), 1, "16 KiB at most");
     }
 
     #[test]
@@ -197,7 +233,7 @@ mod tests {
             queue.push(Shared::new(number), 1);
             retained.push(now, Shared::new(number), 1);
         }
-        let mut take = |queue: &mut Queue<u32>| match queue.take(now, &mut retained) {
+        let mut take = |queue: &mut Queue<u32>| match queue.take(|| now, &mut retained) {
             Taken::Item(0, item) => Some(*item),
             Taken::Nothing => None,
             _ => panic!("something is missing"),
@@ -217,18 +253,18 @@ mod tests {
         let mut queue: Queue<u32> = Queue::new(THREE, Lag::Close);
         retained.push(now, Shared::new(0), 1);
         queue.start_at(0);
-        assert!(matches!(queue.take(now, &mut retained), Taken::Item(0, _)));
+        assert!(matches!(queue.take(|| now, &mut retained), Taken::Item(0, _)));
         for number in 1..=2000 {
             retained.push(now, Shared::new(number), 1);
         }
-        let Taken::Item(missed, item) = queue.take(now, &mut retained) else { panic!("nothing is kept") };
+        let Taken::Item(missed, item) = queue.take(|| now, &mut retained) else { panic!("nothing is kept") };
         assert_eq!(u64::from(*item), missed + 1);
         // All of it is gone: told before the next item.
         let later = now + std::time::Duration::from_secs(61);
-        assert!(matches!(queue.take(later, &mut retained), Taken::Nothing));
+        assert!(matches!(queue.take(|| later, &mut retained), Taken::Nothing));
         queue.push(Shared::new(2001), 1);
         assert!(
-            matches!(queue.take(later, &mut retained), Taken::Item(left, _) if left == 2000 - missed - 1)
+            matches!(queue.take(|| later, &mut retained), Taken::Item(left, _) if left == 2000 - missed - 1)
         );
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bowline_protocol::codec::{Codec, EncodeError, Payload};
 use bytes::Bytes;
@@ -13,37 +13,38 @@ pub struct Shared<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
     value: T,
-    encoded: Mutex<Encoded>,
-}
-
-#[derive(Default)]
-struct Encoded {
-    rkyv: Option<Bytes>,
-    json: Option<Bytes>,
+    rkyv: OnceLock<Bytes>,
+    json: OnceLock<Bytes>,
+    encoding: Mutex<()>,
 }
 
 impl<T> Shared<T> {
     /// Makes a shared value.
     pub fn new(value: T) -> Self {
-        Self(Arc::new(Inner { value, encoded: Mutex::default() }))
+        let (rkyv, json) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Inner { value, rkyv, json, encoding: Mutex::new(()) }))
     }
 }
 
 impl<T: Payload> Shared<T> {
     /// The encoded value; whoever asks first encodes it.
-    pub(crate) fn encoded(&self, codec: Codec) -> Result<Bytes, EncodeError> {
-        // Held while encoding, so that two readers at once don't both do it.
-        let mut encoded = self.0.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn encoded(&self, codec: Codec) -> Result<&Bytes, EncodeError> {
+        let Inner { value, rkyv, json, encoding } = &*self.0;
         let place = match codec {
-            Codec::Rkyv => &mut encoded.rkyv,
-            Codec::Json => &mut encoded.json,
+            Codec::Rkyv => rkyv,
+            Codec::Json => json,
         };
-        if let Some(bytes) = place {
-            return Ok(bytes.clone());
+        if let Some(bytes) = place.get() {
+            return Ok(bytes);
+        }
+        // Held while encoding, so that two readers at once don't both do it.
+        let _encoding = encoding.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = place.get() {
+            return Ok(bytes);
         }
         let mut bytes = Vec::new();
-        self.0.value.encode(codec, &mut bytes)?;
-        Ok(place.insert(bytes.into()).clone())
+        value.encode(codec, &mut bytes)?;
+        Ok(place.get_or_init(|| bytes.into()))
     }
 }
 

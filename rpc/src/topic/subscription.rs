@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,30 +14,37 @@ use super::{Inner, Notices, Shared, State};
 pub struct Subscription<T> {
     topic: Arc<Inner<T>>,
     queue: u64,
+    /// Items that were taken out together with one before them.
+    ready: VecDeque<Shared<T>>,
     notices: Arc<Notices>,
 }
 
 impl<T> Subscription<T> {
     pub(super) fn new(topic: Arc<Inner<T>>, queue: u64, notices: Arc<Notices>) -> Self {
-        Self { topic, queue, notices }
+        Self { topic, queue, ready: VecDeque::new(), notices }
     }
 }
 
 impl<T> Stream for Subscription<T> {
     type Item = Shared<T>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
-        let mut state = self.topic.lock();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Shared<T>>> {
+        if let Some(item) = self.ready.pop_front() {
+            return Poll::Ready(Some(item));
+        }
+        let this = &mut *self;
+        let mut state = this.topic.lock();
         let State { retained, queues, closed, .. } = &mut *state;
         let closed = *closed;
-        let Some(queue) = queues.get_mut(&self.queue) else { return Poll::Ready(None) };
-        match queue.take(now(), retained) {
+        let Some(queue) = queues.get_mut(&this.queue) else { return Poll::Ready(None) };
+        match queue.take(now, retained) {
             Taken::Item(missed, item) => {
-                self.notices.miss(missed);
+                this.notices.miss(missed);
+                queue.take_more(&mut this.ready);
                 Poll::Ready(Some(item))
             }
             Taken::Lagged(missed) => {
-                self.notices.lag(missed);
+                this.notices.lag(missed);
                 Poll::Ready(None)
             }
             Taken::Nothing if closed => Poll::Ready(None),
