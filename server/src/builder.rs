@@ -7,7 +7,7 @@ use std::time::Duration;
 use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::once::OnceLimits;
 use bowline_protocol::registry::NodeLimits;
-use bowline_protocol::session::AssemblyPool;
+use bowline_protocol::session::{AssemblyPool, Config};
 use bowline_rpc::{BoxError, Call, OnceStore, Reply, Router};
 use http::request::Parts;
 use tower_layer::{Identity as NoLayer, Layer, Stack};
@@ -251,7 +251,8 @@ impl<L> ServerBuilder<L> {
         let once = OnceStore::new(once);
         let stacked = Arc::new(Stacked { layers, router, once: once.clone() });
         let pool = AssemblyPool::new(node.assembly);
-        let settings = Settings { services, identifier, origins, limits, timing, spread, once, pool };
+        let config = Arc::new(Config { limits, timing, services });
+        let settings = Settings { config, identifier, origins, spread, once, pool };
         Server::new(settings, stacked, node)
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use crate::identify::{Admission, Admitted};
 use crate::mail::{Guest, Handover, Mail, Returned};
 use crate::node::Node;
-use crate::places::Places;
+use crate::places::{Carrying, Places};
 use crate::server::Settings;
 use crate::session::{Carried, Session, Sessions};
 
@@ -33,38 +33,63 @@ pub(crate) struct House {
 }
 
 /// Runs a link. `parts` is the request that it came of; without one it is anonymous.
-pub(crate) async fn run(
+///
+/// A link waits here for as long as its session has it, and there are many: what it takes to greet and to close one lives in
+/// boxes of its own, which are gone by then.
+pub(crate) fn run(
     house: House,
-    link: BoxLink,
+    link: impl Future<Output = Option<BoxLink>> + Send + 'static,
+    parts: Option<Parts>,
+    stopping: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let arriving = Box::pin(arrive(house.clone(), link, parts, stopping));
+    async move {
+        let mut away = arriving.await;
+        while let Some(Away { returned, carrying }) = away {
+            let returned = returned.await;
+            drop(carrying);
+            away = match returned {
+                Ok(Returned::Refused(guest, verdict)) => Box::pin(house.begin(guest, verdict)).await,
+                Ok(Returned::Close(link, frame)) => return Box::pin(close(link, &frame)).await,
+                // It was lost.
+                Err(_) => None,
+            };
+        }
+    }
+}
+
+/// Greets a link and gives it to its session.
+async fn arrive(
+    house: House,
+    link: impl Future<Output = Option<BoxLink>>,
     parts: Option<Parts>,
     mut stopping: watch::Receiver<bool>,
-) {
+) -> Option<Away> {
+    let link = link.await?;
     let peer = house.settings.peer();
-    let Some((link, hello)) = greeted(link, &peer, &mut stopping).await else { return };
+    let (link, hello) = greeted(link, &peer, &mut stopping).await?;
     let admitted = match house.admit(parts, &hello.credentials).await {
         Ok(admitted) => admitted,
-        Err(refused) => return refuse(link, &peer, refused.code, &refused.reason).await,
+        Err(refused) => {
+            refuse(link, &peer, refused.code, &refused.reason).await;
+            return None;
+        }
     };
     let verdict = house.node.look(&hello, &admitted.who);
     let guest = Box::new(Guest { link, peer, hello, admitted });
-    let returned = match verdict {
-        Verdict::Resume { session } => {
-            let (back, returned) = oneshot::channel();
-            let carrying = house.places.upgrade().map(|places| places.carry());
-            house.node.hand_over(session, Handover { guest, back });
-            let returned = returned.await;
-            drop(carrying);
-            match returned {
-                Ok(Returned::Refused(guest, verdict)) => house.begin(guest, verdict).await,
-                returned => returned.ok(),
-            }
-        }
-        verdict => house.begin(guest, verdict).await,
-    };
-    // A link that was lost does not come back.
-    if let Some(Returned::Close(link, frame)) = returned {
-        close(link, &frame).await;
+    if let Verdict::Resume { session } = verdict {
+        let (back, returned) = oneshot::channel();
+        let carrying = house.carry();
+        house.node.hand_over(session, Handover { guest, back });
+        return Some(Away { returned, carrying });
     }
+    house.begin(guest, verdict).await
+}
+
+/// A link that a session has.
+struct Away {
+    returned: oneshot::Receiver<Returned>,
+    carrying: Option<Carrying>,
 }
 
 /// Reads the hello. `None` when there was none in time, or the server is being stopped.
@@ -106,6 +131,10 @@ async fn refuse(link: BoxLink, peer: &Peer, code: CloseCode, reason: &str) {
 }
 
 impl House {
+    fn carry(&self) -> Option<Carrying> {
+        self.places.upgrade().map(|places| places.carry())
+    }
+
     async fn admit(&self, parts: Option<Parts>, credentials: &Secret) -> Admission {
         match parts {
             Some(mut parts) => self.settings.identifier.admit_with(&mut parts, credentials).await,
@@ -113,8 +142,8 @@ impl House {
         }
     }
 
-    /// Begins a new session on the link, if that is the verdict, and waits until the link comes back.
-    async fn begin(&self, guest: Box<Guest>, verdict: Verdict) -> Option<Returned> {
+    /// Begins a new session on the link, if that is the verdict.
+    async fn begin(&self, guest: Box<Guest>, verdict: Verdict) -> Option<Away> {
         let begun = match verdict {
             Verdict::New { gap } => self.welcome(guest, gap),
             Verdict::Refuse(refusal) => Err((guest, refusal)),
@@ -122,10 +151,7 @@ impl House {
             Verdict::Resume { .. } => self.welcome(guest, None),
         };
         match begun {
-            Ok(returned) => {
-                let _carrying = self.places.upgrade().map(|places| places.carry());
-                returned.await.ok()
-            }
+            Ok(returned) => Some(Away { returned, carrying: self.carry() }),
             Err((guest, Refusal { code, reason })) => {
                 refuse(guest.link, &guest.peer, code, &reason).await;
                 None
@@ -197,5 +223,21 @@ struct Ending<'a>(&'a Peer);
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It held the whole greeting, request and limits for as long as the link lived: more than 6 KiB of each idle connection.
+    #[test]
+    fn a_link_that_its_session_has_takes_little_memory() {
+        let server = crate::Server::builder().build();
+        let parts = http::Request::new(()).into_parts().0;
+        let link = std::future::ready(None);
+        let (_stop, stopping) = watch::channel(false);
+        let running = run(server.house(), link, Some(parts), stopping);
+        assert!(size_of_val(&running) <= 512, "{}", size_of_val(&running));
     }
 }

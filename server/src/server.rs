@@ -6,9 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::routing::{MethodRouter, any};
 use bowline_middleware::link_refused;
-use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::registry::{NodeLimits, RegistryStats};
-use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{AssemblyPool, Config, Failure};
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::{Channel, OnceStore, Peer, SessionInfo};
@@ -54,11 +52,10 @@ struct Shared {
 /// What the builder was told beside services and layers.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) services: Vec<&'static ServiceDescriptor>,
+    /// Of the sessions, which share it.
+    pub(crate) config: Arc<Config>,
     pub(crate) identifier: Identifier,
     pub(crate) origins: Origins,
-    pub(crate) limits: Limits,
-    pub(crate) timing: Timing,
     /// Within which time clients are to move when the server drains.
     pub(crate) spread: Duration,
     pub(crate) once: OnceStore,
@@ -69,9 +66,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// A peer for a link that was just made.
     pub(crate) fn peer(&self) -> Peer {
-        let Self { limits, timing, services, .. } = self;
-        let config = Config { limits: limits.clone(), timing: timing.clone(), services: services.clone() };
-        let peer = Peer::server(config);
+        let peer = Peer::server(self.config.clone());
         peer.share_assembly(self.pool.clone());
         peer
     }
@@ -157,15 +152,14 @@ impl Server {
         })?;
         let upgrading = parts.extensions.remove().ok_or_else(Rejected::not_upgradable)?;
         let (house, stopping) = (self.house(), place.stopping());
-        let limits = settings.limits.clone();
-        place.spawn(async move {
-            let link = match upgrade::take(upgrading, &limits).await {
-                Some(Socket::Tcp(link)) => Box::new(link) as BoxLink,
-                Some(Socket::Other(link)) => Box::new(link),
-                None => return,
-            };
-            link::run(house, link, Some(parts), stopping).await;
-        });
+        let config = settings.config.clone();
+        let link = async move {
+            Some(match upgrade::take(upgrading, &config.limits).await? {
+                Socket::Tcp(link) => Box::new(link) as BoxLink,
+                Socket::Other(link) => Box::new(link),
+            })
+        };
+        place.spawn(link::run(house, link, Some(parts), stopping));
         Ok(accepted.response())
     }
 
@@ -215,7 +209,8 @@ impl Server {
         match self.shared.places.reserve() {
             Ok(place) => {
                 let (house, stopping) = (self.house(), place.stopping());
-                place.spawn(link::run(house, Box::new(link), parts, stopping));
+                let link = std::future::ready(Some(Box::new(link) as BoxLink));
+                place.spawn(link::run(house, link, parts, stopping));
             }
             Err(reason) => tracing::debug!(?reason, "no place for a link"),
         }
@@ -346,7 +341,7 @@ impl Server {
         self.shared.node.revoke(digest(Role::Identity, identity))
     }
 
-    fn house(&self) -> House {
+    pub(crate) fn house(&self) -> House {
         let Shared { settings, sessions, node, places } = &*self.shared;
         House {
             settings: settings.clone(),
@@ -358,9 +353,7 @@ impl Server {
 
     fn connect(&self, admitted: Admitted) -> Channel {
         let Shared { settings, sessions, places, .. } = &*self.shared;
-        let config =
-            Config { limits: settings.limits.clone(), timing: settings.timing.clone(), services: Vec::new() };
-        let caller = Peer::client(config);
+        let caller = Peer::client(Config { services: Vec::new(), ..(*settings.config).clone() });
         match places.enter() {
             Ok(place) => {
                 let (near, far) = pair(&Faults::default());

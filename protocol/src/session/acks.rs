@@ -171,6 +171,12 @@ impl Sent {
         }
     }
 
+    /// Gives back what was allocated ahead.
+    pub(super) fn trim(&mut self) {
+        self.messages.shrink_to_fit();
+        self.replay.shrink_to_fit();
+    }
+
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.messages.front().map(|written| written.at)
     }

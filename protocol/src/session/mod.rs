@@ -58,6 +58,7 @@ mod types;
 mod unsequenced;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Instant;
@@ -93,7 +94,7 @@ pub use types::{
 #[derive(Debug)]
 pub struct Session {
     role: Role,
-    config: Config,
+    config: Arc<Config>,
     /// Which client this is; random, made by whoever drives it.
     instance: u128,
     /// Links so far.
@@ -236,17 +237,18 @@ struct Identity {
 }
 
 impl Session {
-    /// The machine of a client; `instance` is random.
-    pub fn client(config: Config, instance: u128) -> Self {
-        Self::new(Role::Client, config, instance)
+    /// The machine of a client; `instance` is random. What is configured may be shared with others.
+    pub fn client(config: impl Into<Arc<Config>>, instance: u128) -> Self {
+        Self::new(Role::Client, config.into(), instance)
     }
 
-    /// The machine of a server, for one link and the session that may come of it.
-    pub fn server(config: Config) -> Self {
-        Self::new(Role::Server, config, 0)
+    /// The machine of a server, for one link and the session that may come of it. What is configured may be shared with
+    /// others, as there are many.
+    pub fn server(config: impl Into<Arc<Config>>) -> Self {
+        Self::new(Role::Server, config.into(), 0)
     }
 
-    fn new(role: Role, config: Config, instance: u128) -> Self {
+    fn new(role: Role, config: Arc<Config>, instance: u128) -> Self {
         Self {
             role,
             instance,
@@ -361,6 +363,16 @@ impl Session {
             events: self.events.len(),
         };
         Stats { held, counted: self.counted }
+    }
+
+    /// Gives back memory that was needed for more than there is now.
+    pub fn trim(&mut self) {
+        self.events.shrink_to_fit();
+        self.own.trim();
+        self.incoming.trim();
+        self.state.queue.trim();
+        self.state.sent.trim();
+        self.link.pace.trim();
     }
 
     /// The next thing that the application is to know.

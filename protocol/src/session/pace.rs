@@ -98,6 +98,11 @@ impl Pace {
         }
     }
 
+    /// Gives back what was allocated ahead.
+    pub(super) fn trim(&mut self) {
+        self.marks.shrink_to_fit();
+    }
+
     /// What is under way was handed over now, as far as its age counts.
     pub(super) fn restart(&mut self, now: Instant) {
         for mark in &mut self.marks {

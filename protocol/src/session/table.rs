@@ -84,6 +84,12 @@ impl<T> Table<T> {
         Some(value)
     }
 
+    /// Gives back what was allocated ahead.
+    pub(super) fn trim(&mut self) {
+        self.places.shrink_to_fit();
+        self.free.shrink_to_fit();
+    }
+
     /// Every call in the table, by place.
     pub(super) fn ids(&self) -> impl Iterator<Item = CallId> + '_ {
         let origin = self.origin;

@@ -118,6 +118,15 @@ impl Peer {
         self.act(|state, _, wakes| state.park_driver(wakes, cx));
     }
 
+    /// Gives back memory that was needed for more than there is now. For drivers, now and then.
+    pub fn trim(&self) {
+        self.act(|state, _, _| {
+            state.slots.shrink_to_fit();
+            state.arrivals.shrink_to_fit();
+            state.session.trim();
+        });
+    }
+
     /// Whether the link is to be closed, and how. Only after everything of `poll_transmit` was written.
     pub fn poll_close(&self) -> Option<Refusal> {
         self.act(|state, _, _| state.session.poll_close())

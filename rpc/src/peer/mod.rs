@@ -58,7 +58,8 @@ impl Peer {
     }
 
     /// Makes the server's end. It ends with its link.
-    pub fn server(config: Config) -> Self {
+    pub fn server(config: impl Into<Arc<Config>>) -> Self {
+        let config = config.into();
         let deadline = config.timing.deadline;
         Self::new(Session::server(config), deadline, false, wall_clock)
     }

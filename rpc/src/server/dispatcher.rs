@@ -108,6 +108,10 @@ where
         if self.peer.take_stopped_waiting() {
             self.drop_stopped();
         }
+        if self.queue.is_empty() {
+            // Sessions that are idle are many.
+            self.queue = VecDeque::new();
+        }
         let mut turn = Turn { polled: 0, started: now() };
         while !self.queue.is_empty() {
             if turn.is_over() {

@@ -25,6 +25,7 @@ impl HeldReport {
             return;
         }
         self.timer = None;
+        peer.trim();
         let held = peer.held_bytes();
         if std::mem::replace(&mut self.told, held) != held {
             tell(held);

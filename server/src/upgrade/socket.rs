@@ -49,9 +49,10 @@ pub(crate) async fn take(upgrading: OnUpgrade, limits: &Limits) -> Option<Socket
 fn tcp(upgraded: Upgraded) -> Result<(TcpStream, Vec<u8>), Upgraded> {
     // hyper-util, and with it `axum::serve`, wraps the connection once more.
     let upgraded = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf.into())),
+        // Copied: a link would keep all of the buffer that the request was read into.
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf.to_vec())),
         Err(upgraded) => upgraded,
     };
     let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
-    Ok((parts.io.into_inner(), parts.read_buf.into()))
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }

@@ -37,6 +37,11 @@ impl Queue {
         self.turns.len().saturating_sub(self.forgotten)
     }
 
+    /// Gives back what was allocated ahead.
+    pub(in crate::session) fn trim(&mut self) {
+        self.turns.shrink_to_fit();
+    }
+
     /// A call went whose place is still here.
     pub(in crate::session) fn forget_one(&mut self) {
         self.forgotten += 1;
