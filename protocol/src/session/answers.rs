@@ -52,7 +52,7 @@ impl Session {
 
     pub(super) fn finish_response(&mut self, call: CallId, codec: Codec, buffer: Buffer) {
         self.end_on_wire(call);
-        if self.own.remove(call).is_some() {
+        if self.own.forget(call) {
             self.events.push_back(Event::Response { call, result: Ok((codec, buffer)) });
         }
     }
@@ -89,7 +89,7 @@ impl Session {
             own.stage = Stage::Over(Err(failure));
             self.notify_reader(call);
         } else {
-            self.own.remove(call);
+            self.own.forget(call);
             self.events.push_back(Event::Response { call, result: Err(failure) });
         }
     }

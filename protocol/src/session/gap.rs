@@ -91,7 +91,7 @@ impl Session {
             own.stage = Stage::Over(Err(failure));
             return self.notify_reader(call);
         }
-        self.own.remove(call);
+        self.own.forget(call);
         self.events.push_back(Event::Response { call, result: Err(failure) });
     }
 

@@ -76,12 +76,28 @@ impl<T> Table<T> {
             return None;
         }
         let value = place.value.take()?;
+        self.free_place(call.id);
+        Some(value)
+    }
+
+    /// As [`remove`](Self::remove), for what nobody needs any more: it is dropped where it lies. Whether it was there.
+    pub(super) fn forget(&mut self, call: CallId) -> bool {
+        let Some(place) = self.places.get_mut(call.id as usize) else { return false };
+        let is_there = place.generation == call.generation && place.value.is_some();
+        if is_there {
+            place.value = None;
+            self.free_place(call.id);
+        }
+        is_there
+    }
+
+    fn free_place(&mut self, id: u32) {
+        let place = &mut self.places[id as usize];
         place.generation = place.generation.wrapping_add(1);
         self.len -= 1;
         if self.origin == Origin::Local {
-            self.free.push(call.id);
+            self.free.push(id);
         }
-        Some(value)
     }
 
     /// Gives back what was allocated ahead.
@@ -123,6 +139,11 @@ mod tests {
         assert_eq!(table.remove(first), None);
         assert_eq!(table.get(second), Some(&"second"));
         assert_eq!(table.len(), 1);
+        assert!(!table.forget(first));
+        assert!(table.forget(second));
+        assert!(!table.forget(second));
+        assert_eq!((table.len(), table.get(second)), (0, None));
+        assert_eq!(table.insert("third").id, first.id);
     }
 
     #[test]

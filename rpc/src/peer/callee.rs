@@ -63,7 +63,7 @@ impl From<IncomingNotify> for Arrival {
 impl Peer {
     /// Takes all calls that came in. `into` is empty, and its room is used for those that come.
     pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) {
-        self.act(|state, _, wakes| {
+        self.act(|state, wakes| {
             state.dispatches = false;
             wakes.park(&mut state.dispatcher, cx);
             std::mem::swap(&mut state.arrivals, into);
@@ -87,7 +87,7 @@ impl Peer {
 
     /// Waits until `call` is stopped.
     pub(crate) fn poll_stopped(&self, cx: &Context<'_>, call: CallId) -> Poll<StopReason> {
-        self.act(|state, _, wakes| {
+        self.act(|state, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
             match slot.stopped.as_deref() {
                 Some(reason) => Poll::Ready(reason.clone()),
@@ -101,7 +101,7 @@ impl Peer {
 
     /// Stops a handler for a reason of this end.
     pub(crate) fn stop(&self, call: CallId, status: Status) {
-        self.act(|state, _, wakes| state.stop(call, StopReason::Failed(status), wakes));
+        self.act(|state, wakes| state.stop(call, StopReason::Failed(status), wakes));
     }
 
     /// The handler opened its stream.

@@ -54,7 +54,7 @@ impl Handle {
     /// The one answer of a unary call or client stream.
     pub(crate) fn poll_response(&mut self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
         let call = self.call;
-        let response = ready!(self.peer.act(|state, _, wakes| {
+        let response = ready!(self.peer.act(|state, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
             match slot.response.take() {
                 Some(response) => {
@@ -73,7 +73,7 @@ impl Handle {
 
     /// Whether the stream is open.
     pub(crate) fn poll_accepted(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
-        self.peer.act(|state, now, wakes| {
+        self.peer.act_now(|state, now, wakes| {
             let Some(slot) = state.slots.get_mut(&self.call) else { return Poll::Pending };
             if let Some(Err(failure)) = slot.response.take() {
                 return Poll::Ready(Err(failure));

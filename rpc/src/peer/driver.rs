@@ -15,7 +15,7 @@ use super::state::{Mailbox, State};
 impl Peer {
     /// A link is there. A client's session says hello on it; a server's waits for one.
     pub fn handle_connected(&self) {
-        self.act(|state, now, _| {
+        self.act_now(|state, now, _| {
             state.failed = None;
             state.attended = false;
             state.session.handle_connected(now);
@@ -31,23 +31,23 @@ impl Peer {
 
     /// One whole binary message came in.
     pub fn handle_message(&self, message: Bytes) {
-        self.act(|state, now, _| state.session.handle_message(now, message));
+        self.act_now(|state, now, _| state.session.handle_message(now, message));
     }
 
     /// Bytes came in that do not make a whole message. For drivers that see them; what came in all is said each time.
     pub fn handle_received(&self, arriving: Arriving) {
-        self.act(|state, now, _| state.session.handle_received(now, arriving));
+        self.act_now(|state, now, _| state.session.handle_received(now, arriving));
     }
 
     /// A text message came in, where binary is due.
     pub fn handle_text(&self) {
-        self.act(|state, now, _| state.session.handle_text(now));
+        self.act_now(|state, now, _| state.session.handle_text(now));
     }
 
     /// The link is gone; `code` is what it was closed with, by either end, if it was. The session goes on without it,
     /// unless the code [stops](CloseCode::stops).
     pub fn handle_disconnect(&self, code: Option<CloseCode>) {
-        self.act(|state, now, wakes| {
+        self.act_now(|state, now, wakes| {
             state.session.handle_disconnect(now, code);
             state.leave(wakes);
         });
@@ -61,13 +61,13 @@ impl Peer {
 
     /// The instant that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&self) {
-        self.act(|state, now, _| state.session.handle_timeout(now));
+        self.act_now(|state, now, _| state.session.handle_timeout(now));
     }
 
     /// The driver woke up, after it may have slept: calls that were queued until a time that has passed by the wall clock
     /// end. [`poll_transmit`](Self::poll_transmit) looks as well, before anything is written.
     pub fn handle_wall_clock(&self) {
-        self.act(|state, now, _| self.expire_queued(state, now));
+        self.act_now(|state, now, _| self.expire_queued(state, now));
     }
 
     fn expire_queued(&self, state: &mut State, now: Instant) {
@@ -79,17 +79,17 @@ impl Peer {
 
     /// The socket accepts no more bytes for now.
     pub fn handle_blocked(&self) {
-        self.act(|state, now, _| state.session.handle_blocked(now));
+        self.act_now(|state, now, _| state.session.handle_blocked(now));
     }
 
     /// The socket accepted bytes.
     pub fn handle_progress(&self) {
-        self.act(|state, now, _| state.session.handle_progress(now));
+        self.act_now(|state, now, _| state.session.handle_progress(now));
     }
 
     /// The next message to write. Ask again after each one; while there is none, the task is woken by commands.
     pub fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.act(|state, now, wakes| {
+        self.act_now(|state, now, wakes| {
             self.expire_queued(state, now);
             match state.session.poll_transmit(now) {
                 Some(message) => Poll::Ready(message),
@@ -115,7 +115,7 @@ impl Peer {
     /// Asks to be woken by commands as [`poll_transmit`](Self::poll_transmit) does, without taking a message: for a
     /// driver whose socket is blocked.
     pub fn register(&self, cx: &mut Context<'_>) {
-        self.act(|state, _, wakes| state.park_driver(wakes, cx));
+        self.act(|state, wakes| state.park_driver(wakes, cx));
     }
 
     /// Gives back memory that was needed for more than there is now. For drivers, now and then.
@@ -129,7 +129,7 @@ impl Peer {
 
     /// Whether the link is to be closed, and how. Only after everything of `poll_transmit` was written.
     pub fn poll_close(&self) -> Option<Refusal> {
-        self.act(|state, _, _| state.session.poll_close())
+        self.act(|state, _| state.session.poll_close())
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due. May change with every other call.
@@ -256,7 +256,7 @@ impl Peer {
         cx: &mut Context<'_>,
         mailbox: impl FnOnce(&mut State) -> &mut Mailbox<T>,
     ) -> Poll<T> {
-        self.act(|state, _, wakes| {
+        self.act(|state, wakes| {
             let mailbox = mailbox(state);
             match mailbox.value.take() {
                 Some(value) => Poll::Ready(value),

@@ -10,7 +10,7 @@ impl Peer {
     /// The next item of `call`; `End` as well when nobody holds the call any more. `None`: `batch`, which was empty, has the
     /// next items.
     pub(crate) fn poll_read(&self, cx: &Context<'_>, call: CallId, batch: &mut Batch) -> Poll<Option<Read>> {
-        self.act(|state, now, wakes| {
+        self.act_now(|state, now, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Ready(Some(Read::End)) };
             if let Some(peeked) = slot.peeked.take() {
                 return Poll::Ready(Some(*peeked));
@@ -18,12 +18,10 @@ impl Peer {
             let read = state.session.read_batch(now, call, batch);
             if let Some(Read::Pending) = read {
                 wakes.park(&mut slot.reader, cx);
+                return Poll::Pending;
             }
             // What was taken is credit for the other end.
             state.call_driver(wakes);
-            if let Some(Read::Pending) = read {
-                return Poll::Pending;
-            }
             Poll::Ready(read)
         })
     }
@@ -31,7 +29,7 @@ impl Peer {
     /// Whether nothing of `call` is left to read but its failure. What was looked at stays to be read; where there is
     /// nothing, the reader is woken when something comes.
     pub(crate) fn is_failed(&self, cx: &Context<'_>, call: CallId) -> bool {
-        self.act(|state, now, wakes| {
+        self.act_now(|state, now, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return false };
             if slot.peeked.is_some() {
                 return matches!(slot.peeked.as_deref(), Some(Read::Failed(_)));
@@ -53,7 +51,7 @@ impl Peer {
 
     /// Waits until items of `call` may be sent, and returns where to put them.
     pub(crate) fn poll_run(&self, cx: &Context<'_>, call: CallId) -> Poll<Run> {
-        self.act(|state, _, wakes| {
+        self.act(|state, wakes| {
             let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
             match state.session.begin_run(call) {
                 Some(run) => Poll::Ready(run),
@@ -87,7 +85,7 @@ impl Peer {
 
     /// Lets the readers of this end's streams look where they are now.
     pub(crate) fn wake_readers(&self) {
-        self.act(|state, _, wakes| state.wake_readers(wakes));
+        self.act(|state, wakes| state.wake_readers(wakes));
     }
 
     /// Whether the newest value of this watch is of a link that was lost.
@@ -97,7 +95,7 @@ impl Peer {
 
     /// As [`is_stale`](Self::is_stale); the reader is woken when a link comes or goes.
     pub(crate) fn watch_stale(&self, cx: &Context<'_>, call: CallId) -> bool {
-        self.act(|state, _, wakes| {
+        self.act(|state, wakes| {
             if let Some(slot) = state.slots.get_mut(&call) {
                 wakes.park(&mut slot.reader, cx);
             }

@@ -24,7 +24,7 @@ pub(crate) use state::Wakes;
 /// One end of a session, shared by its driver, its dispatcher and every call on it. Cheap to clone.
 ///
 /// It holds the session machine behind a lock that is taken for a few steps at a time and never while foreign code
-/// runs: tasks are woken after it was released. Every method reads the clock itself.
+/// runs: tasks are woken after it was released. Methods that depend on the time read the clock themselves.
 ///
 /// A driver calls [`handle_connected`](Self::handle_connected) once per link, feeds messages and the passing of time
 /// in, writes what [`poll_transmit`](Self::poll_transmit) gives, closes when [`poll_close`](Self::poll_close) says
@@ -118,11 +118,11 @@ impl Peer {
     }
 
     /// Takes the lock, runs `step`, hands the session's events out, and wakes who waits for them.
-    fn act<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
+    fn act<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::default();
         let result = {
             let mut state = self.lock();
-            let result = step(&mut state, now(), &mut wakes);
+            let result = step(&mut state, &mut wakes);
             state.settle(&mut wakes);
             result
         };
@@ -130,9 +130,14 @@ impl Peer {
         result
     }
 
-    /// As [`act`](Self::act), for commands: the driver has something to write or another time to wait for.
+    /// As [`act`](Self::act), for steps that depend on the time: reading the clock costs as much as a small step.
+    fn act_now<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
+        self.act(|state, wakes| step(state, now(), wakes))
+    }
+
+    /// As [`act_now`](Self::act_now), for commands: the driver has something to write or another time to wait for.
     fn command<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
-        self.act(|state, now, wakes| {
+        self.act_now(|state, now, wakes| {
             let result = step(state, now, wakes);
             state.call_driver(wakes);
             result

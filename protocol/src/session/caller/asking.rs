@@ -78,7 +78,7 @@ impl Session {
                 Ok(call)
             }
             Err(status) => {
-                self.own.remove(call);
+                self.own.forget(call);
                 Err(status)
             }
         }
