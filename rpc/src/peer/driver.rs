@@ -120,7 +120,7 @@ impl Peer {
 
     /// Gives back memory that was needed for more than there is now. For drivers, now and then.
     pub fn trim(&self) {
-        self.act(|state, _, _| {
+        self.act(|state, _| {
             state.slots.shrink_to_fit();
             state.arrivals.shrink_to_fit();
             state.session.trim();
