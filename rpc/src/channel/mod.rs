@@ -14,7 +14,7 @@ use crate::{BoxError, Call, Reply, status_of};
 
 pub use line::Line;
 pub(crate) use line::{Extensions, Target};
-pub(crate) use stack::Stack;
+pub(crate) use stack::{Passing, Stack};
 
 /// Keeps something alive for as long as a channel, or a call made on it, is.
 pub(crate) type Lease = Arc<dyn Any + Send + Sync>;

@@ -1,17 +1,18 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bowline_protocol::session::Failure;
 use bowline_protocol::status::{Delivery, Status};
 use bowline_runtime::{now, timeout};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tower_service::Service;
 
 use crate::{BoxError, Call, Reply};
 
-type StackFuture = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
+type StackFuture = Pin<Box<dyn ErasedFuture + Send>>;
+type Turn = Pin<Box<dyn Future<Output = Result<StackFuture, Reply>> + Send>>;
 
 /// A caller's layers, erased once for all calls of a channel.
 pub(crate) struct Stack {
@@ -35,30 +36,74 @@ impl Stack {
         Self { service: self.service.clone(), status_of }
     }
 
-    /// Passes one call through.
-    pub(crate) async fn pass(self: Arc<Self>, call: Call) -> Reply {
-        let answered = match self.start(call).await {
-            Ok(future) => future.await,
-            Err(reply) => return reply,
+    /// Lets one call in: at once where nobody waits and the stack is ready, else in its turn. The reply is that of a
+    /// stack that takes no calls.
+    pub(crate) fn pass(&self, call: Call, cx: &mut Context<'_>) -> Result<Passing, Box<Reply>> {
+        let status_of = self.status_of;
+        let waiting = |held, call| {
+            let turn = turn(self.service.clone(), held, call, status_of);
+            Ok(Passing { stage: Stage::Waiting(Box::pin(turn)), status_of })
         };
-        answered.unwrap_or_else(|error| Reply::from((self.status_of)(&error)))
-    }
-
-    /// Waits for the stack to be ready, within the call's deadline.
-    async fn start(&self, call: Call) -> Result<StackFuture, Reply> {
-        let Some(deadline) = call.deadline() else { return self.start_when_ready(call).await };
-        let left = deadline.saturating_duration_since(now());
-        match timeout(left, self.start_when_ready(call)).await {
-            Ok(started) => started,
-            Err(_) => Err(Reply::failed(Failure::DeadlineExceeded(Delivery::NotSent))),
+        // While somebody waits for it the lock is never free.
+        let Ok(mut service) = self.service.clone().try_lock_owned() else { return waiting(None, call) };
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Ok(Passing { stage: Stage::Started(service.call(call)), status_of }),
+            Poll::Ready(Err(error)) => Err(Box::new(Reply::from(status_of(&error)))),
+            Poll::Pending => waiting(Some(service), call),
         }
     }
+}
 
-    async fn start_when_ready(&self, call: Call) -> Result<StackFuture, Reply> {
-        let mut service = self.service.lock().await;
+/// Waits for the stack and for it to be ready, within the call's deadline. Who is at it already has it in hand.
+async fn turn(
+    service: Arc<Mutex<dyn Erased>>,
+    held: Option<OwnedMutexGuard<dyn Erased>>,
+    call: Call,
+    status_of: fn(&BoxError) -> Status,
+) -> Result<StackFuture, Reply> {
+    let deadline = call.deadline();
+    let started = async move {
+        let mut service = match held {
+            Some(service) => service,
+            None => service.lock_owned().await,
+        };
         match poll_fn(|cx| service.poll_ready(cx)).await {
             Ok(()) => Ok(service.call(call)),
-            Err(error) => Err(Reply::from((self.status_of)(&error))),
+            Err(error) => Err(Reply::from(status_of(&error))),
+        }
+    };
+    let Some(deadline) = deadline else { return started.await };
+    match timeout(deadline.saturating_duration_since(now()), started).await {
+        Ok(started) => started,
+        Err(_) => Err(Reply::failed(Failure::DeadlineExceeded(Delivery::NotSent))),
+    }
+}
+
+/// One call in its caller's layers.
+pub(crate) struct Passing {
+    stage: Stage,
+    status_of: fn(&BoxError) -> Status,
+}
+
+enum Stage {
+    /// It is not its turn, or the stack is not ready.
+    Waiting(Turn),
+    Started(StackFuture),
+}
+
+impl Passing {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        loop {
+            match &mut self.stage {
+                Stage::Waiting(turn) => match ready!(turn.as_mut().poll(cx)) {
+                    Ok(started) => self.stage = Stage::Started(started),
+                    Err(reply) => return Poll::Ready(reply),
+                },
+                Stage::Started(future) => {
+                    let answered = ready!(future.as_mut().poll(cx));
+                    return Poll::Ready(answered.unwrap_or_else(|error| (self.status_of)(&error).into()));
+                }
+            }
         }
     }
 }
@@ -80,7 +125,21 @@ where
     }
 
     fn call(&mut self, call: Call) -> StackFuture {
-        let future = Service::call(self, call);
-        Box::pin(async move { future.await.map_err(Into::into) })
+        Box::pin(Service::call(self, call))
+    }
+}
+
+/// What a service's future is, whatever its error.
+trait ErasedFuture {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Reply, BoxError>>;
+}
+
+impl<F, E> ErasedFuture for F
+where
+    F: Future<Output = Result<Reply, E>>,
+    E: Into<BoxError>,
+{
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Reply, BoxError>> {
+        Future::poll(self, cx).map_err(Into::into)
     }
 }

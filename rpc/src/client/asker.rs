@@ -22,6 +22,12 @@ impl Asker {
     /// A call that an application's own layer puts on other sessions than those of its channel is asked as whoever it is
     /// there.
     pub(crate) fn on(&self, target: &Target, peer: &Peer) -> Option<Self> {
+        let who = self.who_on(target, peer)?;
+        Some(Self { target: target.clone(), peer: peer.clone(), who })
+    }
+
+    /// Who that is.
+    pub(crate) fn who_on(&self, target: &Target, peer: &Peer) -> Option<Who> {
         let who = peer.who();
         let is_same = !self.target.is_same(target)
             || if self.peer.is_same(peer) {
@@ -30,15 +36,11 @@ impl Asker {
                 let before = self.peer.who();
                 self.who.changes == before.changes && before.identity == who.identity
             };
-        is_same.then(|| Self { target: target.clone(), peer: peer.clone(), who })
+        is_same.then_some(who)
     }
 
     /// Whether that was on `peer`.
     pub(crate) fn is_at(&self, peer: &Peer) -> bool {
         self.peer.is_same(peer)
-    }
-
-    pub(crate) fn who(&self) -> Who {
-        self.who
     }
 }

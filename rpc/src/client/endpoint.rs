@@ -31,7 +31,7 @@ impl Service<Call> for Endpoint {
     }
 
     fn call(&mut self, call: Call) -> EndpointFuture {
-        EndpointFuture(State::Prepared(Box::new(call), self.target.clone()))
+        EndpointFuture(State::Prepared(call, self.target.clone()))
     }
 }
 
@@ -40,7 +40,7 @@ impl Service<Call> for Endpoint {
 pub struct EndpointFuture(State);
 
 enum State {
-    Prepared(Box<Call>, Target),
+    Prepared(Call, Target),
     Sent(Sent),
     Done,
 }
@@ -52,7 +52,7 @@ impl Future for EndpointFuture {
         if let State::Prepared(..) = &self.0
             && let State::Prepared(call, target) = std::mem::replace(&mut self.0, State::Done)
         {
-            match Sent::start(&target, *call, None) {
+            match Sent::start(&target, call, None) {
                 Ok(sent) => self.0 = State::Sent(sent),
                 Err(reply) => return Poll::Ready(Ok(*reply)),
             }

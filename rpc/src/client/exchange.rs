@@ -9,11 +9,11 @@ use bowline_runtime::{Sleep, Task, now, random_u128};
 use super::prepared::Prepared;
 use super::retry::{Again, Parts};
 use crate::call::{Content, Patience};
-use crate::channel::{Lease, Target};
+use crate::channel::{Lease, Passing, Target};
 use crate::peer::{Handle, Peer};
 use crate::reply::Outcome;
 use crate::stream::Hooks;
-use crate::{Call, Reply};
+use crate::{Call, Channel, Reply};
 
 /// The caller's side of one call, from its description to its reply. `Unpin`, and `Send` on every target.
 pub(crate) enum Exchange {
@@ -23,7 +23,7 @@ pub(crate) enum Exchange {
     /// Answered before it was sent.
     Answered(Box<Reply>),
     /// In the caller's layers.
-    Layered(Pin<Box<dyn Future<Output = Reply> + Send>>),
+    Layered(Layered),
     Done,
 }
 
@@ -57,7 +57,7 @@ impl Exchange {
             match self {
                 Self::Prepared(_) => {
                     let Self::Prepared(prepared) = std::mem::replace(self, Self::Done) else { continue };
-                    *self = Self::start(prepared);
+                    *self = Self::start(prepared, cx);
                 }
                 Self::Sent(sent) => {
                     let reply = ready!(sent.poll(cx));
@@ -68,8 +68,8 @@ impl Exchange {
                     let Self::Answered(reply) = std::mem::replace(self, Self::Done) else { continue };
                     return Poll::Ready(*reply);
                 }
-                Self::Layered(future) => {
-                    let reply = ready!(future.as_mut().poll(cx));
+                Self::Layered(layered) => {
+                    let reply = ready!(layered.poll(cx));
                     *self = Self::Done;
                     return Poll::Ready(reply);
                 }
@@ -78,7 +78,7 @@ impl Exchange {
         }
     }
 
-    fn start(prepared: Prepared) -> Self {
+    fn start(prepared: Prepared, cx: &mut Context<'_>) -> Self {
         let (channel, mut call) = match prepared.into_call() {
             Ok(parts) => parts,
             Err(status) => return Self::answered(status),
@@ -91,16 +91,27 @@ impl Exchange {
         };
         // Who waits in a layer may be somebody else when its turn has come.
         call.ask_as(channel.target());
-        let passing = stack.clone().pass(call);
-        Self::Layered(Box::pin(async move {
-            let mut reply = passing.await;
-            if let Outcome::Opened(opened) = &mut reply.0 {
-                opened.lease = channel.lease();
-            }
-            // Until here the channel, and with it the lease, was held by this future.
-            drop(channel);
-            reply
-        }))
+        match stack.pass(call, cx) {
+            Ok(passing) => Self::Layered(Layered { passing, channel }),
+            Err(reply) => Self::Answered(reply),
+        }
+    }
+}
+
+/// A call in the caller's layers.
+pub(crate) struct Layered {
+    passing: Passing,
+    /// Held until the reply is there, and with it the lease.
+    channel: Channel,
+}
+
+impl Layered {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        let mut reply = ready!(self.passing.poll(cx));
+        if let Outcome::Opened(opened) = &mut reply.0 {
+            opened.lease = self.channel.lease();
+        }
+        Poll::Ready(reply)
     }
 }
 
@@ -169,9 +180,9 @@ impl Attempt {
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
         };
-        let who = match asker.map(|asker| asker.on(target, peer)) {
+        let who = match asker.map(|asker| asker.who_on(target, peer)) {
             None => None,
-            Some(Some(asker)) => Some(asker.who()),
+            Some(Some(who)) => Some(who),
             Some(None) => {
                 let failure = Failure::Disconnected(Delivery::NotSent);
                 return Err(Box::new(failed(peer, failure)));
