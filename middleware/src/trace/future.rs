@@ -13,13 +13,15 @@ pin_project_lite::pin_project! {
         // Before the span: what the call drops belongs to it.
         #[pin]
         inner: F,
+        // None where nobody records the span, and once the call has its answer.
         record: Option<Record>,
     }
 }
 
 impl<F> TraceFuture<F> {
     pub(super) fn new(inner: F, span: Span) -> Self {
-        Self { inner, record: Some(Record { span, dropped: Some(CANCELLED) }) }
+        let record = (!span.is_disabled()).then_some(Record { span, dropped: Some(CANCELLED) });
+        Self { inner, record }
     }
 }
 
@@ -60,9 +62,11 @@ struct Record {
 }
 
 impl Record {
-    fn follow(self, reply: Reply) -> Reply {
-        let span = self.span.clone();
-        reply.instrument(span).on_end(move |end| match end {
+    fn follow(self, mut reply: Reply) -> Reply {
+        if reply.is_stream() {
+            reply = reply.instrument(self.span.clone());
+        }
+        reply.on_end(move |end| match end {
             StreamEnd::Over => self.end(None),
             StreamEnd::Application => self.end(Some("application")),
             StreamEnd::Status(status) => self.end(Some(status.code.as_str())),

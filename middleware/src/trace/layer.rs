@@ -2,7 +2,7 @@ use tower_layer::Layer;
 
 use super::Trace;
 
-/// Puts a span named `rpc` around each call, from the moment it reaches this layer to its end.
+/// Puts a span named `rpc` and of level `DEBUG` around each call, from the moment it reaches this layer to its end.
 ///
 /// | Field | Value |
 /// |---|---|
@@ -17,7 +17,9 @@ use super::Trace;
 ///
 /// The trace travels in the call's metadata as `traceparent`. A client's layer begins a new trace where the caller
 /// has set none, and says so to the other end; a server's layer records the one that came. Source: W3C Recommendation
-/// "Trace Context". Nothing is done for a call whose span nobody records.
+/// "Trace Context". Nothing is done for a call whose span nobody records: a subscriber that takes `INFO` and above, as most do
+/// by default, leaves them out, and with them what they cost; one that is to have them takes `DEBUG` of the target
+/// `bowline_middleware`.
 ///
 /// Holds nothing in `poll_ready`, and works in a browser.
 ///

@@ -1,9 +1,10 @@
+use std::cell::LazyCell;
 use std::task::{Context, Poll};
 
 use bowline_rpc::{Call, Reply};
 use tower_service::Service;
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 
 use super::TraceFuture;
 use super::layer::End;
@@ -26,36 +27,39 @@ impl<S> Trace<S> {
             End::Client => "client",
             End::Server => "server",
         };
+        // Only where somebody records the span.
+        let parent = LazyCell::new(|| self.parent(call));
         let span = tracing::debug_span!(
             "rpc",
             rpc.system.name = "bowline",
             rpc.method = %format_args!("{}/{}", call.service_name(), call.method_name()),
             otel.kind = kind,
             error.type = Empty,
-            trace_id = Empty,
-            parent_id = Empty,
+            trace_id = parent.map(|parent| display(parent.trace_id())),
+            parent_id = parent.map(|parent| display(parent.parent_id())),
         );
-        if !span.is_disabled() {
-            self.join(&span, call);
+        if span.is_disabled() {
+            return span;
+        }
+        if let Some(parent) = *parent
+            && self.end == End::Client
+            && stated(call).is_none()
+        {
+            call.metadata_mut().insert(TraceParent::KEY, parent.text());
         }
         span
     }
 
-    /// Finds the trace of the call, or begins one.
-    fn join(&self, span: &Span, call: &mut Call) {
-        let stated = call.metadata().get(TraceParent::KEY).and_then(TraceParent::parse);
-        let parent = match (stated, self.end) {
-            (Some(parent), _) => parent,
-            (None, End::Client) => {
-                let parent = TraceParent::random();
-                call.metadata_mut().insert(TraceParent::KEY, parent.to_string());
-                parent
-            }
-            (None, End::Server) => return,
-        };
-        span.record("trace_id", display(format_args!("{:032x}", parent.trace)));
-        span.record("parent_id", display(format_args!("{:016x}", parent.parent)));
+    /// Finds the trace of the call; a client begins one where there is none.
+    fn parent(&self, call: &Call) -> Option<TraceParent> {
+        let begin = || (self.end == End::Client).then(TraceParent::random);
+        stated(call).or_else(begin)
     }
+}
+
+/// The trace that the call's metadata tells of.
+fn stated(call: &Call) -> Option<TraceParent> {
+    call.metadata().get(TraceParent::KEY).and_then(TraceParent::parse)
 }
 
 impl<S> Service<Call> for Trace<S>
