@@ -87,7 +87,15 @@ impl Reply {
         match &mut self.0 {
             Outcome::Value(..) | Outcome::Done => hook(&StreamEnd::Over),
             Outcome::Application(..) => hook(&StreamEnd::Application),
-            Outcome::Failed(status, _) => hook(&StreamEnd::Status(status.clone())),
+            Outcome::Failed(status, _) => {
+                // Lent, since hooks are called for every call that fails.
+                let lent = std::mem::replace(status, Status::new(status.code, ""));
+                let end = StreamEnd::Status(lent);
+                hook(&end);
+                if let StreamEnd::Status(lent) = end {
+                    *status = lent;
+                }
+            }
             Outcome::Body(body) => body.hooks.push(hook),
             Outcome::Opened(opened) => opened.hooks.push(hook),
         }

@@ -15,6 +15,34 @@ pub(super) fn count(metric: &Metric, labels: Labels<'_>, by: u64) {
     let _ = (metric, labels, by);
 }
 
+/// Which way something went.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Direction {
+    In,
+    Out,
+}
+
+/// Adds to a counter that has the label `direction` and nothing else, without making a list of it.
+pub(super) fn count_moved(metric: &Metric, direction: Direction, by: u64) {
+    #[cfg(feature = "metrics")]
+    {
+        use metrics::{Key, Label, Level, Metadata};
+
+        static IN: [Label; 1] = [Label::from_static_parts("direction", "in")];
+        static OUT: [Label; 1] = [Label::from_static_parts("direction", "out")];
+        static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+        let labels = match direction {
+            Direction::In => &IN,
+            Direction::Out => &OUT,
+        };
+        let key = Key::from_static_labels(metric.name, labels);
+        metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA)).increment(by);
+    }
+    #[cfg(not(feature = "metrics"))]
+    let _ = (metric, direction, by);
+}
+
 /// Adds to an up-down counter, or takes from it.
 pub(super) fn add(metric: &Metric, labels: Labels<'_>, by: i64) {
     #[cfg(feature = "metrics")]

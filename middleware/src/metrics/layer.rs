@@ -19,7 +19,8 @@ use super::series::{Book, End};
 ///
 /// Add it first to have it outside of the other layers, so that it sees what they refuse. What the session answers by
 /// itself, such as unknown methods, reaches no layer. Handles of the recorder are kept from a method's first call on,
-/// so install the recorder before.
+/// and for failures from the first of their kind, so install the recorder before: what a layer was called for without one it
+/// does not count later either. A call allocates nothing here once its handles are known.
 ///
 /// All services that one layer makes share these handles. Holds nothing in `poll_ready`, and works in a browser.
 ///

@@ -68,6 +68,15 @@ pub(super) struct Series {
     calls: Counter,
     in_flight: Gauge,
     succeeded: Histogram,
+    /// By `error.type`, which is one of the few words that [`names`] lists.
+    failed: RwLock<Vec<(&'static str, Failed)>>,
+}
+
+/// The series of one method's calls that end with one error.
+#[derive(Clone)]
+struct Failed {
+    took: Histogram,
+    errors: Counter,
 }
 
 impl Book {
@@ -118,6 +127,7 @@ impl Series {
                 "rpc.method" => method.clone(),
             ),
             method,
+            failed: RwLock::default(),
         }
     }
 
@@ -130,21 +140,42 @@ impl Series {
         self.in_flight.decrement(1);
         match error {
             None => self.succeeded.record(took),
-            Some(error) => self.failed(took, error),
+            Some(error) => {
+                let failed = self.failed(error);
+                failed.took.record(took);
+                failed.errors.increment(1);
+            }
         }
     }
 
-    /// Failures look their handles up each time: they are rare, or slow already.
-    fn failed(&self, took: Duration, error: &'static str) {
-        let method = &self.method;
-        histogram!(
-            self.end.duration().name,
-            "rpc.system.name" => "bowline",
-            "rpc.method" => method.clone(),
-            "error.type" => error,
-        )
-        .record(took);
-        counter!(self.end.errors().name, "rpc.method" => method.clone(), "error.type" => error).increment(1);
+    fn failed(&self, error: &'static str) -> Failed {
+        let find = |known: &[(&'static str, Failed)]| {
+            known.iter().find(|known| known.0 == error).map(|known| known.1.clone())
+        };
+        if let Some(failed) = find(&self.failed.read().unwrap_or_else(PoisonError::into_inner)) {
+            return failed;
+        }
+        let mut known = self.failed.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have been here between the two locks.
+        find(&known).unwrap_or_else(|| {
+            let failed = Failed::new(self.end, &self.method, error);
+            known.push((error, failed.clone()));
+            failed
+        })
+    }
+}
+
+impl Failed {
+    fn new(end: End, method: &SharedString, error: &'static str) -> Self {
+        Self {
+            took: histogram!(
+                end.duration().name,
+                "rpc.system.name" => "bowline",
+                "rpc.method" => method.clone(),
+                "error.type" => error,
+            ),
+            errors: counter!(end.errors().name, "rpc.method" => method.clone(), "error.type" => error),
+        }
     }
 }
 

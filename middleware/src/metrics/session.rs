@@ -7,7 +7,7 @@ use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
 use bowline_runtime::{Instant, Sleep, now, sleep};
 
-use super::emit::{add, count, record};
+use super::emit::{Direction, add, count, count_moved, record};
 use super::names::{self, Metric};
 
 /// How often a session that moves is looked at. Source: our choice; a look costs one at every call under way, and
@@ -244,14 +244,14 @@ impl SessionMetrics {
     fn tell(&mut self, new: Told) {
         let old = std::mem::replace(&mut self.told, new);
         let counters = [
-            (&self.names.messages, "in", new.messages_in, old.messages_in),
-            (&self.names.messages, "out", new.messages_out, old.messages_out),
-            (&self.names.bytes, "in", new.bytes_in, old.bytes_in),
-            (&self.names.bytes, "out", new.bytes_out, old.bytes_out),
+            (&self.names.messages, Direction::In, new.messages_in, old.messages_in),
+            (&self.names.messages, Direction::Out, new.messages_out, old.messages_out),
+            (&self.names.bytes, Direction::In, new.bytes_in, old.bytes_in),
+            (&self.names.bytes, Direction::Out, new.bytes_out, old.bytes_out),
         ];
         for (metric, direction, new, old) in counters {
             if new != old {
-                count(metric, &[("direction", direction)], new.saturating_sub(old));
+                count_moved(metric, direction, new.saturating_sub(old));
             }
         }
         for (metric, new, old) in
