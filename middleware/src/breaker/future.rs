@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bowline_rpc::{BoxError, Reply};
-use bowline_runtime::now;
+use bowline_runtime::{Instant, now};
 
 use super::BreakerOpen;
 use super::outcome::{self, Pace};
@@ -94,21 +94,25 @@ impl Watch {
     }
 
     fn end(mut self, outcome: Outcome) {
-        let outcome = self.pace.judge(now(), outcome);
-        self.give_back(outcome);
+        let now = now();
+        let outcome = self.pace.judge(now, outcome);
+        self.give_back(now, outcome);
     }
 
-    fn give_back(&mut self, outcome: Outcome) {
+    fn give_back(&mut self, now: Instant, outcome: Outcome) {
         if let Some(permit) = self.permit.take() {
-            self.shared.handle_outcome(&self.breaker, now(), permit, outcome);
+            self.shared.handle_outcome(&self.breaker, now, permit, outcome);
         }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let panicked = self.polling;
-        let outcome = if panicked { Outcome::Failure } else { self.pace.judge_dropped(now()) };
-        self.give_back(outcome);
+        if self.permit.is_none() {
+            return;
+        }
+        let (panicked, now) = (self.polling, now());
+        let outcome = if panicked { Outcome::Failure } else { self.pace.judge_dropped(now) };
+        self.give_back(now, outcome);
     }
 }

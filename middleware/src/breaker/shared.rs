@@ -28,7 +28,9 @@ struct Table {
 impl Table {
     /// The breaker of `service` where calls go now.
     fn find(&self, service: &str) -> Option<&Arc<Breaker>> {
-        self.breakers.iter().find(|known| known.service == service && known.endpoint == self.endpoint)
+        self.breakers
+            .iter()
+            .find(|known| known.service == service && is_same(&known.endpoint, &self.endpoint))
     }
 }
 
@@ -70,7 +72,7 @@ impl Shared {
 
     pub(super) fn handle_outcome(&self, breaker: &Breaker, now: Instant, permit: Permit, outcome: Outcome) {
         // A call may have been asked again elsewhere: what it ended with says nothing about where it was let through.
-        let stayed = self.read().endpoint == breaker.endpoint;
+        let stayed = is_same(&self.read().endpoint, &breaker.endpoint);
         let outcome = if stayed { outcome } else { Outcome::Nothing };
         self.act(breaker, |machine| machine.handle_outcome(now, permit, outcome));
     }
@@ -161,6 +163,11 @@ impl Shared {
         }
         result
     }
+}
+
+/// Mostly it is one string that both hold.
+fn is_same(endpoint: &Arc<str>, other: &Arc<str>) -> bool {
+    Arc::ptr_eq(endpoint, other) || endpoint == other
 }
 
 impl Drop for Breaker {

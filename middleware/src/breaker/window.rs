@@ -12,6 +12,8 @@ pub(super) struct Window {
     width: Duration,
     /// The number of the newest slot since `start`.
     newest: u64,
+    /// When the newest slot ends; at `start` where that is not known.
+    until: Instant,
     slots: [Slot; SLOTS],
     all: Slot,
 }
@@ -38,6 +40,7 @@ impl Window {
             start,
             width: length / SLOTS as u32,
             newest: 0,
+            until: start,
             slots: [Slot::default(); SLOTS],
             all: Slot::default(),
         }
@@ -61,6 +64,9 @@ impl Window {
 
     /// Forgets what is too old. Time that runs backwards, as between two threads, stands still.
     fn slide(&mut self, now: Instant) {
+        if now < self.until {
+            return;
+        }
         let passed = now.saturating_duration_since(self.start);
         let number = u64::try_from(passed.as_nanos() / self.width.as_nanos()).unwrap_or(u64::MAX);
         let steps = number.saturating_sub(self.newest);
@@ -71,6 +77,9 @@ impl Window {
             self.all.bad -= old.bad;
         }
         self.newest = self.newest.max(number);
+        // Beyond what a clock or a factor holds, each outcome looks anew.
+        let passed = u32::try_from(self.newest + 1).ok().and_then(|slots| self.width.checked_mul(slots));
+        self.until = passed.and_then(|passed| self.start.checked_add(passed)).unwrap_or(self.start);
     }
 
     fn slot(&mut self, number: u64) -> &mut Slot {
