@@ -35,7 +35,7 @@ pub(crate) enum Content {
         upload: Option<Upload>,
         patience: Patience,
         /// Who asks, of a call that does not go to its session at once.
-        asker: Option<Box<Asker>>,
+        asker: Option<Asker>,
     },
     /// At the callee: the received payload.
     Incoming {
@@ -163,7 +163,7 @@ impl Call {
     /// From now on the call is asked for as who this end is on `target` now, unless that is settled already.
     pub(crate) fn ask_as(&mut self, target: &Target) {
         if let Content::Outgoing { asker, .. } = &mut self.content {
-            asker.get_or_insert_with(|| Box::new(Asker::of(target)));
+            asker.get_or_insert_with(|| Asker::of(target));
         }
     }
 

@@ -28,15 +28,15 @@ impl Record {
 
     /// Follows an answer to its end.
     pub(super) fn follow(mut self, answer: Result<Reply, BoxError>) -> Result<Reply, BoxError> {
-        // From here on a stream has no deadline.
-        self.deadline = None;
         let reply = match answer {
-            Ok(reply) => reply,
-            Err(error) => {
-                self.end(Some(known_status(&error).map_or(PANICKED, |status| status.code.as_str())));
-                return Err(error);
+            Ok(reply) if reply.is_stream() => reply,
+            ended => {
+                self.finish(error_of(&ended));
+                return ended;
             }
         };
+        // From here on it has no deadline.
+        self.deadline = None;
         Ok(reply.on_end(move |end| match end {
             StreamEnd::Over => self.end(None),
             StreamEnd::Application => self.end(Some("application")),
@@ -54,6 +54,15 @@ impl Record {
         if !std::mem::replace(&mut self.ended, true) {
             self.series.end(now().saturating_duration_since(self.started), error);
         }
+    }
+}
+
+/// What a call that is no stream ended with.
+fn error_of(answer: &Result<Reply, BoxError>) -> Option<&'static str> {
+    match answer {
+        Ok(reply) if reply.is_application_error() => Some("application"),
+        Ok(reply) => reply.status().map(|status| status.code.as_str()),
+        Err(error) => Some(known_status(error).map_or(PANICKED, |status| status.code.as_str())),
     }
 }
 

@@ -40,10 +40,10 @@ where
         let result = ready!(result);
         let Some(record) = this.record.take() else { return Poll::Ready(result) };
         Poll::Ready(match result {
-            Ok(reply) => Ok(record.follow(reply)),
-            Err(error) => {
-                record.end(Some("_OTHER"));
-                Err(error)
+            Ok(reply) if reply.is_stream() => Ok(record.follow(reply)),
+            ended => {
+                record.end(error_of(&ended));
+                ended
             }
         })
     }
@@ -62,11 +62,8 @@ struct Record {
 }
 
 impl Record {
-    fn follow(self, mut reply: Reply) -> Reply {
-        if reply.is_stream() {
-            reply = reply.instrument(self.span.clone());
-        }
-        reply.on_end(move |end| match end {
+    fn follow(self, stream: Reply) -> Reply {
+        stream.instrument(self.span.clone()).on_end(move |end| match end {
             StreamEnd::Over => self.end(None),
             StreamEnd::Application => self.end(Some("application")),
             StreamEnd::Status(status) => self.end(Some(status.code.as_str())),
@@ -77,6 +74,15 @@ impl Record {
 
     fn end(mut self, error: Option<&'static str>) {
         self.dropped = error;
+    }
+}
+
+/// What a call that is no stream ended with.
+fn error_of<E>(answer: &Result<Reply, E>) -> Option<&'static str> {
+    match answer {
+        Ok(reply) if reply.is_application_error() => Some("application"),
+        Ok(reply) => reply.status().map(|status| status.code.as_str()),
+        Err(_) => Some("_OTHER"),
     }
 }
 

@@ -6,14 +6,15 @@ use crate::peer::{Peer, Who};
 pub(crate) struct Asker {
     target: Target,
     peer: Peer,
-    who: Who,
+    /// How often it had become somebody else there.
+    changes: u64,
 }
 
 impl Asker {
     pub(crate) fn of(target: &Target) -> Self {
         let peer = target.peer();
-        let who = peer.who();
-        Self { target: target.clone(), peer, who }
+        let changes = peer.who().changes;
+        Self { target: target.clone(), peer, changes }
     }
 
     /// The same asker on `peer`, a session of `target`; `None` where this end is somebody else there, or became somebody
@@ -22,8 +23,8 @@ impl Asker {
     /// A call that an application's own layer puts on other sessions than those of its channel is asked as whoever it is
     /// there.
     pub(crate) fn on(&self, target: &Target, peer: &Peer) -> Option<Self> {
-        let who = self.who_on(target, peer)?;
-        Some(Self { target: target.clone(), peer: peer.clone(), who })
+        let changes = self.who_on(target, peer)?.changes;
+        Some(Self { target: target.clone(), peer: peer.clone(), changes })
     }
 
     /// Who that is.
@@ -31,10 +32,10 @@ impl Asker {
         let who = peer.who();
         let is_same = !self.target.is_same(target)
             || if self.peer.is_same(peer) {
-                self.who.changes == who.changes
+                self.changes == who.changes
             } else {
                 let before = self.peer.who();
-                self.who.changes == before.changes && before.identity == who.identity
+                self.changes == before.changes && before.identity == who.identity
             };
         is_same.then_some(who)
     }

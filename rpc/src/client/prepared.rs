@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
     timeout: Timeout,
     waiting: Waiting,
     metadata: Metadata,
-    asker: Option<Box<Asker>>,
+    asker: Option<Asker>,
 }
 
 /// How long a call is queued that does not say how long.
@@ -199,7 +199,7 @@ impl Recipe {
             timeout: Timeout::Never,
             waiting: Waiting::Deadline,
             metadata: self.metadata.clone(),
-            asker: Some(Box::new(asker)),
+            asker: Some(asker),
         })
     }
 }
