@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bowline_protocol::codec::{Buffer, Codec, Output, Payload};
+use bowline_protocol::codec::{Buffer, Codec, Output, Payload, encoded};
 use bowline_protocol::session::Failure;
 use bowline_protocol::status::{Delivery, Status};
 
@@ -153,15 +153,11 @@ impl fmt::Debug for Reply {
     }
 }
 
-/// What holds a small answer without growing.
-const SMALL: usize = 128;
-
 /// A value that can't be encoded is a bug of this end: its cause goes to the log.
 fn encode<T: Payload>(codec: Codec, method: &dyn Fn() -> String, value: &T) -> Result<Buffer, Status> {
-    let mut bytes = Vec::with_capacity(SMALL);
-    value.encode(codec, &mut bytes).map_err(|error| {
+    let bytes = encoded(codec, value).map_err(|error| {
         let method = method();
         boxed::internal("an answer can't be encoded", &method, &error)
     })?;
-    Ok(Buffer::Small(bytes.into()))
+    Ok(Buffer::Small(bytes))
 }

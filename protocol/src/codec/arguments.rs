@@ -1,9 +1,6 @@
 use bytes::Bytes;
 
-use super::{Codec, EncodeError, Payload};
-
-/// What holds small arguments without growing.
-const SMALL: usize = 128;
+use super::{Codec, EncodeError, Payload, encoded};
 
 /// The arguments of a call that may still become either codec.
 ///
@@ -24,9 +21,7 @@ impl Arguments {
     ///
     /// What [`Payload::encode`] says.
     pub fn new<T: Payload>(arguments: &T) -> Result<Self, EncodeError> {
-        let mut rkyv = Vec::with_capacity(SMALL);
-        arguments.encode(Codec::Rkyv, &mut rkyv)?;
-        Ok(Self { rkyv: rkyv.into(), recode: T::recode })
+        Ok(Self { rkyv: encoded(Codec::Rkyv, arguments)?, recode: T::recode })
     }
 
     /// Returns the arguments in `codec`: the archive itself, or JSON made of it.

@@ -7,6 +7,7 @@
 mod archive;
 mod arguments;
 mod buffer;
+mod encoded;
 mod error;
 mod json;
 mod output;
@@ -17,6 +18,7 @@ pub mod with;
 
 pub use arguments::Arguments;
 pub use buffer::Buffer;
+pub use encoded::encoded;
 pub use error::{DecodePayloadError, EncodeError};
 pub use output::{Argument, Output};
 pub use payload::Payload;

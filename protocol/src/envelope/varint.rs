@@ -18,6 +18,10 @@ pub(super) fn write(out: &mut Vec<u8>, mut value: u64) {
         out.push(value as u8);
         return;
     }
+    if value < 0x4000 {
+        out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
+        return;
+    }
     let mut buffer = [0; MAX_LEN];
     let mut len = 0;
     while value >= 0x80 {

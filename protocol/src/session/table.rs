@@ -1,11 +1,14 @@
+use std::collections::VecDeque;
+
 use super::types::{CallId, Origin};
 
 /// A table by small numbers whose places tell their successive owners apart.
 #[derive(Debug)]
 pub(super) struct Table<T> {
     places: Vec<Place<T>>,
-    /// Free places of a table that chooses its own numbers.
-    free: Vec<u32>,
+    /// Free places of a table that chooses its own numbers. The one that was freed first is used first: what others keep
+    /// by these numbers has time to be given up.
+    free: VecDeque<u32>,
     len: usize,
     origin: Origin,
 }
@@ -18,7 +21,7 @@ struct Place<T> {
 
 impl<T> Table<T> {
     pub(super) fn new(origin: Origin) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), len: 0, origin }
+        Self { places: Vec::new(), free: VecDeque::new(), len: 0, origin }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -27,7 +30,7 @@ impl<T> Table<T> {
 
     /// Puts `value` in a place of the table's choice.
     pub(super) fn insert(&mut self, value: T) -> CallId {
-        let id = self.free.pop().unwrap_or_else(|| {
+        let id = self.free.pop_front().unwrap_or_else(|| {
             self.places.push(Place { generation: 0, value: None });
             (self.places.len() - 1) as u32
         });
@@ -96,7 +99,7 @@ impl<T> Table<T> {
         place.generation = place.generation.wrapping_add(1);
         self.len -= 1;
         if self.origin == Origin::Local {
-            self.free.push(id);
+            self.free.push_back(id);
         }
     }
 

@@ -55,10 +55,8 @@ impl Exchange {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         loop {
             match self {
-                Self::Prepared(_) => {
-                    let Self::Prepared(prepared) = std::mem::replace(self, Self::Done) else { continue };
-                    *self = Self::start(prepared, cx);
-                }
+                // Parts of it are moved out, not the whole: it is large.
+                Self::Prepared(prepared) => *self = Self::start(prepared, cx),
                 Self::Sent(sent) => {
                     let reply = ready!(sent.poll(cx));
                     *self = Self::Done;
@@ -78,13 +76,14 @@ impl Exchange {
         }
     }
 
-    fn start(prepared: Prepared, cx: &mut Context<'_>) -> Self {
-        let (channel, mut call) = match prepared.into_call() {
-            Ok(parts) => parts,
+    fn start(prepared: &mut Prepared, cx: &mut Context<'_>) -> Self {
+        let mut call = match prepared.take_call() {
+            Ok(call) => call,
             Err(status) => return Self::answered(status),
         };
+        let channel = prepared.channel();
         let Some(stack) = channel.stack() else {
-            return match Sent::start(channel.target(), call, channel.lease()) {
+            return match Sent::start(channel.target(), call, channel.lease(), cx) {
                 Ok(sent) => Self::Sent(sent),
                 Err(reply) => Self::Answered(reply),
             };
@@ -92,7 +91,7 @@ impl Exchange {
         // Who waits in a layer may be somebody else when its turn has come.
         call.ask_as(channel.target());
         match stack.pass(call, cx) {
-            Ok(passing) => Self::Layered(Layered { passing, channel }),
+            Ok(passing) => Self::Layered(Layered { passing, channel: channel.clone() }),
             Err(reply) => Self::Answered(reply),
         }
     }
@@ -130,10 +129,15 @@ enum Stage {
 
 impl Sent {
     /// Makes the call. One-way calls, and those that can't be made, have their reply at once.
-    pub(crate) fn start(target: &Target, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
+    pub(crate) fn start(
+        target: &Target,
+        call: Call,
+        lease: Option<Lease>,
+        cx: &Context<'_>,
+    ) -> Result<Self, Box<Reply>> {
         let peer = target.peer();
         let again = Again::of(target, &peer, &call, lease.as_ref());
-        Ok(Self { stage: Stage::Asked(Attempt::start(target, &peer, call, lease)?), again })
+        Ok(Self { stage: Stage::Asked(Attempt::start(target, &peer, call, lease, cx)?), again })
     }
 
     /// The reply; polled no more once it was given.
@@ -152,7 +156,7 @@ impl Sent {
                     let parts = self.again.as_mut().and_then(|again| again.parts());
                     let Parts { target, peer, call, lease } =
                         parts.expect("only a call that can be made again pauses");
-                    match Attempt::start(target, peer, call, lease) {
+                    match Attempt::start(target, peer, call, lease, cx) {
                         Ok(attempt) => Stage::Asked(attempt),
                         Err(reply) => return Poll::Ready(*reply),
                     }
@@ -167,12 +171,20 @@ struct Attempt {
     /// `None` once the stream that it opened has it.
     handle: Option<Handle>,
     upload: Option<Task>,
+    /// Nobody but its task has looked since it was opened, which left its waker: there is no answer before that wakes it.
+    is_new: bool,
     method: &'static MethodDescriptor,
 }
 
 impl Attempt {
     /// Opens the call on `peer`, a session of `target`, and starts what streams with it.
-    fn start(target: &Target, peer: &Peer, call: Call, lease: Option<Lease>) -> Result<Self, Box<Reply>> {
+    fn start(
+        target: &Target,
+        peer: &Peer,
+        call: Call,
+        lease: Option<Lease>,
+        cx: &Context<'_>,
+    ) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, depth, deadline) = (call.service, call.depth, call.deadline);
         let Content::Outgoing { arguments, upload, patience, asker } = call.content else {
@@ -211,13 +223,17 @@ impl Attempt {
             let reply = sent.map_or_else(|failure| failed(peer, failure), |()| Reply(Outcome::Done));
             return Err(Box::new(reply));
         }
-        let handle = Handle::open(peer, request, patience, lease, who)
+        let handle = Handle::open(peer, request, patience, lease, who, cx)
             .map_err(|failure| Box::new(failed(peer, failure)))?;
+        let is_new = matches!(method.kind, MethodKind::Unary | MethodKind::ClientStream);
         let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
-        Ok(Self { handle: Some(handle), upload, method })
+        Ok(Self { handle: Some(handle), upload, is_new, method })
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Reply> {
+        if std::mem::take(&mut self.is_new) {
+            return Poll::Pending;
+        }
         let Some(handle) = &mut self.handle else { return Poll::Pending };
         Poll::Ready(match self.method.kind {
             MethodKind::Unary | MethodKind::ClientStream | MethodKind::Notify => {

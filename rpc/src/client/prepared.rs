@@ -24,6 +24,7 @@ pub(crate) struct Prepared {
     waiting: Waiting,
     metadata: Metadata,
     asker: Option<Asker>,
+    is_taken: bool,
 }
 
 /// How long a call is queued that does not say how long.
@@ -70,6 +71,7 @@ impl Prepared {
             waiting: Waiting::Deadline,
             metadata: Metadata::new(),
             asker: None,
+            is_taken: false,
         }
     }
 
@@ -131,8 +133,9 @@ impl Prepared {
         })
     }
 
-    /// Starts the clock.
-    pub(crate) fn into_call(self) -> Result<(Channel, Call), Status> {
+    /// Makes the call of it, and starts the clock. Only once: what is left is the channel.
+    pub(crate) fn take_call(&mut self) -> Result<Call, Status> {
+        assert!(!std::mem::replace(&mut self.is_taken, true), "a call was polled after it had panicked");
         let timeout = self.timeout();
         let (patience, until) = match self.waiting {
             Waiting::Deadline => (Patience::Deadline, timeout),
@@ -142,22 +145,28 @@ impl Prepared {
         // A deadline beyond what the clock can hold is none.
         let deadline = until.and_then(|until| now().checked_add(until));
         let method = self.descriptor();
-        let arguments = self.arguments.map_err(|cause| {
-            Status::new(
-                Code::InvalidArgument,
-                format!("the arguments of `{}` can't be encoded: {cause}", error::name(self.service, method)),
-            )
-        })?;
-        let call = Call {
+        let arguments = match &mut self.arguments {
+            Ok(known) => Arguments { rkyv: std::mem::take(&mut known.rkyv), recode: known.recode },
+            Err(cause) => {
+                let name = error::name(self.service, method);
+                let message = format!("the arguments of `{name}` can't be encoded: {cause}");
+                return Err(Status::new(Code::InvalidArgument, message));
+            }
+        };
+        Ok(Call {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments, upload: self.upload, patience, asker: self.asker },
-            metadata: self.metadata,
+            content: Content::Outgoing {
+                arguments,
+                upload: self.upload.take(),
+                patience,
+                asker: self.asker.take(),
+            },
+            metadata: std::mem::take(&mut self.metadata),
             extensions: http::Extensions::new(),
             deadline,
             depth: self.channel.depth(),
-        };
-        Ok((self.channel, call))
+        })
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -200,6 +209,7 @@ impl Recipe {
             waiting: Waiting::Deadline,
             metadata: self.metadata.clone(),
             asker: Some(asker),
+            is_taken: false,
         })
     }
 }

@@ -27,6 +27,15 @@ pub(crate) struct Arrival {
     pub(crate) once: Option<OnceKey>,
 }
 
+/// What happened to earlier calls since arrivals were last taken.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// `once` calls whose callers have the end.
+    pub(crate) acknowledged: Vec<CallId>,
+    /// Whether calls without a handler were stopped.
+    pub(crate) stopped_waiting: bool,
+}
+
 /// What the session wants back when the handler has stopped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ticket {
@@ -62,33 +71,27 @@ impl From<IncomingNotify> for Arrival {
 /// What the dispatcher and handlers call.
 impl Peer {
     /// Takes all calls that came in. `into` is empty, and its room is used for those that come.
-    pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) {
+    pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) -> Taken {
         self.act(|state, wakes| {
             state.dispatches = false;
             wakes.park(&mut state.dispatcher, cx);
             std::mem::swap(&mut state.arrivals, into);
-        });
-    }
-
-    /// Whether calls without a handler were stopped since this was last asked.
-    pub(crate) fn take_stopped_waiting(&self) -> bool {
-        std::mem::take(&mut self.lock().stopped_waiting)
-    }
-
-    /// `once` calls whose callers have the end, since this was last asked.
-    pub(crate) fn take_acknowledged(&self) -> Vec<CallId> {
-        std::mem::take(&mut self.lock().acknowledged)
+            Taken {
+                acknowledged: std::mem::take(&mut state.acknowledged),
+                stopped_waiting: std::mem::take(&mut state.stopped_waiting),
+            }
+        })
     }
 
     /// Whether `call` was stopped.
     pub(crate) fn stopped(&self, call: CallId) -> Option<StopReason> {
-        self.lock().slots.get(&call).and_then(|slot| slot.stopped.as_deref().cloned())
+        self.lock().slots.get(call).and_then(|slot| slot.stopped.as_deref().cloned())
     }
 
     /// Waits until `call` is stopped.
     pub(crate) fn poll_stopped(&self, cx: &Context<'_>, call: CallId) -> Poll<StopReason> {
         self.act(|state, wakes| {
-            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
+            let Some(slot) = state.slots.get_mut(call) else { return Poll::Pending };
             match slot.stopped.as_deref() {
                 Some(reason) => Poll::Ready(reason.clone()),
                 None => {
@@ -113,7 +116,7 @@ impl Peer {
     /// ends it, whatever the handler made of that; then this returns true.
     pub(crate) fn finish(&self, call: CallId, terminal: Terminal) -> bool {
         self.command(|state, now, wakes| {
-            let stopped = state.slots.get(&call).and_then(|slot| slot.stopped.as_deref());
+            let stopped = state.slots.get(call).and_then(|slot| slot.stopped.as_deref());
             let (terminal, failed) = match stopped {
                 Some(StopReason::Failed(status)) => {
                     (Terminal::Failed(WireFailure::Status(status.clone())), true)

@@ -6,7 +6,6 @@ use bowline_protocol::schema::Retry;
 use bowline_protocol::session::{CallId, Failure, Read, Request};
 use bowline_protocol::status::{Delivery, Status};
 
-use super::slot::Slot;
 use super::{Peer, Who};
 use crate::Call;
 use crate::call::Patience;
@@ -23,21 +22,25 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Opens a call, as `who` if that is given: what this end has become meanwhile does not ask for it.
+    /// Opens a call, as `who` if that is given: what this end has become meanwhile does not ask for it. The task of `cx`
+    /// is woken by the answer.
     pub(crate) fn open(
         peer: &Peer,
         request: Request,
         patience: Patience,
         lease: Option<Lease>,
         who: Option<Who>,
+        cx: &Context<'_>,
     ) -> Result<Self, Failure> {
+        // Made before the lock is taken, and dropped after it: both may run foreign code.
+        let mut waker = Some(cx.waker().clone());
         let call = peer.command(|state, now, _| {
             state.check(who)?;
             if patience == Patience::None && !state.session.is_live() {
                 return Err(Failure::Disconnected(Delivery::NotSent));
             }
             let call = state.session.call(now, request).map_err(Failure::Status)?;
-            state.slots.insert(call, Slot::default());
+            state.slots.insert(call).owner = waker.take();
             Ok(call)
         })?;
         Ok(Self { peer: peer.clone(), call, is_over: false, _lease: lease })
@@ -55,7 +58,7 @@ impl Handle {
     pub(crate) fn poll_response(&mut self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
         let call = self.call;
         let response = ready!(self.peer.act(|state, wakes| {
-            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
+            let Some(slot) = state.slots.get_mut(call) else { return Poll::Pending };
             match slot.response.take() {
                 Some(response) => {
                     state.forget(call, wakes);
@@ -74,7 +77,7 @@ impl Handle {
     /// Whether the stream is open.
     pub(crate) fn poll_accepted(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
         self.peer.act_now(|state, now, wakes| {
-            let Some(slot) = state.slots.get_mut(&self.call) else { return Poll::Pending };
+            let Some(slot) = state.slots.get_mut(self.call) else { return Poll::Pending };
             if let Some(Err(failure)) = slot.response.take() {
                 return Poll::Ready(Err(failure));
             }
@@ -124,7 +127,7 @@ impl Peer {
     pub(crate) fn fail(&self, call: CallId, status: Status) {
         self.command(|state, now, wakes| {
             state.session.cancel(now, call);
-            let Some(slot) = state.slots.get_mut(&call) else { return };
+            let Some(slot) = state.slots.get_mut(call) else { return };
             slot.response = Some(Err(Failure::Status(status.clone())));
             slot.peeked = Some(Box::new(Read::Failed(Failure::Status(status))));
             wakes.push(slot.owner.take());

@@ -11,7 +11,7 @@ impl Peer {
     /// next items.
     pub(crate) fn poll_read(&self, cx: &Context<'_>, call: CallId, batch: &mut Batch) -> Poll<Option<Read>> {
         self.act_now(|state, now, wakes| {
-            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Ready(Some(Read::End)) };
+            let Some(slot) = state.slots.get_mut(call) else { return Poll::Ready(Some(Read::End)) };
             if let Some(peeked) = slot.peeked.take() {
                 return Poll::Ready(Some(*peeked));
             }
@@ -30,7 +30,7 @@ impl Peer {
     /// nothing, the reader is woken when something comes.
     pub(crate) fn is_failed(&self, cx: &Context<'_>, call: CallId) -> bool {
         self.act_now(|state, now, wakes| {
-            let Some(slot) = state.slots.get_mut(&call) else { return false };
+            let Some(slot) = state.slots.get_mut(call) else { return false };
             if slot.peeked.is_some() {
                 return matches!(slot.peeked.as_deref(), Some(Read::Failed(_)));
             }
@@ -52,7 +52,7 @@ impl Peer {
     /// Waits until items of `call` may be sent, and returns where to put them.
     pub(crate) fn poll_run(&self, cx: &Context<'_>, call: CallId) -> Poll<Run> {
         self.act(|state, wakes| {
-            let Some(slot) = state.slots.get_mut(&call) else { return Poll::Pending };
+            let Some(slot) = state.slots.get_mut(call) else { return Poll::Pending };
             match state.session.begin_run(call) {
                 Some(run) => Poll::Ready(run),
                 None => {
@@ -96,7 +96,7 @@ impl Peer {
     /// As [`is_stale`](Self::is_stale); the reader is woken when a link comes or goes.
     pub(crate) fn watch_stale(&self, cx: &Context<'_>, call: CallId) -> bool {
         self.act(|state, wakes| {
-            if let Some(slot) = state.slots.get_mut(&call) {
+            if let Some(slot) = state.slots.get_mut(call) {
                 wakes.park(&mut slot.reader, cx);
             }
             state.session.is_stale(call)

@@ -17,7 +17,7 @@ use crate::channel::{Extensions, Target};
 use crate::client::Endpoint;
 use state::State;
 
-pub(crate) use callee::{Arrival, StopReason, Terminal, Ticket};
+pub(crate) use callee::{Arrival, StopReason, Taken, Terminal, Ticket};
 pub(crate) use caller::Handle;
 pub(crate) use state::Wakes;
 

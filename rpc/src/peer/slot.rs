@@ -1,11 +1,14 @@
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::task::Waker;
 
 use bowline_protocol::codec::{Buffer, Codec};
-use bowline_protocol::session::{CallId, Failure, Read};
+use bowline_protocol::session::{CallId, Failure, Origin, Read};
 
 use super::callee::StopReason;
+
+/// How many calls of each end have a place by their number: 1,024. Those with higher numbers, which the other end may
+/// choose within its credit, are looked up.
+const PLACES: usize = 1024;
 
 /// What this end keeps for one call beside the session's own state.
 #[derive(Default)]
@@ -27,33 +30,166 @@ pub(super) struct Slot {
 }
 
 /// Slots by call. Ids carry a generation, so a call that is over never meets its successor's slot.
-pub(super) type Slots = HashMap<CallId, Slot, BuildHasherDefault<CallHasher>>;
+///
+/// A call's number is its place. Where the place is taken, as by an earlier call of that number whose answer nobody took
+/// yet, the slot is among the others.
+#[derive(Default)]
+pub(super) struct Slots {
+    local: Vec<Place>,
+    remote: Vec<Place>,
+    others: HashMap<CallId, Slot>,
+    len: usize,
+}
 
-/// Mixes the three small numbers of a call. The other end chooses some of them, within the bounds of its credit: however
-/// it chooses, no more than that many slots can meet in one place.
-#[derive(Debug, Default)]
-pub(super) struct CallHasher(u64);
+/// Empty where there is no call.
+#[derive(Default)]
+struct Place {
+    call: Option<CallId>,
+    slot: Slot,
+}
 
-impl Hasher for CallHasher {
-    fn finish(&self) -> u64 {
-        self.0
+impl Slots {
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    /// Makes an empty slot for a call that has none.
+    #[inline]
+    pub(super) fn insert(&mut self, call: CallId) -> &mut Slot {
+        self.len += 1;
+        let (index, places) = (call.id as usize, places(&mut self.local, &mut self.remote, call));
+        if index < PLACES && places.len() <= index {
+            places.resize_with(index + 1, Place::default);
+        }
+        match places.get_mut(index) {
+            Some(place) if place.call.is_none() => {
+                place.call = Some(call);
+                &mut place.slot
+            }
+            _ => self.others.entry(call).or_default(),
+        }
     }
 
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
+    #[inline]
+    pub(super) fn get(&self, call: CallId) -> Option<&Slot> {
+        let places = match call.origin {
+            Origin::Local => &self.local,
+            Origin::Remote => &self.remote,
+        };
+        match places.get(call.id as usize) {
+            Some(place) if place.call == Some(call) => Some(&place.slot),
+            _ => self.others.get(&call),
+        }
     }
 
-    fn write_isize(&mut self, number: isize) {
-        self.write_u64(number as u64);
+    #[inline]
+    pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut Slot> {
+        match places(&mut self.local, &mut self.remote, call).get_mut(call.id as usize) {
+            Some(place) if place.call == Some(call) => Some(&mut place.slot),
+            _ => self.others.get_mut(&call),
+        }
     }
 
-    fn write_u64(&mut self, number: u64) {
-        // An odd number without a pattern: 2^64 over the golden ratio.
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
+    /// Removes a slot; `retire` gets its wakers, which may not be dropped here.
+    #[inline]
+    pub(super) fn remove(&mut self, call: CallId, mut retire: impl FnMut(Option<Waker>)) {
+        let mut wakers = |slot: &mut Slot| {
+            retire(slot.owner.take());
+            retire(slot.reader.take());
+            retire(slot.writer.take());
+        };
+        match places(&mut self.local, &mut self.remote, call).get_mut(call.id as usize) {
+            Some(place) if place.call == Some(call) => {
+                place.call = None;
+                wakers(&mut place.slot);
+                // Whatever is left is dropped where it lies.
+                place.slot.response = None;
+                place.slot.accepted = false;
+                place.slot.peeked = None;
+                place.slot.stopped = None;
+            }
+            _ => match self.others.remove(&call) {
+                Some(mut slot) => wakers(&mut slot),
+                None => return,
+            },
+        }
+        self.len -= 1;
+    }
+
+    /// The slots of calls of this end.
+    pub(super) fn local(&mut self) -> impl Iterator<Item = &mut Slot> {
+        let placed = self.local.iter_mut().filter(|place| place.call.is_some()).map(|place| &mut place.slot);
+        let others = self.others.iter_mut().filter(|(call, _)| call.origin == Origin::Local);
+        placed.chain(others.map(|(_, slot)| slot))
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        for places in [&mut self.local, &mut self.remote] {
+            let used = places.iter().rposition(|place| place.call.is_some()).map_or(0, |last| last + 1);
+            places.truncate(used);
+            places.shrink_to_fit();
+        }
+        self.others.shrink_to_fit();
+    }
+}
+
+fn places<'a>(local: &'a mut Vec<Place>, remote: &'a mut Vec<Place>, call: CallId) -> &'a mut Vec<Place> {
+    match call.origin {
+        Origin::Local => local,
+        Origin::Remote => remote,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: u32, generation: u32, origin: Origin) -> CallId {
+        CallId { id, generation, origin }
+    }
+
+    fn mark(slots: &mut Slots, call: CallId) {
+        slots.insert(call).accepted = true;
+    }
+
+    #[test]
+    fn calls_of_one_number_keep_their_own_slots() {
+        let mut slots = Slots::default();
+        let (first, second) = (call(3, 0, Origin::Local), call(3, 1, Origin::Local));
+        let remote = call(3, 1, Origin::Remote);
+        mark(&mut slots, first);
+        slots.insert(second);
+        assert!(slots.get(first).is_some_and(|slot| slot.accepted));
+        assert!(slots.get_mut(second).is_some_and(|slot| !slot.accepted));
+        assert!(slots.get(remote).is_none());
+        mark(&mut slots, remote);
+        assert_eq!((slots.len(), slots.local().count()), (3, 2));
+        slots.remove(first, |_| {});
+        assert!(slots.get(first).is_none());
+        assert!(slots.get(second).is_some_and(|slot| !slot.accepted));
+        // Nothing of the call before is left in its place.
+        let third = call(3, 2, Origin::Local);
+        assert!(!slots.insert(third).accepted);
+        slots.remove(second, |_| {});
+        slots.remove(second, |_| {});
+        assert_eq!((slots.len(), slots.local().count()), (2, 1));
+        assert!(slots.get(remote).is_some_and(|slot| slot.accepted));
+    }
+
+    #[test]
+    fn high_numbers_take_no_places() {
+        let mut slots = Slots::default();
+        let far = call(u32::MAX, 0, Origin::Remote);
+        mark(&mut slots, far);
+        mark(&mut slots, call(PLACES as u32 - 1, 0, Origin::Remote));
+        assert_eq!((slots.remote.len(), slots.len()), (PLACES, 2));
+        assert!(slots.get(far).is_some_and(|slot| slot.accepted));
+        slots.remove(far, |_| {});
+        assert!(slots.get(far).is_none());
+        slots.shrink_to_fit();
+        assert_eq!(slots.remote.len(), PLACES);
+        slots.remove(call(PLACES as u32 - 1, 0, Origin::Remote), |_| {});
+        slots.shrink_to_fit();
+        assert_eq!((slots.remote.capacity(), slots.others.capacity(), slots.len()), (0, 0, 0));
     }
 }

@@ -8,7 +8,7 @@ use bowline_protocol::status::Delivery;
 
 use super::Who;
 use super::callee::{Arrival, StopReason};
-use super::slot::{Slot, Slots};
+use super::slot::Slots;
 
 /// Everything behind a peer's lock.
 pub(crate) struct State {
@@ -109,7 +109,7 @@ impl State {
                 self.wake_readers(wakes);
             }
             Event::Call(call) => {
-                self.slots.insert(call.call, Slot::default());
+                self.slots.insert(call.call);
                 self.arrivals.push_back(Arrival::from(call));
                 self.call_dispatcher(wakes);
             }
@@ -123,19 +123,19 @@ impl State {
             }
             Event::Stopped { call, reason } => self.stop(call, StopReason::Session(reason), wakes),
             Event::Response { call, result } => {
-                if let Some(slot) = self.slots.get_mut(&call) {
+                if let Some(slot) = self.slots.get_mut(call) {
                     slot.response = Some(result);
                     wakes.push(slot.owner.take());
                 }
             }
             Event::Accepted { call } => {
-                if let Some(slot) = self.slots.get_mut(&call) {
+                if let Some(slot) = self.slots.get_mut(call) {
                     slot.accepted = true;
                     wakes.push(slot.owner.take());
                 }
             }
             Event::Readable { call } => {
-                if let Some(slot) = self.slots.get_mut(&call) {
+                if let Some(slot) = self.slots.get_mut(call) {
                     wakes.push(slot.reader.take());
                     if call.origin == Origin::Local && !slot.accepted {
                         wakes.push(slot.owner.take());
@@ -143,7 +143,7 @@ impl State {
                 }
             }
             Event::Writable { call } => {
-                if let Some(slot) = self.slots.get_mut(&call) {
+                if let Some(slot) = self.slots.get_mut(call) {
                     wakes.push(slot.writer.take());
                 }
             }
@@ -177,10 +177,7 @@ impl State {
 
     /// Nobody of this end holds `call` any more.
     pub(super) fn forget(&mut self, call: CallId, wakes: &mut Wakes) {
-        let Some(slot) = self.slots.remove(&call) else { return };
-        for waker in [slot.owner, slot.reader, slot.writer] {
-            wakes.retire(waker);
-        }
+        self.slots.remove(call, |waker| wakes.retire(waker));
     }
 
     /// The driver goes to sleep.
@@ -200,7 +197,7 @@ impl State {
 
     /// The first reason to stop a handler stands.
     pub(super) fn stop(&mut self, call: CallId, reason: StopReason, wakes: &mut Wakes) {
-        let Some(slot) = self.slots.get_mut(&call) else { return };
+        let Some(slot) = self.slots.get_mut(call) else { return };
         slot.stopped.get_or_insert_with(|| Box::new(reason));
         match slot.owner.take() {
             Some(owner) => wakes.push(Some(owner)),
@@ -214,10 +211,8 @@ impl State {
     /// Readers of this end's streams ask whether they are stale when a link comes or goes, and whether to go over to
     /// another session when one follows.
     pub(super) fn wake_readers(&mut self, wakes: &mut Wakes) {
-        for (call, slot) in &mut self.slots {
-            if call.origin == Origin::Local {
-                wakes.push(slot.reader.take());
-            }
+        for slot in self.slots.local() {
+            wakes.push(slot.reader.take());
         }
     }
 }
@@ -253,7 +248,7 @@ impl Wakes {
     fn retire(&mut self, waker: Option<Waker>) {
         if self.retired.is_none() {
             self.retired = waker;
-        } else {
+        } else if waker.is_some() {
             self.more_retired.extend(waker);
         }
     }

@@ -9,19 +9,19 @@ use std::time::Duration;
 use bowline_protocol::once::Scope;
 use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::status::Status;
-use bowline_runtime::{Instant, MaybeSend, Task, now, spawn};
+use bowline_runtime::{Instant, MaybeSend, now, spawn};
 use tower_service::Service;
 
 use super::guard::Guard;
 use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
-use super::running::{Running, failed};
+use super::running::{Room, Running, failed};
 use super::tasks::Tasks;
 use super::waiting::Waiting;
 use crate::call::Content;
 use crate::context::{Incoming, SessionInfo};
 use crate::once::{Asked, OnceStore};
-use crate::peer::{Arrival, Peer, Ticket};
+use crate::peer::{Arrival, Peer, Taken, Ticket};
 use crate::{BoxError, Call, Cancellation, Reply};
 
 /// How many handlers one poll of the dispatcher starts and polls: 64, then writing gets its turn. Calls start in their
@@ -89,50 +89,67 @@ where
 
     /// Starts what came in. Never ends; the task is woken when there is more to do.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let acknowledged = self.peer.take_acknowledged();
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        let Taken { acknowledged, stopped_waiting } = self.peer.take_arrivals(cx, &mut arrivals);
         if let Some(once) = &mut self.once {
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
         }
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        self.peer.take_arrivals(cx, &mut arrivals);
+        let mut turn = Turn { polled: 0, started: now(), spare: None };
+        // Mostly nothing waits, and what came in starts without having been in the queue.
+        let mut starts = self.queue.is_empty() && self.once.is_none() && !stopped_waiting;
         for arrival in arrivals.drain(..) {
-            let waiting = self.receive(arrival);
-            self.queue.extend(waiting);
+            let Some(waiting) = self.receive(arrival) else { continue };
+            if starts
+                && !turn.is_over()
+                && let Poll::Ready(ready) = self.poll_stack(cx)
+            {
+                self.pass(waiting, ready, &mut turn);
+            } else {
+                starts = false;
+                self.queue.push_back(waiting);
+            }
         }
         self.arrivals = arrivals;
         if let Some(once) = &mut self.once {
             self.queue.extend(once.poll(cx));
             once.tell(&self.peer);
         }
-        if self.peer.take_stopped_waiting() {
+        if stopped_waiting {
             self.drop_stopped();
         }
         if self.queue.is_empty() {
             // Sessions that are idle are many.
             self.queue = VecDeque::new();
         }
-        let mut turn = Turn { polled: 0, started: now() };
         while !self.queue.is_empty() {
             if turn.is_over() {
                 // Calls start in their order: tasks of their own would race for who is polled first.
                 cx.waker().wake_by_ref();
                 break;
             }
-            let ready = guarded(&|| "poll_ready".to_owned(), || self.stack.poll_ready(cx));
-            let refusal = match ready {
-                Ok(Poll::Pending) => break,
-                Ok(Poll::Ready(Ok(()))) => None,
-                Ok(Poll::Ready(Err(error))) => Some((self.status_of)(&error.into())),
-                Err(panicked) => Some(panicked),
-            };
+            let Poll::Ready(ready) = self.poll_stack(cx) else { break };
             let Some(waiting) = self.queue.pop_front() else { break };
-            match refusal {
-                None => self.start(waiting, &mut turn),
-                Some(status) => waiting.guard.finish(failed(status)),
-            }
+            self.pass(waiting, ready, &mut turn);
         }
         Poll::Pending
+    }
+
+    /// Whether the stack takes a call, or why it takes none.
+    fn poll_stack(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match guarded(&|| "poll_ready".to_owned(), || self.stack.poll_ready(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
+            Ok(Poll::Ready(Err(error))) => Poll::Ready(Err((self.status_of)(&error.into()))),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
+    }
+
+    fn pass(&mut self, waiting: Waiting, ready: Result<(), Status>, turn: &mut Turn<S::Future>) {
+        match ready {
+            Ok(()) => self.start(waiting, turn),
+            Err(status) => waiting.guard.finish(failed(status)),
+        }
     }
 
     /// Makes a call of what came in, unless it can be answered without one.
@@ -173,7 +190,7 @@ where
         }
     }
 
-    fn start(&mut self, waiting: Waiting, turn: &mut Turn) {
+    fn start(&mut self, waiting: Waiting, turn: &mut Turn<S::Future>) {
         let Waiting { call, guard, run } = waiting;
         let future = match guarded(&|| guard.name(), || self.stack.call(call)) {
             Ok(future) => future,
@@ -183,13 +200,15 @@ where
             (Some(once), Some(run)) => {
                 once.started(&run);
                 let running = OnceRunning::new(guard, future, run, self.status_of);
-                if let Some(task) = turn.run(running) {
-                    once.store().own(task);
+                if let Err(running) = turn.run(running) {
+                    once.store().own(spawn(running));
                 }
             }
             _ => {
-                if let Some(task) = turn.run(Running::new(guard, future, self.status_of)) {
-                    self.tasks.own(task);
+                let room = turn.room(future);
+                match turn.run(Running::new(guard, room, self.status_of)) {
+                    Ok(ended) => turn.spare = Some(ended.into_room()),
+                    Err(running) => self.tasks.own(spawn(running)),
                 }
             }
         }
@@ -206,21 +225,34 @@ impl<S> fmt::Debug for Dispatcher<S> {
 }
 
 /// What one poll of the dispatcher spends on inline polls.
-struct Turn {
+struct Turn<F> {
     polled: usize,
     started: Instant,
+    /// What the last call that ended at once lay in.
+    spare: Option<Room<F>>,
 }
 
-impl Turn {
-    /// Polls `running` once, and makes a task of it if it has not ended.
-    fn run(&mut self, mut running: impl Future<Output = ()> + MaybeSend + Unpin + 'static) -> Option<Task> {
+impl<F> Turn<F> {
+    /// Room for a call's future.
+    fn room(&mut self, future: F) -> Room<F> {
+        match self.spare.take() {
+            Some(mut room) => {
+                room.set(Some(future));
+                room
+            }
+            None => Box::pin(Some(future)),
+        }
+    }
+
+    /// Polls `running` once: `Ok` if it has ended, else it is to become a task.
+    fn run<R: Future<Output = ()> + Unpin>(&mut self, mut running: R) -> Result<R, R> {
         self.polled += 1;
         // Whatever wakes it between here and the first poll of its task is seen by that poll.
         let mut cx = Context::from_waker(Waker::noop());
         if Pin::new(&mut running).poll(&mut cx).is_ready() {
-            return None;
+            return Ok(running);
         }
-        Some(spawn(running))
+        Err(running)
     }
 
     fn is_over(&self) -> bool {

@@ -17,39 +17,46 @@ use crate::{BoxError, Reply};
 pub(super) struct Running<F> {
     /// `None` once the call was answered.
     guard: Option<Guard>,
-    work: Work<F>,
+    room: Room<F>,
+    /// The stream that the handler accepted.
+    body: Option<Body>,
     /// Its first poll is inline, where it has been seen that nobody stopped it.
     is_new: bool,
     status_of: fn(&BoxError) -> Status,
 }
 
-enum Work<F> {
-    /// The layers' future around the handler's.
-    Call(Pin<Box<F>>),
-    /// The stream that the handler accepted.
-    Stream(Body),
-    Stopped,
-}
+/// Where the layers' future around the handler's lies; empty once that has ended, and then good for another.
+pub(super) type Room<F> = Pin<Box<Option<F>>>;
 
 impl<F> Running<F> {
-    pub(super) fn new(guard: Guard, future: F, status_of: fn(&BoxError) -> Status) -> Self {
-        Self { guard: Some(guard), work: Work::Call(Box::pin(future)), is_new: true, status_of }
+    /// `room` holds the future.
+    pub(super) fn new(guard: Guard, room: Room<F>, status_of: fn(&BoxError) -> Status) -> Self {
+        Self { guard: Some(guard), room, body: None, is_new: true, status_of }
+    }
+
+    /// Gives the room back, once the call was answered.
+    pub(super) fn into_room(self) -> Room<F> {
+        self.room
+    }
+
+    /// Drops what is left of the handler.
+    fn clear(&mut self) {
+        self.room.set(None);
+        self.body = None;
     }
 
     /// Drops the handler, then answers.
     fn end(&mut self, terminal: Terminal) -> Poll<()> {
         let Some(guard) = self.guard.take() else { return Poll::Ready(()) };
-        let work = std::mem::replace(&mut self.work, Work::Stopped);
-        let dropped = guarded(&|| guard.name(), || drop(work));
+        let dropped = guarded(&|| guard.name(), || self.clear());
         guard.finish(dropped.map_or_else(failed, |()| terminal));
         Poll::Ready(())
     }
 
     fn stop(&mut self, reason: StopReason) -> Poll<()> {
         let Some(guard) = self.guard.take() else { return Poll::Ready(()) };
-        let work = std::mem::replace(&mut self.work, Work::Stopped);
         // A destructor that panics was logged; the call ends as it was going to.
-        let _logged = guarded(&|| guard.name(), || drop(work));
+        let _logged = guarded(&|| guard.name(), || self.clear());
         guard.finish_stopped(reason);
         Poll::Ready(())
     }
@@ -74,22 +81,22 @@ where
             {
                 return this.stop(reason);
             }
-            let polled = match &mut this.work {
-                Work::Call(future) => guarded(&|| guard.name(), || {
-                    future.as_mut().poll(cx).map(|output| Step::from(answer(output, this.status_of)))
-                }),
-                Work::Stream(body) => {
-                    guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
-                }
-                Work::Stopped => return Poll::Ready(()),
+            let polled = if let Some(body) = &mut this.body {
+                guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
+            } else {
+                let Some(future) = this.room.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+                guarded(&|| guard.name(), || {
+                    future.poll(cx).map(|output| Step::from(answer(output, this.status_of)))
+                })
             };
             match polled {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Step::Accept(body))) => {
                     guard.accept();
                     // The layers' future has ended, and what it held is given back before the first item.
-                    let ended = std::mem::replace(&mut this.work, Work::Stream(body));
-                    if let Err(panicked) = guarded(&|| guard.name(), || drop(ended)) {
+                    this.body = Some(body);
+                    let room = &mut this.room;
+                    if let Err(panicked) = guarded(&|| guard.name(), || room.set(None)) {
                         return this.end(failed(panicked));
                     }
                 }

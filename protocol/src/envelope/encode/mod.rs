@@ -75,7 +75,8 @@ impl<'a> Encoder<'a> {
         self.last_seq = Some(seq);
     }
 
-    fn push_sequenced(&mut self, seq: u64, sequenced: &Sequenced) {
+    /// Appends one envelope with a sequence number; the same bytes as with [`push`](Self::push).
+    pub fn push_sequenced(&mut self, seq: u64, sequenced: &Sequenced) {
         self.push_seq(seq, kind_of(sequenced));
         let out = &mut *self.out;
         match sequenced {

@@ -132,22 +132,27 @@ impl Session {
 
     /// The terminal of a call is written: its id and its credit are free.
     pub(in crate::session) fn finish_incoming(&mut self, call: CallId) {
-        let Some(mut incoming) = self.incoming.remove(call) else { return };
-        if incoming.is_once {
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let (class, transfer, room) = (incoming.class, incoming.transfer, incoming.room);
+        let (has_turn, is_once) = (incoming.has_turn, incoming.is_once);
+        let stream = incoming.stream.take();
+        // It may be large, and is dropped where it lies.
+        self.incoming.forget(call);
+        if is_once {
             self.state.answered.push_back((self.state.sent.head(), call));
         }
-        if incoming.has_turn {
+        if has_turn {
             self.state.queue.forget_one();
         }
-        if let Writing::GivenUp(transfer) = incoming.transfer {
+        if let Writing::GivenUp(transfer) = transfer {
             self.state.transfers.release(transfer);
         }
-        if let Some(stream) = &mut incoming.stream {
-            self.drop_stream(stream);
+        if let Some(mut stream) = stream {
+            self.drop_stream(&mut stream);
         }
-        self.return_room(incoming.room);
+        self.return_room(room);
         self.grant_large();
-        self.state.granted[incoming.class as usize].give_back(1);
+        self.state.granted[class as usize].give_back(1);
     }
 
     /// Tells of the terminals of `once` calls that arrived.

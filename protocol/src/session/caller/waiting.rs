@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ask, Class, Once, Own, Stage, too_large};
+use super::{Class, Once, Own, Stage, too_large};
 use crate::codec::Codec;
 use crate::schema::{Hasher, Retry};
 use crate::session::Session;
@@ -138,19 +138,16 @@ impl Session {
         self.state.opening[class as usize].used += 1;
         own.agreed = Some(agreed);
         own.retry = retry;
-        if let Stage::Waiting(ask) = &mut own.stage {
-            if retry == Retry::Once && ask.once.is_none() {
-                // To the caller it was something else when it was made.
-                ask.once = key.map(|key| Once { key, table: None });
+        own.stage = match std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) {
+            Stage::Waiting(mut ask) => {
+                if retry == Retry::Once && ask.once.is_none() {
+                    // To the caller it was something else when it was made.
+                    ask.once = key.map(|key| Once { key, table: None });
+                }
+                Stage::Queued(ask)
             }
-            let ask = Ask {
-                arguments: ask.arguments.clone(),
-                metadata: std::mem::take(&mut ask.metadata),
-                encoded: ask.encoded.take(),
-                once: ask.once,
-            };
-            own.stage = Stage::Queued(ask);
-        }
+            other => other,
+        };
         if let Some(stream) = &mut own.stream {
             // The welcome may have come after the call was made.
             stream.send = SendWindow::new(self.state.peer.stream_window);

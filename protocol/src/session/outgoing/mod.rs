@@ -31,8 +31,8 @@ const ONE_MORE: usize = WHOLE + 16 * 1024;
 impl Session {
     /// The next whole message to hand to the socket, made of all that is ready.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
-        // Most messages grow once or not at all.
-        let mut out = Vec::with_capacity((self.state.queue.turns.len() * 64).min(32 * 1024));
+        // Most messages don't grow.
+        let mut out = Vec::with_capacity((self.state.queue.turns.len() * 128).min(32 * 1024));
         let mut encoder = Encoder::new(&mut out);
         match &self.link.phase {
             Phase::Live => {
@@ -118,7 +118,7 @@ impl Session {
     fn write_sequenced(&mut self, encoder: &mut Encoder<'_>, sequenced: Sequenced) {
         let seq = self.state.sent.next();
         self.counted.envelopes_out += 1;
-        encoder.push(&Envelope::Sequenced(seq, sequenced));
+        encoder.push_sequenced(seq, &sequenced);
     }
 
     fn write_unsequenced(&mut self, encoder: &mut Encoder<'_>, len: usize, what: What, envelope: &Envelope) {

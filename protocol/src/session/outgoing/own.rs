@@ -7,7 +7,7 @@ use crate::codec::Codec;
 use crate::envelope::{CallOpen, CallRef, Encoder, OnceKey, Opener, Payload, Sequenced};
 use crate::schema::Retry;
 use crate::session::Session;
-use crate::session::caller::{Ask, Stage, WireId, earlier, too_large};
+use crate::session::caller::{Stage, WireId, earlier, too_large};
 use crate::session::types::{CallId, Failure, Role};
 use crate::status::{Code, Status};
 
@@ -64,9 +64,9 @@ impl Session {
         let payload = self.begin_payload(call, bytes, false);
         let is_whole = matches!(payload, Payload::Whole(_));
         let Some(own) = self.own.get_mut(call) else { return };
-        let Stage::Queued(ask) = std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) else { return };
+        let Stage::Queued(mut ask) = std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) else { return };
         let metadata = ask.metadata.clone();
-        let mut ask = Ask { encoded: None, ..ask };
+        ask.encoded = None;
         let once = self.state.once.and_then(|table| {
             let once = ask.once.as_mut().filter(|_| own.retry == Retry::Once)?;
             Some(OnceKey { key: once.key, table: *once.table.get_or_insert(table) })
