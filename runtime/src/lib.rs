@@ -18,5 +18,5 @@ pub use clock::{Instant, now, wall_clock};
 pub use confined::Confined;
 pub use random::{random_bytes, random_u128};
 pub use send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
-pub use task::{Task, spawn};
+pub use task::{Task, spawn, wake_last};
 pub use timer::{Elapsed, Sleep, sleep, sleep_until, timeout};

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::task::Context;
 
 use crate::MaybeSend;
 
@@ -9,6 +10,15 @@ use crate::MaybeSend;
 /// On native targets outside of a tokio runtime.
 pub fn spawn(future: impl Future<Output = ()> + MaybeSend + 'static) -> Task {
     Task { inner: backend::Handle::spawn(future), detached: false }
+}
+
+/// Wakes the task of `cx` once those that are ready have run and sockets and timers have been looked at, which then may
+/// have something for others.
+///
+/// A task that wakes itself at once comes behind those that are ready already; a tokio worker that always has such a task
+/// looks at its sockets only after dozens of them. In a browser and outside of a runtime the task is woken at once.
+pub fn wake_last(cx: &mut Context<'_>) {
+    backend::wake_last(cx);
 }
 
 /// A spawned future and its owner: dropping it aborts the future.
@@ -46,7 +56,14 @@ impl Drop for Task {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod backend {
+    use std::pin::pin;
+
     use super::*;
+
+    pub(super) fn wake_last(cx: &mut Context<'_>) {
+        // Polled once it has arranged for that.
+        let _ = pin!(tokio::task::yield_now()).poll(cx);
+    }
 
     #[derive(Debug)]
     pub(super) struct Handle(tokio::task::JoinHandle<()>);
@@ -74,6 +91,10 @@ mod backend {
     use futures_util::future::{AbortHandle, abortable};
 
     use super::*;
+
+    pub(super) fn wake_last(cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 
     #[derive(Debug)]
     pub(super) struct Handle {

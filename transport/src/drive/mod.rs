@@ -14,7 +14,7 @@ use bowline_protocol::envelope::Hello;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
-use bowline_runtime::{Sleep, now, sleep_until, timeout};
+use bowline_runtime::{Sleep, now, sleep_until, timeout, wake_last};
 
 use self::core::Core;
 use crate::{CloseFrame, Link, LinkError, Received};
@@ -25,6 +25,9 @@ const READS: usize = 64;
 const WRITES: usize = 16;
 /// Turns before other tasks get theirs.
 const ROUNDS: usize = 8;
+/// The same in bytes that were read, and in bytes that were written. Source: our choice; it is one message of bulk, and what
+/// is small waits no longer for this end than for that one.
+const BULK: usize = 64 * 1024;
 /// How long the other end may take to answer a close. Source: our choice; a living one takes a round trip.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -234,6 +237,8 @@ enum Step {
     Again,
     /// As soon as other tasks had their turn.
     Later,
+    /// The same after [`BULK`]: others may wait for what their sockets got in the meantime.
+    Bulk,
 }
 
 impl<L: Link, C: Core> Joint<'_, L, C> {
@@ -247,17 +252,22 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
                 let read = self.read(cx)?;
                 let Poll::Pending = background.as_mut().poll(cx);
                 if self.gathers() {
-                    return Ok(Step::Later);
+                    return Ok(if read == Step::Bulk { Step::Bulk } else { Step::Later });
                 }
                 let written = self.write(cx)?;
                 self.close()?;
                 let passed = self.pass_time(cx);
-                Ok(if [read, written, passed].contains(&Step::Again) { Step::Again } else { Step::Done })
+                let steps = [read, written, passed];
+                Ok([Step::Bulk, Step::Again].into_iter().find(|it| steps.contains(it)).unwrap_or(Step::Done))
             };
             match round() {
                 Ok(Step::Done) => return Poll::Pending,
                 Ok(Step::Again) => {}
                 Ok(Step::Later) => break,
+                Ok(Step::Bulk) => {
+                    wake_last(cx);
+                    return Poll::Pending;
+                }
                 Err(ended) => return Poll::Ready(ended),
             }
         }
@@ -286,12 +296,17 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     }
 
     fn read_messages(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+        let mut bytes = 0;
         for _ in 0..READS {
             match self.link.poll_receive(cx) {
                 Poll::Pending => return Ok(Step::Done),
                 Poll::Ready(Ok(Received::Binary(message))) => {
                     self.heard = true;
+                    bytes += message.len();
                     self.core.handle_message(message);
+                    if bytes >= BULK {
+                        return Ok(Step::Bulk);
+                    }
                 }
                 Poll::Ready(Ok(Received::Text)) => self.core.handle_text(),
                 Poll::Ready(Ok(Received::Closed(frame))) => {
@@ -304,7 +319,12 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+        let mut bytes = 0;
         for _ in 0..WRITES {
+            if bytes >= BULK {
+                self.flush(cx)?;
+                return Ok(Step::Bulk);
+            }
             match self.link.poll_ready(cx) {
                 Poll::Ready(ready) => ready.map_err(failed)?,
                 Poll::Pending => {
@@ -315,6 +335,7 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
             }
             match self.core.poll_transmit(cx) {
                 Poll::Ready(message) => {
+                    bytes += message.len();
                     self.link.start_send(message).map_err(failed)?;
                     self.unflushed = true;
                 }
