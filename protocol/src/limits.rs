@@ -62,6 +62,7 @@ pub struct Limits {
     /// Calls that wait for a live session, a declaration or credit: 1,000. A further one is `ResourceExhausted`.
     pub waiting_calls: usize,
     /// Bytes of arguments of such calls: 1 MiB, or one call of any allowed size. A further one is `ResourceExhausted`.
+    /// Calls that were under way when their session was lost wait for the next one in any number: they had their place.
     pub waiting_bytes: usize,
     /// Entries and bytes (names and values) of a call's metadata: 64 entries, 8 KiB. More fails the call.
     pub metadata_entries: usize,

@@ -22,6 +22,8 @@ pub(crate) struct Application {
     streams: Vec<CallId>,
     incoming: Vec<CallId>,
     notifies: Vec<NotifyTicket>,
+    /// Calls there were when the session last became live or lost its link: those wait again after a gap.
+    again: usize,
 }
 
 impl Application {
@@ -35,7 +37,10 @@ impl Application {
                     let ids = Welcoming::new(1, [7; 32], 2);
                     session.welcome(now, ids);
                 }
-                Event::Live { .. } => report.live += 1,
+                Event::Live { .. } => {
+                    report.live += 1;
+                    self.again = self.own.len();
+                }
                 Event::Call(call) => {
                     assert!(call.method < SERVICE.methods.len());
                     assert!(!self.incoming.contains(&call.call), "one id, two calls");
@@ -68,9 +73,14 @@ impl Application {
         }
     }
 
-    /// How many streams it holds.
-    pub(crate) fn streams(&self) -> usize {
-        self.streams.len()
+    /// Calls that may wait beyond what may begin to wait: they had their place before, in the session that was lost.
+    pub(crate) fn again(&self) -> usize {
+        self.again
+    }
+
+    /// The link is lost, and the session may be.
+    pub(crate) fn handle_disconnect(&mut self) {
+        self.again = self.own.len();
     }
 
     /// Does one thing that an application may do, also to calls that are over.

@@ -193,6 +193,7 @@ impl World {
     fn cut(&mut self, code: Option<CloseCode>) {
         self.session.handle_disconnect(self.now, code);
         self.connected = false;
+        self.application.handle_disconnect();
         self.deaf = false;
         if self.session.is_over() {
             self.application.take_events(&mut self.session, self.now, &mut self.report);
@@ -361,8 +362,7 @@ impl World {
         assert!(assembly_bytes <= 2 * limits.assembly, "{assembly_bytes} bytes under assembly");
         assert!(notifies <= limits.notifies_running, "{notifies} notifies run");
         assert!(held.extra_window <= limits.stream_window_extra, "{held:?}");
-        // Watches that wait for the next link come on top: they had their place before.
-        let again = self.application.streams();
+        let again = self.application.again();
         assert!(held.waiting_calls <= limits.waiting_calls + again, "{held:?}");
         let waiting = limits.waiting_bytes.max(application::MAX_PAYLOAD);
         assert!(held.waiting_bytes <= waiting + again * application::MAX_PAYLOAD, "{held:?}");
@@ -383,6 +383,7 @@ impl World {
         }
         self.connected = false;
         self.deaf = false;
+        self.application.handle_disconnect();
         self.session.handle_disconnect(self.now, Some(CloseCode::NORMAL));
         self.application.take_events(&mut self.session, self.now, &mut self.report);
         let held = self.session.stats().held;
