@@ -3,6 +3,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bowline_runtime::{Task, spawn};
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 /// Owns the tasks of all links and sessions, and counts the links: dropping it ends them.
@@ -107,11 +108,9 @@ impl Places {
         let mut state = self.lock();
         state.next += 1;
         let id = state.next;
-        let task = spawn(async move {
-            // Also when the session panics or is aborted: its entry goes with it.
-            let _leaving = Leaving { places, id };
-            session.await;
-        });
+        // Also when the session panics or is aborted: its entry goes with it.
+        let leaving = Leaving { places, id };
+        let task = spawn(holding(session, leaving));
         state.tasks.insert(id, task);
     }
 
@@ -150,12 +149,15 @@ impl Place {
         let id = self.id;
         // The lock is held across the spawn: a task that ended at once would otherwise be entered afterwards and stay.
         let mut state = places.lock();
-        let task = spawn(async move {
-            link.await;
-            drop(self);
-        });
+        let task = spawn(holding(link, self));
         state.tasks.insert(id, task);
     }
+}
+
+/// Runs a task and drops `held` behind it, also when it panics or is aborted. An async block that awaits what it captured
+/// has room for that twice.
+fn holding<T>(task: impl Future<Output = ()>, held: T) -> impl Future<Output = ()> {
+    task.map(move |()| drop(held))
 }
 
 /// A link that carries a session; see [`Places::carry`].
@@ -224,6 +226,19 @@ mod tests {
         assert_eq!(places.reserve().unwrap_err(), NoPlace::Full);
         drop((all, silent, more));
         assert_eq!((places.len(), places.lock().carrying), (0, 0));
+    }
+
+    /// Each session and each link had room for two of itself.
+    #[test]
+    fn a_task_takes_the_room_of_its_future_once() {
+        let room = [0_u8; 1000];
+        let task = async move {
+            std::future::pending::<()>().await;
+            std::hint::black_box(&room);
+        };
+        let of_task = size_of_val(&task);
+        let all = holding(task, 0_u64);
+        assert!(size_of_val(&all) <= of_task + 32, "{} for {of_task}", size_of_val(&all));
     }
 
     #[tokio::test]
