@@ -8,6 +8,7 @@ use crate::envelope::{Ack, Decoder, Encoder, Envelope, Sequenced};
 use crate::limits::Rate;
 
 use super::floods::Bucket;
+use super::lean;
 
 /// Envelopes that wait at most for an acknowledgement of their own.
 const ACK_ENVELOPES: u64 = 32;
@@ -84,7 +85,8 @@ impl Sent {
     /// A message was handed over.
     pub(super) fn finish_message(&mut self, now: Instant, message: &Bytes) {
         if self.written > self.handed_over {
-            self.messages.push_back(Written { last: self.written, message: message.clone(), at: now });
+            let written = Written { last: self.written, message: message.clone(), at: now };
+            lean::push(&mut self.messages, written);
             self.bytes += message.len();
             self.handed_over = self.written;
         }
@@ -439,5 +441,16 @@ mod tests {
             }
             assert_eq!(received.accept(before + 5), Arrival::OutOfStep);
         }
+    }
+
+    #[test]
+    fn one_message_that_is_kept_takes_room_for_one_and_none_after_a_trim() {
+        let mut sent = Sent::default();
+        sent.next();
+        sent.finish_message(origin(), &message(10));
+        assert_eq!(sent.messages.capacity(), 1);
+        sent.handle_ack(1).unwrap();
+        sent.trim();
+        assert_eq!(sent.messages.capacity(), 0);
     }
 }

@@ -42,6 +42,7 @@ mod handshake;
 mod heartbeat;
 mod incoming;
 mod items;
+mod lean;
 mod notify;
 mod outgoing;
 mod pace;
@@ -264,7 +265,8 @@ impl Session {
             waiting: Waiting::default(),
             incoming: Table::new(Origin::Remote),
             services: Vec::new(),
-            events: VecDeque::new(),
+            // Each has had one, and most have one at a time.
+            events: VecDeque::with_capacity(1),
             own_deadline: None,
             own_wall: None,
             incoming_deadline: None,
@@ -367,7 +369,7 @@ impl Session {
 
     /// Gives back memory that was needed for more than there is now.
     pub fn trim(&mut self) {
-        self.events.shrink_to_fit();
+        self.events.shrink_to(1);
         self.own.trim();
         self.incoming.trim();
         self.state.queue.trim();
@@ -426,4 +428,24 @@ impl State {
 #[expect(clippy::disallowed_methods, reason = "an instant can be had no other way")]
 fn origin() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of each idle connection a server has one of these.
+    #[test]
+    fn a_session_that_was_busy_gives_back_what_it_has_no_use_for() {
+        assert!(size_of::<Session>() <= 2304, "{}", size_of::<Session>());
+        let mut session = Session::server(Config::default());
+        assert_eq!(session.events.capacity(), 1);
+        for _ in 0..100 {
+            session.events.push_back(Event::Disconnected);
+        }
+        while session.poll_event().is_some() {}
+        assert!(session.events.capacity() >= 100);
+        session.trim();
+        assert_eq!(session.events.capacity(), 1);
+    }
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Session;
+use super::{Session, lean};
 use crate::Instant;
 use crate::envelope::Ack;
 use crate::limits::{Limits, Timing};
@@ -55,7 +55,7 @@ impl Pace {
 
     fn handle_sent(&mut self, now: Instant, ack: Ack, len: usize) {
         self.in_flight += len;
-        self.marks.push_back(Mark { ack, at: now, len, under_way: self.in_flight });
+        lean::push(&mut self.marks, Mark { ack, at: now, len, under_way: self.in_flight });
     }
 
     fn handle_ack(&mut self, now: Instant, ack: Ack, limits: &Limits, timing: &Timing) {

@@ -176,3 +176,42 @@ pub struct PeerStats {
     /// Calls that came in and that the dispatcher has not taken.
     pub waiting: usize,
 }
+
+#[cfg(test)]
+mod tests {
+    use bowline_protocol::codec::{Buffer, Codec};
+    use bowline_protocol::schema::ServiceDescriptor;
+    use bowline_protocol::session::{CallId, Origin};
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::Metadata;
+
+    /// An idle connection kept a KiB and a half of room for its busiest moment.
+    #[test]
+    fn a_trim_gives_back_the_room_of_calls_that_are_over() {
+        let peer = Peer::server(Config::default());
+        peer.lock().arrivals.reserve(100);
+        peer.trim();
+        assert_eq!(peer.lock().arrivals.capacity(), 0);
+    }
+
+    #[test]
+    fn one_call_that_came_in_takes_room_for_one() {
+        static SERVICE: ServiceDescriptor = ServiceDescriptor { name: "Rooms", methods: &[] };
+        let peer = Peer::server(Config::default());
+        let arrival = Arrival {
+            ticket: Ticket::Call(CallId { id: 0, generation: 0, origin: Origin::Remote }),
+            service: &SERVICE,
+            method: 0,
+            codec: Codec::Rkyv,
+            buffer: Buffer::Small(Bytes::new()),
+            metadata: Metadata::default(),
+            deadline: None,
+            depth: 0,
+            once: None,
+        };
+        peer.act(|state, wakes| state.arrive(arrival, wakes));
+        assert_eq!(peer.lock().arrivals.capacity(), 1);
+    }
+}

@@ -59,6 +59,10 @@ impl Slots {
         self.len += 1;
         let (index, places) = (call.id as usize, places(&mut self.local, &mut self.remote, call));
         if index < PLACES && places.len() <= index {
+            if places.capacity() == 0 {
+                // Of an idle session there is the first place alone.
+                places.reserve_exact(index + 1);
+            }
             places.resize_with(index + 1, Place::default);
         }
         match places.get_mut(index) {

@@ -110,13 +110,9 @@ impl State {
             }
             Event::Call(call) => {
                 self.slots.insert(call.call);
-                self.arrivals.push_back(Arrival::from(call));
-                self.call_dispatcher(wakes);
+                self.arrive(Arrival::from(call), wakes);
             }
-            Event::Notify(notify) => {
-                self.arrivals.push_back(Arrival::from(notify));
-                self.call_dispatcher(wakes);
-            }
+            Event::Notify(notify) => self.arrive(Arrival::from(notify), wakes),
             Event::Acknowledged { call } => {
                 self.acknowledged.push(call);
                 self.call_dispatcher(wakes);
@@ -165,6 +161,15 @@ impl State {
         if !self.attended {
             wakes.push(self.driver.take());
         }
+    }
+
+    pub(super) fn arrive(&mut self, arrival: Arrival, wakes: &mut Wakes) {
+        if self.arrivals.capacity() == 0 {
+            // One at a time is what most sessions see; a queue by itself begins with room for four.
+            self.arrivals.reserve_exact(1);
+        }
+        self.arrivals.push_back(arrival);
+        self.call_dispatcher(wakes);
     }
 
     fn call_dispatcher(&mut self, wakes: &mut Wakes) {

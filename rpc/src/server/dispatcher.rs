@@ -31,6 +31,9 @@ const INLINE: usize = 64;
 /// How long one poll of the dispatcher starts handlers: 1 ms.
 const INLINE_TIME: Duration = Duration::from_millis(1);
 
+/// Room for so many calls is given back at once; for more when a poll finds none, since then there was a burst.
+const FEW: usize = 4;
+
 /// Runs the calls that come in on one session through that session's own stack of layers.
 ///
 /// Calls start in the order in which they came in. The stack is asked for readiness only with a call in hand; a call
@@ -107,6 +110,9 @@ where
                 self.pass(waiting, ready, &mut turn);
             } else {
                 starts = false;
+                if self.queue.capacity() == 0 {
+                    self.queue.reserve_exact(1);
+                }
                 self.queue.push_back(waiting);
             }
         }
@@ -131,6 +137,10 @@ where
             let Poll::Ready(ready) = self.poll_stack(cx) else { break };
             let Some(waiting) = self.queue.pop_front() else { break };
             self.pass(waiting, ready, &mut turn);
+        }
+        if self.queue.is_empty() && self.queue.capacity() <= FEW {
+            // Sessions that are idle are many.
+            self.queue = VecDeque::new();
         }
         Poll::Pending
     }
