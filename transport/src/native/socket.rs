@@ -18,7 +18,7 @@ use super::counted::Counted;
 use crate::{CloseFrame, Link, LinkError, Received};
 
 /// Small, because ten thousand idle sockets each hold one. While more comes than fits, there is another behind it.
-const READ_BUFFER: usize = 2 * 1024;
+const READ_BUFFER: usize = 1024;
 /// Messages gather up to here before the socket is written to.
 const WRITE_BUFFER: usize = 16 * 1024;
 /// Room beyond the largest message: what a whole last envelope adds to it, frame headers, a pong and a close.
@@ -51,7 +51,8 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
 
 /// A WebSocket over a stream on which the upgrade has been done.
 ///
-/// Reads with a 2 KiB buffer, and with another of 16 or 64 KiB while more comes; gathers writes up to 16 KiB. Pings are answered here. A message or frame above
+/// Reads with a 1 KiB buffer, and with another of 16 or 64 KiB while more comes; gathers writes up to 16 KiB. Pings are
+/// answered here. A message or frame above
 /// [`Limits::message_in`] is a violation that closes with 1009, an unmasked frame from a client one that closes
 /// with 1002. What it holds for a slow reader is bounded: 16 KiB and one message.
 #[derive(Debug)]
