@@ -89,12 +89,13 @@ impl Page {
              let yes = false; try {{ yes = Boolean({expression}); }} catch (_) {{}} \
              if (yes) done(true); else if (performance.now() > end) done(false); else setTimeout(look, 10); }}; look(); }})"
         );
-        // A navigation destroys the script's context, so the question is asked again in the new document.
+        // A navigation takes the script's context or the whole target away, so the question is asked again in the new
+        // document.
         for _ in 0..5 {
             match self.eval(&script).await {
                 Ok(Value::Bool(true)) => return Ok(()),
                 Ok(_) => break,
-                Err(error) if error.to_string().contains("context") => {}
+                Err(error) if ["context", "navigated"].iter().any(|it| error.to_string().contains(it)) => {}
                 Err(error) => return Err(error),
             }
         }
