@@ -100,7 +100,7 @@ where
         }
         let mut turn = Turn { polled: 0, started: now(), spare: None };
         // Mostly nothing waits, and what came in starts without having been in the queue.
-        let mut starts = self.queue.is_empty() && self.once.is_none() && !stopped_waiting;
+        let mut starts = self.queue.is_empty() && !stopped_waiting;
         for arrival in arrivals.drain(..) {
             let Some(waiting) = self.receive(arrival) else { continue };
             if starts

@@ -38,6 +38,11 @@ impl<S> Counted<S> {
         Self { inner, block: None, written: 0, frames }
     }
 
+    #[cfg(test)]
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
     fn count(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
             self.written += *bytes as u64;

@@ -274,3 +274,44 @@ fn from_wire(frame: Option<protocol::CloseFrame>) -> CloseFrame {
         None => CloseFrame::new(CloseFrame::NO_CODE, ""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has nothing, and notes how much it was asked for.
+    struct Silent(usize);
+
+    impl AsyncRead for Silent {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.0 = buffer.remaining();
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Silent {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_socket_that_waits_holds_a_small_buffer() {
+        let mut link = SocketLink::from_upgraded(Silent(0), Role::Server, &Limits::default());
+        assert!(link.poll_receive(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
+        let asked = link.socket.get_ref().inner().0;
+        assert!((1..=1024).contains(&asked), "{asked} bytes for what may never come");
+    }
+}
