@@ -47,6 +47,7 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
     let setting = Setting {
         effort: options.effort,
         peers: options.peers.clone(),
+        spread: options.spread,
         progress: Progress::over(wanted.len()),
     };
     let (mut all, mut broken) = (Vec::new(), Vec::new());

@@ -14,6 +14,7 @@ Bowline beside what people would use instead
   --quick        under five minutes: shorter rounds, three instead of six
   --only WORD    only the scenarios whose name contains WORD; may be repeated
   --peers WORD   only the peers whose name contains WORD; Bowline always takes part
+  --spread       client and server on any core, also where they share one otherwise
   --check        fails when a goal that must hold is missed
   --json PATH    the results for machines
   --svg DIR      the results as plots
@@ -29,6 +30,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// A word in the names of peers; all without.
     pub peers: Option<String>,
+    /// Whether client and server may run on different cores in all scenarios.
+    pub spread: bool,
     /// Whether a missed goal is a failure.
     pub check: bool,
     /// Where the results go for machines.
@@ -47,6 +50,7 @@ impl Default for Options {
             effort: Effort::Full,
             only: Vec::new(),
             peers: None,
+            spread: false,
             check: false,
             json: None,
             svg: None,
@@ -69,6 +73,7 @@ impl Options {
                 Long("quick") => options.effort = Effort::Quick,
                 Long("only") => options.only.push(parser.value()?.string()?),
                 Long("peers") => options.peers = Some(parser.value()?.string()?),
+                Long("spread") => options.spread = true,
                 Long("check") => options.check = true,
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("svg") => options.svg = Some(parser.value()?.into()),
@@ -96,11 +101,12 @@ mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let all = "--quick --only calls --only upload --peers tarpc --check --json a/b.json --svg plots --list --help";
+        let all = "--quick --only calls --only upload --peers tarpc --spread --check --json a/b.json --svg plots --list --help";
         let wanted = Options {
             effort: Effort::Quick,
             only: vec!["calls".into(), "upload".into()],
             peers: Some("tarpc".into()),
+            spread: true,
             check: true,
             json: Some("a/b.json".into()),
             svg: Some("plots".into()),

@@ -44,7 +44,7 @@ pub fn play(arguments: Vec<String>) -> Result<()> {
             say(&address.to_string());
             until_input_ends()
         }
-        ["layers", which] => layers::play(which.parse()?),
+        ["layers", which, cores] => layers::play(which.parse()?, cores.parse()?),
         _ => Err(format!("there is no role `{}`", arguments.join(" ")).into()),
     }
 }

@@ -1,5 +1,6 @@
 //! What is measured, and how: the processor's time, and medians of interleaved rounds.
 
+mod cores;
 mod cpu;
 mod progress;
 mod rounds;
@@ -7,6 +8,7 @@ mod setting;
 mod spread;
 mod stage;
 
+pub use cores::Cores;
 pub use cpu::Cpu;
 pub use progress::Progress;
 pub use rounds::{Contender, Cost, Row, interleave};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Progress;
+use super::{Cores, Progress};
 
 /// How much is done of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Setting {
     pub effort: Effort,
     /// Peers are left out unless their name contains this; Bowline always takes part.
     pub peers: Option<String>,
+    /// Whether client and server may run on different cores also where they share one otherwise.
+    pub spread: bool,
     /// Who is told how far it is.
     pub progress: Progress,
 }
@@ -27,7 +29,7 @@ pub struct Setting {
 impl Setting {
     /// One where all peers take part.
     pub fn new(effort: Effort) -> Self {
-        Self { effort, peers: None, progress: Progress::default() }
+        Self { effort, peers: None, spread: false, progress: Progress::default() }
     }
 
     /// One of three by the effort.
@@ -37,6 +39,11 @@ impl Setting {
             Effort::Quick => quick,
             Effort::Full => full,
         }
+    }
+
+    /// Where client and server run when the processor time of both together is measured.
+    pub fn cores(&self) -> Cores {
+        if self.spread { Cores::Any } else { Cores::One }
     }
 
     /// How often each peer is measured.
@@ -66,6 +73,14 @@ mod tests {
         setting.peers = Some("tungstenite".into());
         assert!(setting.wants("tungstenite, batched") && setting.wants("bowline, json"));
         assert!(!setting.wants("tarpc"));
+    }
+
+    #[test]
+    fn both_ends_share_a_core_unless_they_are_spread() {
+        let mut setting = Setting::new(Effort::Quick);
+        assert_eq!(setting.cores(), Cores::One);
+        setting.spread = true;
+        assert_eq!(setting.cores(), Cores::Any);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::Cpu;
+use super::{Cores, Cpu};
 use crate::Result;
 
 /// Two runtimes of one worker each: one for servers, one for clients.
@@ -15,14 +15,21 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts both.
+    /// Starts both, on these cores.
     ///
     /// # Errors
     ///
     /// When a thread can't be started.
-    pub fn new() -> Result<Self> {
-        let runtime =
-            |name| Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
+    pub fn new(cores: Cores) -> Result<Self> {
+        let runtime = |name| {
+            let mut builder = Builder::new_multi_thread();
+            builder
+                .worker_threads(1)
+                .thread_name(name)
+                .enable_all()
+                .on_thread_start(move || cores.bind())
+                .build()
+        };
         Ok(Self { server: runtime("server")?, client: runtime("client")? })
     }
 

@@ -13,6 +13,8 @@ pub struct Report<'a> {
     facts: Facts,
     quick: bool,
     rounds: usize,
+    /// Whether client and server were on any core in all scenarios.
+    spread: bool,
     scenarios: &'a [Measured],
     /// What the names of values mean.
     metrics: BTreeMap<&'static str, &'static str>,
@@ -45,6 +47,7 @@ impl<'a> Report<'a> {
             facts,
             quick: setting.effort != Effort::Full,
             rounds: setting.rounds(),
+            spread: setting.spread,
             scenarios,
             metrics: values.map(|value| (value.metric.id, value.metric.meaning)).collect(),
             goals: verdicts.iter().map(judged).collect(),

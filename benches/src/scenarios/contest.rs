@@ -15,7 +15,7 @@ pub(super) fn run<W>(setting: &Setting, peers: Vec<Box<dyn Peer>>, smallest: u64
 where
     W: Fn(Arc<dyn Caller>, u64) -> Doing<'static, ()>,
 {
-    let stage = Stage::new()?;
+    let stage = Stage::new(setting.cores())?;
     let mut contenders: Vec<Box<dyn Contender + '_>> = Vec::new();
     for peer in peers.iter().filter(|peer| setting.wants(peer.name())) {
         let named = |error: crate::Error| format!("{}: {error}", peer.name());

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::calls::TEXT;
 use super::upload::samples;
 use crate::Result;
-use crate::measure::{Setting, Spread, Stage};
+use crate::measure::{Cores, Setting, Spread, Stage};
 use crate::peers::{self, Caller, Peer};
 use crate::report::{Line, metrics};
 
@@ -29,7 +29,7 @@ const LONGEST: u64 = 60_000_000_000;
 ///
 /// The first of a peer.
 pub fn run(setting: &Setting) -> Result<Vec<Line>> {
-    let stage = Stage::new()?;
+    let stage = Stage::new(Cores::Any)?;
     let mut contenders = Vec::new();
     for peer in peers::uploaders().into_iter().filter(|peer| setting.wants(peer.name())) {
         let contender = Contender::new(&stage, peer.as_ref(), setting.pick(2, PARTS, PARTS));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 
-use crate::measure::{Setting, Spread, Stage};
+use crate::measure::{Cores, Setting, Spread, Stage};
 use crate::peers::Doing;
 use crate::report::{Line, metrics};
 use crate::{Result, files};
@@ -95,7 +95,7 @@ fn measure(setting: &Setting, sources: &[Box<dyn Source>], amount: Amount) -> Re
     let sources: Vec<_> = sources.iter().filter(|source| setting.wants(source.name())).collect();
     // Two ends of each connection, all of them at one time.
     files::reserve(2 * amount.readers * sources.len())?;
-    let stage = Stage::new()?;
+    let stage = Stage::new(Cores::Any)?;
     let mut contenders = Vec::new();
     for source in sources {
         setting.progress.doing(format!("{}, connecting", source.name()));

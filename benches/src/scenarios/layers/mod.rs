@@ -21,7 +21,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use super::calls::TEXT;
 use crate::Result;
 use crate::apart::{self, Child};
-use crate::measure::{Cpu, Setting, Spread, Stage};
+use crate::measure::{Cores, Cpu, Setting, Spread, Stage};
 use crate::peers::{bowline, in_tasks, same};
 use crate::report::{Line, metrics};
 
@@ -82,7 +82,7 @@ pub fn run(setting: &Setting) -> Result<Vec<Line>> {
     let mut contenders = Vec::new();
     for way in Way::ALL {
         setting.progress.doing(format!("{}, warming up", way.name()));
-        let mut child = Child::start(&["layers", &way.to_string()])?;
+        let mut child = Child::start(&["layers", &way.to_string(), &setting.cores().to_string()])?;
         child.line()?;
         let n = calibrate(&mut child, setting.length())?;
         contenders.push((way, child, n, Vec::new()));
@@ -146,9 +146,9 @@ impl Echo for Service {
 /// # Errors
 ///
 /// When a call fails.
-pub fn play(way: Way) -> Result<()> {
+pub fn play(way: Way, cores: Cores) -> Result<()> {
     install(way)?;
-    let stage = Stage::new()?;
+    let stage = Stage::new(cores)?;
     let address = stage.on_server(serve(way))?;
     let client = stage.on_client(connect(way, address))?;
     apart::say("ready");

@@ -1,0 +1,94 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// Which cores the two workers of a [`Stage`](super::Stage) run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cores {
+    /// Both on the same one. What an operation takes of a processor is then all that is measured: waking a core that sleeps
+    /// is the machine's affair, takes tens of µs on a virtual one, and differs from minute to minute.
+    ///
+    /// On systems other than Linux it is the same as [`Any`](Self::Any).
+    One,
+    /// Wherever the system puts them: for what is measured as time that passes, and where one end alone is measured.
+    Any,
+}
+
+impl Cores {
+    /// Binds the calling thread.
+    pub(super) fn bind(self) {
+        match self {
+            Self::One => bind_to_last(),
+            Self::Any => {}
+        }
+    }
+}
+
+/// The last core that the process may use: interrupts come to the first.
+#[cfg(target_os = "linux")]
+fn bind_to_last() {
+    use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+    use nix::unistd::Pid;
+
+    let this = Pid::from_raw(0);
+    let bound = sched_getaffinity(this).and_then(|allowed| {
+        let last = (0..CpuSet::count()).rev().find(|&core| allowed.is_set(core).unwrap_or(false));
+        let mut one = CpuSet::new();
+        last.map_or(Ok(()), |core| one.set(core).and_then(|()| sched_setaffinity(this, &one)))
+    });
+    if let Err(error) = bound {
+        eprintln!("error: a worker can't be bound to one core: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_to_last() {}
+
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::One => "one",
+            Self::Any => "any",
+        })
+    }
+}
+
+impl FromStr for Cores {
+    type Err = crate::Error;
+
+    fn from_str(word: &str) -> crate::Result<Self> {
+        match word {
+            "one" => Ok(Self::One),
+            "any" => Ok(Self::Any),
+            _ => Err(format!("cores are `one` or `any`, not `{word}`").into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Stage;
+
+    #[test]
+    fn words_for_other_processes_are_read_back() {
+        for cores in [Cores::One, Cores::Any] {
+            assert_eq!(cores.to_string().parse::<Cores>().unwrap(), cores);
+        }
+        assert!("two".parse::<Cores>().is_err());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn both_workers_have_the_same_core_or_all() {
+        let allowed = || async {
+            // A thread sees as many as it may use.
+            Ok(std::thread::available_parallelism()?.get())
+        };
+        let here = std::thread::available_parallelism().unwrap().get();
+        for (cores, wanted) in [(Cores::One, 1), (Cores::Any, here)] {
+            let stage = Stage::new(cores).unwrap();
+            assert_eq!(stage.on_server(allowed()).unwrap(), wanted);
+            assert_eq!(stage.on_client(allowed()).unwrap(), wanted);
+        }
+    }
+}
