@@ -41,7 +41,7 @@ impl Server {
         let declarations = vec![Declaration { name: CHAT.name.into(), digest: CHAT.digest() }];
         let hello =
             Hello { versions: vec![1], instance: 1, attempt: 1, declarations, limits, ..Hello::default() };
-        server.hear(&[Envelope::Control(Control::Hello(hello))]);
+        server.hear(&[Envelope::Control(Control::Hello(Box::new(hello)))]);
         server.session.welcome(origin(), Welcoming::new(1, [0; 32], 1));
         server.written();
         while server.session.poll_event().is_some() {}

@@ -127,7 +127,7 @@ fn nothing_is_said_of_other_calls() {
 fn a_call_carries_its_key_and_the_table_as_its_caller_last_heard_of_it() {
     let mut pair = bank();
     ask_bank(&mut pair, PAY, 1);
-    assert_eq!(incoming(&mut pair).once, Some(OnceKey { key: 1, table: TABLE }));
+    assert_eq!(incoming(&mut pair).once.as_deref(), Some(&OnceKey { key: 1, table: TABLE }));
     // By the next welcome.
     let later = OnceTable { tick: 6, ..TABLE };
     pair.server().set_once_table(later);
@@ -136,7 +136,7 @@ fn a_call_carries_its_key_and_the_table_as_its_caller_last_heard_of_it() {
     pair.run();
     pair.events(Side::Server);
     ask_bank(&mut pair, PAY, 2);
-    assert_eq!(incoming(&mut pair).once, Some(OnceKey { key: 2, table: later }));
+    assert_eq!(incoming(&mut pair).once.as_deref(), Some(&OnceKey { key: 2, table: later }));
     // And by a pong.
     let last = OnceTable { tick: 7, ..TABLE };
     pair.server().set_once_table(last);
@@ -144,7 +144,7 @@ fn a_call_carries_its_key_and_the_table_as_its_caller_last_heard_of_it() {
     pair.client().handle_wake(now);
     pair.run();
     ask_bank(&mut pair, PAY, 3);
-    assert_eq!(incoming(&mut pair).once, Some(OnceKey { key: 3, table: last }));
+    assert_eq!(incoming(&mut pair).once.as_deref(), Some(&OnceKey { key: 3, table: last }));
 }
 
 #[test]

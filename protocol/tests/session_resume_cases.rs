@@ -50,7 +50,7 @@ fn hello(pair: &mut Pair) -> Hello {
     let now = pair.now;
     let message = pair.client().poll_transmit(now).unwrap();
     match Decoder::new(message).next() {
-        Some(Ok(Envelope::Control(Control::Hello(hello)))) => hello,
+        Some(Ok(Envelope::Control(Control::Hello(hello)))) => *hello,
         other => panic!("a hello, not {other:?}"),
     }
 }

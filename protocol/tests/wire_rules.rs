@@ -52,12 +52,12 @@ const PEER: WireLimits = WireLimits {
 };
 
 fn hello() -> Envelope {
-    Envelope::Control(Control::Hello(Hello {
+    Envelope::Control(Control::Hello(Box::new(Hello {
         versions: vec![1],
         declarations: vec![Declaration { name: SERVICE.name.into(), digest: SERVICE.digest() }],
         limits: PEER,
         ..Hello::default()
-    }))
+    })))
 }
 
 /// The server's end.
@@ -173,18 +173,20 @@ fn before_the_welcome_only_a_hello_is_heard() {
     assert_closes(Server::connected(), encoded(&[hello(), hello()]), CloseCode::MALFORMED);
     let early = [hello(), Envelope::Sequenced(1, call(0, UNARY))];
     assert_closes(Server::connected(), encoded(&early), CloseCode::MALFORMED);
-    let other = Envelope::Control(Control::Hello(Hello { versions: vec![2, 3], ..Hello::default() }));
+    let other =
+        Envelope::Control(Control::Hello(Box::new(Hello { versions: vec![2, 3], ..Hello::default() })));
     assert_closes(Server::connected(), encoded(&[other]), CloseCode::VERSION);
     // The largest envelope that is never in chunks, with control beside it, must get through.
     let limits = WireLimits { message: (96 << 10) - 1, ..PEER };
-    let narrow = Envelope::Control(Control::Hello(Hello { versions: vec![1], limits, ..Hello::default() }));
+    let narrow =
+        Envelope::Control(Control::Hello(Box::new(Hello { versions: vec![1], limits, ..Hello::default() })));
     assert_closes(Server::connected(), encoded(&[narrow]), CloseCode::MALFORMED);
 }
 
 #[test]
 fn a_second_handshake_is_refused() {
     assert_closes(Server::live(), encoded(&[hello()]), CloseCode::MALFORMED);
-    let welcome = Envelope::Control(Control::Welcome(Welcome {
+    let welcome = Envelope::Control(Control::Welcome(Box::new(Welcome {
         version: 1,
         session: 1,
         token: Bytes::new().into(),
@@ -197,7 +199,7 @@ fn a_second_handshake_is_refused() {
         heartbeat_ms: 0,
         once: None,
         identity: None,
-    }));
+    })));
     assert_closes(Server::live(), encoded(&[welcome]), CloseCode::MALFORMED);
 }
 

@@ -47,7 +47,7 @@ fn letters(len: usize) -> String {
 }
 
 fn hello(hello: Hello) -> Envelope {
-    Envelope::Control(Control::Hello(Hello { versions: vec![1], ..hello }))
+    Envelope::Control(Control::Hello(Box::new(Hello { versions: vec![1], ..hello })))
 }
 
 fn call(metadata: Vec<(String, String)>) -> Envelope {
@@ -152,9 +152,11 @@ fn tokens_and_lists_of_versions_are_bounded() {
         once: None,
         identity: None,
     };
-    assert_bound("token", bounds::MAX_TOKEN, |len| Envelope::Control(Control::Welcome(welcome(len))));
+    assert_bound("token", bounds::MAX_TOKEN, |len| {
+        Envelope::Control(Control::Welcome(Box::new(welcome(len))))
+    });
     assert_bound("count of versions", bounds::MAX_VERSIONS, |count| {
-        Envelope::Control(Control::Hello(Hello { versions: vec![1; count], ..Hello::default() }))
+        Envelope::Control(Control::Hello(Box::new(Hello { versions: vec![1; count], ..Hello::default() })))
     });
 }
 
@@ -338,7 +340,7 @@ fn a_hello_does_not_reach_beyond_its_length() {
 fn a_hello_of_other_versions_is_read_up_to_them() {
     let message = [0x01, 6, 2, 2, 3, 0xff, 0xff, 0xff];
     let Envelope::Control(Control::Hello(hello)) = &read(&message).unwrap()[0] else { panic!("no hello") };
-    assert_eq!(hello, &Hello { versions: vec![2, 3], ..Hello::default() });
+    assert_eq!(**hello, Hello { versions: vec![2, 3], ..Hello::default() });
 }
 
 /// A newer peer may give reasons that we don't know; the outcome is the same.

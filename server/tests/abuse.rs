@@ -69,8 +69,8 @@ impl Tap {
         for envelope in Decoder::new(message.clone()) {
             let mut overheard = self.1.lock().unwrap();
             match envelope {
-                Ok(Envelope::Control(Control::Hello(hello))) => overheard.hello = Some(hello),
-                Ok(Envelope::Control(Control::Welcome(welcome))) => overheard.welcomes.push(welcome),
+                Ok(Envelope::Control(Control::Hello(hello))) => overheard.hello = Some(*hello),
+                Ok(Envelope::Control(Control::Welcome(welcome))) => overheard.welcomes.push(*welcome),
                 _ => {}
             }
         }

@@ -55,7 +55,7 @@ async fn both_come_back(server: &Server, clients: [&str; 2], left: usize) -> [Ou
     let (mut told, mut sockets) = (Vec::new(), Vec::new());
     for (client, mut ticket) in clients.into_iter().zip(tickets) {
         let mut socket = forwarded(address, client).await;
-        socket.send(&[Envelope::Control(Control::Hello(ticket.again()))]).await;
+        socket.send(&[Envelope::Control(Control::Hello(Box::new(ticket.again())))]).await;
         let Envelope::Control(Control::Welcome(welcome)) = socket.next().await else { panic!("a welcome") };
         told.push(welcome.outcome);
         sockets.push(socket);

@@ -280,17 +280,19 @@ async fn a_hello_that_is_none_is_refused() {
 
     // Versions of the future.
     let mut socket = Socket::upgrade(case.address).await;
-    socket.send(&[Envelope::Control(Control::Hello(Hello { versions: vec![3, 2], ..hello(&[]) }))]).await;
+    socket
+        .send(&[Envelope::Control(Control::Hello(Box::new(Hello { versions: vec![3, 2], ..hello(&[]) })))])
+        .await;
     case.closed(&mut socket, CloseCode::VERSION, "").await;
 
     // A second one.
     let mut socket = case.socket().await;
-    socket.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+    socket.send(&[Envelope::Control(Control::Hello(Box::new(hello(&[]))))]).await;
     case.closed(&mut socket, CloseCode::MALFORMED, "handshake").await;
 
     // A call right behind it, before the welcome.
     let mut socket = Socket::upgrade(case.address).await;
-    let greeting = Envelope::Control(Control::Hello(hello(&[ProbeClient::SERVICE])));
+    let greeting = Envelope::Control(Control::Hello(Box::new(hello(&[ProbeClient::SERVICE]))));
     let open = socket.call_open(0, method::ADD, Codec::Json, Payload::Whole(r#"{"a":1,"b":2}"#.into()));
     let call = socket.number(Sequenced::Call(open));
     socket.send(&[greeting, call]).await;

@@ -132,7 +132,8 @@ async fn a_graceful_shutdown_drains_and_keeps_the_port_open_for_resumes_until_th
     }
     // A new session is refused, in words that reach a page.
     let mut late = Socket::over(connect().unwrap()).await;
-    late.send(&[Envelope::Control(Control::Hello(Hello { instance: 2, ..support::hello(PROBE) }))]).await;
+    late.send(&[Envelope::Control(Control::Hello(Box::new(Hello { instance: 2, ..support::hello(PROBE) })))])
+        .await;
     assert_eq!(late.closed().await.0, 1013);
     assert!(!serving.is_finished());
     socket.close().await;

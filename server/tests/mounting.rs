@@ -127,7 +127,7 @@ async fn what_the_request_says_reaches_handlers_as_the_identity() {
                 assert_eq!(said, format!("{name:?}"));
             }
             Err(code) => {
-                socket.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+                socket.send(&[Envelope::Control(Control::Hello(Box::new(hello(&[]))))]).await;
                 assert_eq!(socket.closed().await.0, code);
             }
         }

@@ -55,7 +55,7 @@ async fn a_full_server_says_so_and_has_room_again() {
     // The reason has to reach pages, which can't see how an upgrade was refused.
     for _ in 0..16 {
         let mut second = Socket::upgrade(address).await;
-        second.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+        second.send(&[Envelope::Control(Control::Hello(Box::new(hello(&[]))))]).await;
         assert_eq!(second.closed().await, (1013, "full, retry after 30 s".to_owned()));
     }
     // Who says nothing takes room too, but not without end.
@@ -109,13 +109,13 @@ async fn a_full_server_takes_sessions_that_go_on_and_refuses_new_ones() {
     held(MANY, MANY).await;
     let refused_a_new_one = async || {
         let mut new = Socket::upgrade(address).await;
-        new.send(&[Envelope::Control(Control::Hello(hello(&[])))]).await;
+        new.send(&[Envelope::Control(Control::Hello(Box::new(hello(&[]))))]).await;
         assert_eq!(new.closed().await, (1013, "full, retry after 30 s".to_owned()));
     };
     for ticket in &mut tickets {
         refused_a_new_one().await;
         let mut socket = Socket::upgrade(address).await;
-        socket.send(&[Envelope::Control(Control::Hello(ticket.again()))]).await;
+        socket.send(&[Envelope::Control(Control::Hello(Box::new(ticket.again())))]).await;
         let Envelope::Control(Control::Welcome(welcome)) = socket.next().await else { panic!("a welcome") };
         ticket.take(&welcome);
         sockets.push(socket);

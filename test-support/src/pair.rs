@@ -307,7 +307,7 @@ impl Pair {
                     end.session = Session::server(self.server.clone());
                     end.session.handle_connected(now);
                     let mut out = Vec::new();
-                    Encoder::new(&mut out).push(&Envelope::Control(Control::Hello(hello.clone())));
+                    Encoder::new(&mut out).push(&Envelope::Control(Control::Hello(Box::new(hello.clone()))));
                     end.session.handle_message(now, out.into());
                     end.session.poll_event();
                 }

@@ -98,11 +98,11 @@ async fn both_ends_state_the_default_limits_and_timing() {
     let (By::Client, Envelope::Control(Control::Hello(hello))) = &crossed[0] else {
         panic!("{:?}", crossed[0])
     };
-    let Hello { limits, credentials, .. } = hello;
+    let Hello { limits, credentials, .. } = &**hello;
     assert_eq!(*limits, stated(&Limits::default()), "the client's");
     assert!(credentials.expose().is_empty());
     let welcome = crossed.iter().find_map(|(from, envelope)| match envelope {
-        Envelope::Control(Control::Welcome(welcome)) if *from == By::Server => Some(welcome),
+        Envelope::Control(Control::Welcome(welcome)) if *from == By::Server => Some(&**welcome),
         _ => None,
     });
     let Welcome { limits, heartbeat_ms, once, token, outcome, .. } = welcome.unwrap();

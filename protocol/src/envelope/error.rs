@@ -24,6 +24,15 @@ impl DecodeError {
     }
 }
 
+/// A [`DecodeError`] on its way out of the fields and envelopes that it was found in: beside it what each of them gives
+/// stays as small as it is.
+pub(super) type Failed = Box<DecodeError>;
+
+#[cold]
+pub(super) fn failed(offset: usize, kind: DecodeErrorKind) -> Failed {
+    Box::new(DecodeError::new(offset, kind))
+}
+
 /// What is wrong with a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -18,6 +18,8 @@ use crate::codec::Codec;
 use crate::status::{CloseCode, Code};
 
 pub use decode::Decoder;
+pub(crate) use decode::Hear;
+pub(crate) use encode::{Carried, Opening};
 pub use encode::{Encoder, MAX_HEADER};
 pub use error::{DecodeError, DecodeErrorKind};
 pub use secret::Secret;
@@ -47,9 +49,9 @@ pub enum Envelope {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Control {
     /// The client's first envelope on a link.
-    Hello(Hello),
+    Hello(Box<Hello>),
     /// The server's answer: the session is live.
-    Welcome(Welcome),
+    Welcome(Box<Welcome>),
     /// What has been processed so far.
     Ack(Ack),
     /// What the writer still accepts, as an absolute total.
@@ -457,7 +459,7 @@ pub struct CallOpen {
     /// How many calls deep inside handlers of this session this call was made; 0 outside of one.
     pub depth: u8,
     /// Idempotency key and the `once` table seen when the call was first sent.
-    pub once: Option<OnceKey>,
+    pub once: Option<Box<OnceKey>>,
     /// Names and values beside the arguments, such as a trace context.
     pub metadata: Vec<(String, String)>,
     /// The encoded arguments.

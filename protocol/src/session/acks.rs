@@ -79,7 +79,19 @@ impl Sent {
     /// Whether one more envelope may follow `pending` bytes of the message under way.
     #[inline]
     pub(super) fn has_room(&self, pending: usize, max_bytes: usize, max_envelopes: usize) -> bool {
-        self.bytes + pending < max_bytes && ((self.head - self.acked) as usize) < max_envelopes
+        pending < self.room(max_bytes) && self.has_numbers(max_envelopes)
+    }
+
+    /// How many bytes of the message under way may be followed by one more envelope.
+    #[inline]
+    pub(super) fn room(&self, max_bytes: usize) -> usize {
+        max_bytes.saturating_sub(self.bytes)
+    }
+
+    /// Whether one more number may be given.
+    #[inline]
+    pub(super) fn has_numbers(&self, max_envelopes: usize) -> bool {
+        ((self.head - self.acked) as usize) < max_envelopes
     }
 
     /// A message was handed over.

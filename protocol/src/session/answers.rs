@@ -2,14 +2,14 @@
 
 use super::Session;
 use super::assembly::{Assembly, Purpose};
-use super::caller::{Stage, WireId};
+use super::caller::WireId;
 use super::outgoing::Turn;
 use super::payloads::PINNED_BY_ITEM;
 use super::stream::Inbound;
 use super::types::{CallId, Event, Failure, Origin};
 use crate::Instant;
 use crate::codec::{Buffer, Codec};
-use crate::envelope::{Payload, WireError};
+use crate::envelope::{CallRef, Opener, Payload, WireError};
 use crate::schema::MethodKind;
 use crate::status::{CloseCode, Status};
 
@@ -34,7 +34,12 @@ impl Session {
         self.close(now, CloseCode::MALFORMED, "an answer that does not fit the kind of its call");
     }
 
-    pub(super) fn handle_response(&mut self, now: Instant, wire: u32, codec: Codec, payload: Payload) {
+    #[inline]
+    pub(super) fn handle_response(&mut self, now: Instant, call: CallRef, codec: Codec, payload: Payload) {
+        if call.opener == Opener::Writer {
+            return self.close(now, CloseCode::MALFORMED, "a response from the caller");
+        }
+        let wire = call.id;
         let Some(call) = self.own_call(wire) else {
             return self.skip_answer(now, wire, payload, Terminal::Yes);
         };
@@ -86,7 +91,7 @@ impl Session {
         self.end_on_wire(call);
         let Some(own) = self.own.get_mut(call) else { return };
         if own.kind.is_stream() {
-            own.stage = Stage::Over(Err(failure));
+            own.end(Err(failure));
             self.notify_reader(call);
         } else {
             self.own.forget(call);
@@ -195,7 +200,7 @@ impl Session {
         self.accepted(call);
         self.end_on_wire(call);
         if let Some(own) = self.own.get_mut(call) {
-            own.stage = Stage::Over(Ok(()));
+            own.end(Ok(()));
         }
         self.notify_reader(call);
     }

@@ -1,6 +1,6 @@
 //! The end of a session: what it means for the calls of both ends.
 
-use super::caller::{Ask, Stage, Waiting};
+use super::caller::{Stage, Waiting};
 use super::closing::Phase;
 use super::payloads::{Room, Writing};
 use super::stream::Outbound;
@@ -66,18 +66,16 @@ impl Session {
             stream.disconnect(&self.config);
         }
         let repeats = asks_again && role == Role::Client && own.depth == 0 && !has_items;
-        let stage = std::mem::replace(&mut own.stage, Stage::Over(Ok(())));
-        let ask = match stage {
-            Stage::Over(result) => return own.stage = Stage::Over(result),
-            Stage::Waiting(ask) | Stage::Queued(ask) => Some(ask),
-            Stage::Opening { ask, .. } | Stage::Open { ask, .. } => ask,
-        };
-        let may_repeat = |ask: &Ask| delivery != Delivery::OutcomeUnknown || own.may_repeat(own.retry, ask);
+        if matches!(own.stage, Stage::Over(_)) {
+            return;
+        }
         let repeats = repeats && !(own.is_accepted && own.kind.has_items());
-        if let Some(ask) = ask.filter(|ask| repeats && may_repeat(ask)) {
+        let may_repeat = delivery != Delivery::OutcomeUnknown || own.may_repeat(own.retry);
+        if let Some(ask) = own.ask.as_mut().filter(|_| repeats && may_repeat) {
+            ask.encoded = None;
             own.is_stale = own.is_accepted;
             own.may_have_run |= delivery == Delivery::OutcomeUnknown;
-            own.stage = Stage::Waiting(Ask { encoded: None, ..ask });
+            own.stage = Stage::Waiting;
             return;
         }
         self.end_lost(call, delivery);
@@ -88,7 +86,7 @@ impl Session {
         let Some(own) = self.own.get_mut(call) else { return };
         let failure = Failure::Disconnected(delivery);
         if own.kind.is_stream() {
-            own.stage = Stage::Over(Err(failure));
+            own.end(Err(failure));
             return self.notify_reader(call);
         }
         self.own.forget(call);
@@ -100,10 +98,8 @@ impl Session {
         let mut calls: Vec<_> = self
             .own
             .iter()
-            .filter_map(|(call, own)| match &own.stage {
-                Stage::Waiting(ask) => Some((own.order, call, ask.arguments.rkyv.len())),
-                _ => None,
-            })
+            .filter(|(_, own)| matches!(own.stage, Stage::Waiting))
+            .map(|(call, own)| (own.order, call, own.arguments_len()))
             .collect();
         calls.sort_unstable();
         self.waiting.calls = calls.len();

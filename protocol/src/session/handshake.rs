@@ -43,7 +43,7 @@ impl Session {
             limits: self.wire_limits(),
             resume,
         };
-        encoder.push(&Envelope::Control(Control::Hello(hello)));
+        encoder.push(&Envelope::Control(Control::Hello(Box::new(hello))));
         self.link.phase = Phase::Waiting;
         self.link.heartbeat.handle_hello(now);
     }
@@ -77,7 +77,7 @@ impl Session {
         }
     }
 
-    pub(super) fn handle_hello(&mut self, now: Instant, hello: Hello) {
+    pub(super) fn handle_hello(&mut self, now: Instant, hello: Box<Hello>) {
         if self.role != Role::Server || !matches!(self.link.phase, Phase::Waiting) {
             return self.close(now, CloseCode::MALFORMED, "a hello where none is due");
         }
@@ -89,8 +89,8 @@ impl Session {
             return self.close(now, CloseCode::MALFORMED, "the limit of messages is below 96 KiB");
         }
         self.link.hello_due = None;
-        self.link.phase = Phase::Greeted(Box::new(hello.clone()));
-        self.events.push_back(Event::Hello(Box::new(hello)));
+        self.link.phase = Phase::Greeted(hello.clone());
+        self.events.push_back(Event::Hello(hello));
     }
 
     /// Server: begins a new session with the client that said hello. It is live.
@@ -140,11 +140,11 @@ impl Session {
 
     pub(super) fn write_welcome(&mut self, encoder: &mut Encoder<'_>) {
         if let Some(welcome) = self.link.welcome.take() {
-            encoder.push(&Envelope::Control(Control::Welcome(*welcome)));
+            encoder.push(&Envelope::Control(Control::Welcome(welcome)));
         }
     }
 
-    pub(super) fn handle_welcome(&mut self, now: Instant, welcome: Welcome) {
+    pub(super) fn handle_welcome(&mut self, now: Instant, welcome: Box<Welcome>) {
         if self.role != Role::Client || !matches!(self.link.phase, Phase::Waiting) {
             return self.close(now, CloseCode::MALFORMED, "a welcome where none is due");
         }

@@ -108,6 +108,11 @@ impl Heartbeat {
         self.asked.is_none_or(|asked| asked.at + APART <= now)
     }
 
+    /// Whether a ping is to be written.
+    pub(super) fn has_ping(&self) -> bool {
+        self.due.is_some()
+    }
+
     /// The ping to write, by its nonce. Its answer has to come `extra` later than usual.
     pub(super) fn take_ping(&mut self, now: Instant, extra: Duration) -> Option<u64> {
         let wait = self.due.take()? + extra;

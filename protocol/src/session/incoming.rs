@@ -14,9 +14,52 @@ use super::handshake::MIN_MESSAGE;
 use super::pool::Share;
 use super::types::{Event, Failure, Origin, Role};
 use crate::Instant;
-use crate::codec::Buffer;
-use crate::envelope::{Ack, Chunk, Control, Credit, Decoder, Envelope, Opener, Sequenced};
+use crate::codec::{Buffer, Codec};
+use crate::envelope::{
+    Ack, CallOpen, CallRef, Chunk, Control, Credit, Decoder, Envelope, Hear, Opener, Payload, Sequenced,
+};
 use crate::status::{CloseCode, Code, Status};
+
+/// What is wrong with an envelope that comes too early.
+const EARLY: &str = "nothing is said before hello and welcome";
+
+/// Takes in the next envelope of a message.
+struct Hearing<'a> {
+    session: &'a mut Session,
+    now: Instant,
+    /// It was an item: its number, call and codec.
+    item: Option<(u64, CallRef, Codec)>,
+}
+
+impl Hear for Hearing<'_> {
+    #[inline]
+    fn call(&mut self, seq: u64, open: CallOpen) {
+        if self.session.accepts(self.now, seq) {
+            self.session.handle_call(self.now, open);
+        }
+    }
+
+    #[inline]
+    fn response(&mut self, seq: u64, call: CallRef, codec: Codec, payload: Payload) {
+        if self.session.accepts(self.now, seq) {
+            self.session.handle_response(self.now, call, codec, payload);
+        }
+    }
+
+    #[inline]
+    fn sequenced(&mut self, seq: u64, sequenced: Sequenced) {
+        if let Sequenced::Item { call, codec, .. } = &sequenced {
+            self.item = Some((seq, *call, *codec));
+        }
+        if self.session.accepts(self.now, seq) {
+            self.session.handle_sequenced(self.now, sequenced);
+        }
+    }
+
+    fn unnumbered(&mut self, envelope: Envelope) {
+        self.session.handle_unnumbered(self.now, envelope);
+    }
+}
 
 impl Session {
     /// A whole binary message came.
@@ -34,16 +77,14 @@ impl Session {
         self.link.message = len;
         self.link.heartbeat.handle_message(now);
         let mut decoder = Decoder::new(message);
-        while let Some(envelope) = decoder.next() {
-            let mut item = None;
-            match envelope {
-                Ok(envelope) => {
-                    if let Envelope::Sequenced(seq, Sequenced::Item { call, codec, .. }) = &envelope {
-                        item = Some((*seq, *call, *codec));
-                    }
-                    self.handle_envelope(now, envelope);
-                }
-                Err(error) => self.close(now, error.close_code(), &error.to_string()),
+        loop {
+            let mut hearing = Hearing { session: self, now, item: None };
+            let heard = decoder.next_to(&mut hearing);
+            let item = hearing.item;
+            match heard {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => self.close(now, error.close_code(), &error.to_string()),
             }
             if !self.link.phase.reads() {
                 return;
@@ -69,19 +110,29 @@ impl Session {
         }
     }
 
-    fn handle_envelope(&mut self, now: Instant, envelope: Envelope) {
+    /// Whether what has this number is to be processed: on a live session, as the next one.
+    #[inline]
+    fn accepts(&mut self, now: Instant, seq: u64) -> bool {
+        if !self.is_live() {
+            self.close(now, CloseCode::MALFORMED, EARLY);
+            return false;
+        }
+        match self.state.received.accept(seq) {
+            Arrival::Next => return true,
+            Arrival::Duplicate => self.counted.duplicates += 1,
+            Arrival::OutOfStep => {
+                let reason = format!("sequence number {seq} is not the next");
+                self.close(now, CloseCode::OUT_OF_STEP, &reason);
+            }
+        }
+        false
+    }
+
+    fn handle_unnumbered(&mut self, now: Instant, envelope: Envelope) {
         if !self.is_live() {
             return self.handle_early(now, envelope);
         }
         match envelope {
-            Envelope::Sequenced(seq, sequenced) => match self.state.received.accept(seq) {
-                Arrival::Next => self.handle_sequenced(now, sequenced),
-                Arrival::Duplicate => self.counted.duplicates += 1,
-                Arrival::OutOfStep => {
-                    let reason = format!("sequence number {seq} is not the next");
-                    self.close(now, CloseCode::OUT_OF_STEP, &reason);
-                }
-            },
             Envelope::Control(control) => self.handle_control(now, control),
             Envelope::Watch(value) => {
                 self.state.received.accept_unsequenced();
@@ -98,6 +149,11 @@ impl Session {
                 self.state.received.accept_unsequenced();
                 self.handle_chunk(now, chunk, true);
             }
+            Envelope::Sequenced(seq, sequenced) => {
+                if self.accepts(now, seq) {
+                    self.handle_sequenced(now, sequenced);
+                }
+            }
         }
     }
 
@@ -107,18 +163,14 @@ impl Session {
             Envelope::Control(Control::Hello(hello)) => self.handle_hello(now, hello),
             Envelope::Control(Control::Welcome(welcome)) => self.handle_welcome(now, welcome),
             Envelope::Control(Control::Closing { .. }) => {}
-            _ => self.close(now, CloseCode::MALFORMED, "nothing is said before hello and welcome"),
+            _ => self.close(now, CloseCode::MALFORMED, EARLY),
         }
     }
 
-    #[inline]
     fn handle_sequenced(&mut self, now: Instant, envelope: Sequenced) {
         match envelope {
             Sequenced::Call(open) => self.handle_call(now, open),
-            Sequenced::Response { call, codec, payload } => match call.opener {
-                Opener::Reader => self.handle_response(now, call.id, codec, payload),
-                Opener::Writer => self.close(now, CloseCode::MALFORMED, "a response from the caller"),
-            },
+            Sequenced::Response { call, codec, payload } => self.handle_response(now, call, codec, payload),
             Sequenced::Error { call, error } => match call.opener {
                 Opener::Reader => self.handle_error(now, call.id, error),
                 Opener::Writer => self.close(now, CloseCode::MALFORMED, "an error from the caller"),

@@ -59,8 +59,7 @@ impl Session {
             Origin::Local => {
                 let own = self.own.get(call)?;
                 let (_, codec) = own.agreed?;
-                let writes =
-                    matches!(own.stage, Stage::Queued(_) | Stage::Opening { .. } | Stage::Open { .. });
+                let writes = matches!(own.stage, Stage::Queued | Stage::Opening { .. } | Stage::Open { .. });
                 (writes && own.kind.has_upload()).then_some(codec)
             }
             Origin::Remote => {
@@ -152,7 +151,7 @@ impl Session {
     /// Whether a call that can't send items yet will.
     fn uploads_later(&self, call: CallId) -> bool {
         let own = self.own.get(call);
-        own.is_some_and(|own| own.kind.has_upload() && matches!(own.stage, Stage::Waiting(_)))
+        own.is_some_and(|own| own.kind.has_upload() && matches!(own.stage, Stage::Waiting))
     }
 
     /// Takes the next thing that came in a stream. Taking an item returns its credit.

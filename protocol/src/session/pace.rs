@@ -133,7 +133,12 @@ impl Session {
 
     /// Whether the link takes more than these bytes of the message under way.
     pub(super) fn link_has_room(&self, pending: usize) -> bool {
-        self.window().is_none_or(|window| self.link.pace.in_flight + pending < window)
+        pending < self.link_room()
+    }
+
+    /// How many bytes of the message under way the link takes, before it takes no more of it.
+    pub(super) fn link_room(&self) -> usize {
+        self.window().map_or(usize::MAX, |window| window.saturating_sub(self.link.pace.in_flight))
     }
 
     /// The same for a piece of a large payload: a quarter is left to what is small, which does not wait then.

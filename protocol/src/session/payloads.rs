@@ -13,8 +13,9 @@ pub(super) const WHOLE: usize = 64 * 1024;
 /// A waiting item may keep a message of this length alive, however short it is itself.
 pub(super) const PINNED_BY_ITEM: usize = 512;
 
-/// The same for the arguments of a call; there are fewer calls than items.
-pub(super) const PINNED_BY_CALL: usize = 4 * 1024;
+/// The same for the arguments of a call: no more than arguments themselves may take that travel [whole](WHOLE), so that small
+/// ones let nobody hold more.
+pub(super) const PINNED_BY_CALL: usize = 32 * 1024;
 
 /// Whether a call's next payload has room in the assembly window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -85,6 +85,19 @@ pub(super) fn declaration(service: &ServiceDescriptor) -> Declaration {
 }
 
 impl State {
+    /// What both ends say of a method of our service with this number; [`Retry::Never`] while the other end has not said.
+    #[inline]
+    pub(super) fn retry(&self, number: u16, service: &'static ServiceDescriptor, method: usize) -> Retry {
+        match self.agreements.get(usize::from(number)) {
+            Some(Agreement::Same) => service.methods[method].retry,
+            Some(Agreement::Different(methods)) => match methods[method] {
+                MethodAgreement::Agreed { retry, .. } => retry,
+                MethodAgreement::OtherKind | MethodAgreement::Missing => Retry::Never,
+            },
+            _ => Retry::Never,
+        }
+    }
+
     /// Takes a declaration of the other end in; returns the answer.
     fn declared(
         &mut self,
@@ -115,14 +128,7 @@ impl Session {
     /// [say](Retry::with_callee). [`Retry::Never`] while the other end has not said.
     pub fn retry_class(&self, service: &'static ServiceDescriptor, method: usize) -> Retry {
         let known = self.services.iter().position(|it| std::ptr::eq(*it, service));
-        match known.and_then(|place| self.state.agreements.get(place)) {
-            Some(Agreement::Same) => service.methods[method].retry,
-            Some(Agreement::Different(methods)) => match methods[method] {
-                MethodAgreement::Agreed { retry, .. } => retry,
-                MethodAgreement::OtherKind | MethodAgreement::Missing => Retry::Never,
-            },
-            _ => Retry::Never,
-        }
+        known.map_or(Retry::Never, |place| self.state.retry(place as u16, service, method))
     }
 
     /// Announces a service that this end will call, so that its first call need not wait for the answer.

@@ -215,7 +215,7 @@ pub struct IncomingCall {
     /// How many handlers of this session deep the call was made.
     pub depth: u8,
     /// The key of a `once` call, and the table that its caller knew when it first wrote the call.
-    pub once: Option<OnceKey>,
+    pub once: Option<Box<OnceKey>>,
     /// Names and values beside the arguments.
     pub metadata: Vec<(String, String)>,
     /// The encoded arguments.

@@ -62,8 +62,8 @@ pub(crate) fn sequenced() -> impl Strategy<Value = Sequenced> {
 /// Any control envelope.
 pub(crate) fn control() -> impl Strategy<Value = Control> {
     prop_oneof![
-        hello().prop_map(Control::Hello),
-        welcome().prop_map(Control::Welcome),
+        hello().prop_map(|it| Control::Hello(Box::new(it))),
+        welcome().prop_map(|it| Control::Welcome(Box::new(it))),
         ack().prop_map(Control::Ack),
         credit().prop_map(Control::Credit),
         any_u64().prop_map(|nonce| Control::Ping { nonce }),
@@ -110,7 +110,7 @@ fn call() -> impl Strategy<Value = CallOpen> {
     );
     (target, rest).prop_map(
         |((id, service, method, codec), (time_left_ms, depth, once, metadata, payload))| {
-            let once = once.map(|(key, table)| OnceKey { key, table });
+            let once = once.map(|(key, table)| Box::new(OnceKey { key, table }));
             CallOpen { id, service, method, codec, time_left_ms, depth, once, metadata, payload }
         },
     )

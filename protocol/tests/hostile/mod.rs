@@ -260,7 +260,7 @@ impl World {
             let older = self.welcome.take().filter(|_| script.once_in(2));
             let welcome = older.unwrap_or_else(|| wild::welcome(script));
             self.peer.caller = welcome.identity;
-            let message = peer::encoded(&[Envelope::Control(Control::Welcome(welcome))]);
+            let message = peer::encoded(&[Envelope::Control(Control::Welcome(Box::new(welcome)))]);
             return self.session.handle_message(self.now, message);
         };
         let right = self.peer.welcome(&resume, self.generation.max(resume.generation).saturating_add(1));
@@ -274,7 +274,7 @@ impl World {
             welcome.peer_last_processed = Some(head - unknown);
             welcome.peer_unsequenced = script.number();
         }
-        let message = peer::encoded(&[Envelope::Control(Control::Welcome(welcome.clone()))]);
+        let message = peer::encoded(&[Envelope::Control(Control::Welcome(Box::new(welcome.clone())))]);
         self.session.handle_message(self.now, message);
         let resumes = welcome.outcome == Outcome::Resumed;
         let is_other = (welcome.session, welcome.epoch) != (resume.session, resume.epoch)

@@ -253,12 +253,12 @@ impl Peer {
                 let digest =
                     declared.fold(Hasher::new("declarations"), |it, next| it.field(&next.name, next.digest));
                 self.declarations = digest.finish();
-                Control::Hello(hello)
+                Control::Hello(Box::new(hello))
             }
             Role::Client => {
                 let welcome = wild::welcome(script);
                 self.caller = welcome.identity;
-                Control::Welcome(welcome)
+                Control::Welcome(Box::new(welcome))
             }
         };
         encoded(&[Envelope::Control(control)])

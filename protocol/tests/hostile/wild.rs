@@ -66,8 +66,8 @@ fn control(script: &mut Script<'_>) -> Control {
         },
         12 => Control::GoAway { spread_ms: script.number() },
         13 if script.once_in(4) => Control::Closing { code: close_code(script), reason: "bye".into() },
-        14 if script.once_in(4) => Control::Hello(hello(script)),
-        15 if script.once_in(4) => Control::Welcome(welcome(script)),
+        14 if script.once_in(4) => Control::Hello(Box::new(hello(script))),
+        15 if script.once_in(4) => Control::Welcome(Box::new(welcome(script))),
         _ => Control::Ack(ack(script)),
     }
 }
@@ -231,7 +231,7 @@ fn call(script: &mut Script<'_>) -> CallOpen {
         depth: if script.once_in(8) { script.byte() } else { 0 },
         once: script
             .once_in(16)
-            .then(|| OnceKey { key: 1, table: OnceTable { id: 2, tick: script.number() } }),
+            .then(|| Box::new(OnceKey { key: 1, table: OnceTable { id: 2, tick: script.number() } })),
         metadata: metadata(script),
         payload: payload(script),
     }

@@ -112,7 +112,7 @@ pub(crate) fn hello(pair: &mut Pair) -> Hello {
     pair.client().handle_connected(now);
     let message = pair.client().poll_transmit(now).unwrap();
     match Decoder::new(message).next() {
-        Some(Ok(Envelope::Control(Control::Hello(hello)))) => hello,
+        Some(Ok(Envelope::Control(Control::Hello(hello)))) => *hello,
         other => panic!("a hello, not {other:?}"),
     }
 }
@@ -127,7 +127,7 @@ pub(crate) fn encode(control: Control) -> Bytes {
 pub(crate) fn greet(pair: &mut Pair, hello: Hello, welcoming: Welcoming) {
     let now = pair.now;
     pair.server().handle_connected(now);
-    pair.server().handle_message(now, encode(Control::Hello(hello)));
+    pair.server().handle_message(now, encode(Control::Hello(Box::new(hello))));
     assert!(matches!(pair.server().poll_event(), Some(Event::Hello(_))));
     pair.server().welcome(now, welcoming);
     pair.run();
@@ -135,7 +135,7 @@ pub(crate) fn greet(pair: &mut Pair, hello: Hello, welcoming: Welcoming) {
 
 pub(crate) fn once_keys(sent: &[Envelope]) -> Vec<(u128, OnceTable)> {
     let keys = numbered(sent).into_iter().filter_map(|(_, it)| match it {
-        Sequenced::Call(open) => open.once.map(|once| (once.key, once.table)),
+        Sequenced::Call(open) => open.once.as_ref().map(|once| (once.key, once.table)),
         _ => None,
     });
     keys.collect()

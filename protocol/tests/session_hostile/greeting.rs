@@ -66,7 +66,7 @@ fn an_ack_of_what_was_never_sent_is_4008() {
 #[test]
 fn no_version_in_common_is_4502() {
     let mut hand = Hand::connected(serving());
-    hand.say(Envelope::Control(Control::Hello(Hello { versions: vec![99], ..hello() })));
+    hand.say(Envelope::Control(Control::Hello(Box::new(Hello { versions: vec![99], ..hello() }))));
     assert_eq!(hand.closed(), CloseCode::VERSION);
 }
 
@@ -93,7 +93,7 @@ fn anything_before_the_hello_is_malformed() {
 #[test]
 fn a_call_between_hello_and_welcome_is_malformed() {
     let mut hand = Hand::connected(serving());
-    hand.say(Envelope::Control(Control::Hello(hello())));
+    hand.say(Envelope::Control(Control::Hello(Box::new(hello()))));
     hand.events();
     hand.open(0, UNARY);
     assert_eq!(hand.closed(), CloseCode::MALFORMED);
@@ -104,7 +104,7 @@ fn a_call_between_hello_and_welcome_is_malformed() {
 #[test]
 fn a_handshake_in_a_live_session_is_malformed() {
     let mut hand = Hand::live();
-    hand.say(Envelope::Control(Control::Hello(hello())));
+    hand.say(Envelope::Control(Control::Hello(Box::new(hello()))));
     assert_eq!(hand.closed(), CloseCode::MALFORMED);
 }
 
@@ -112,7 +112,7 @@ fn a_handshake_in_a_live_session_is_malformed() {
 fn limits_that_no_envelope_fits_are_malformed() {
     let mut hand = Hand::connected(serving());
     let limits = WireLimits { message: 1000, ..limits() };
-    hand.say(Envelope::Control(Control::Hello(Hello { limits, ..hello() })));
+    hand.say(Envelope::Control(Control::Hello(Box::new(Hello { limits, ..hello() }))));
     assert_eq!(hand.closed(), CloseCode::MALFORMED);
 }
 
@@ -128,7 +128,7 @@ fn a_hello_that_wants_to_resume_gets_a_new_session_that_says_so() {
         unsequenced: 0,
         declarations: 0,
     };
-    hand.say(Envelope::Control(Control::Hello(Hello { resume: Some(resume), ..hello() })));
+    hand.say(Envelope::Control(Control::Hello(Box::new(Hello { resume: Some(resume), ..hello() }))));
     let gap =
         Outcome::Gap { reason: bowline_protocol::envelope::GapReason::Expired, lost_from: 42, lost_to: None };
     hand.server.welcome(origin(), Welcoming { outcome: gap, ..Welcoming::new(1, [0; 32], 1) });
@@ -155,7 +155,7 @@ fn declarations_must_count_up() {
 #[test]
 fn a_client_refuses_a_welcome_that_makes_no_sense() {
     let welcome = |version, outcome| {
-        Envelope::Control(Control::Welcome(Welcome {
+        Envelope::Control(Control::Welcome(Box::new(Welcome {
             version,
             session: 1,
             token: Bytes::from_static(&[0; 32]).into(),
@@ -168,12 +168,12 @@ fn a_client_refuses_a_welcome_that_makes_no_sense() {
             heartbeat_ms: 0,
             once: None,
             identity: None,
-        }))
+        })))
     };
     for (envelope, code) in [
         (welcome(2, Outcome::New), CloseCode::VERSION),
         (welcome(VERSION, Outcome::Resumed), CloseCode::MALFORMED),
-        (Envelope::Control(Control::Hello(hello())), CloseCode::MALFORMED),
+        (Envelope::Control(Control::Hello(Box::new(hello()))), CloseCode::MALFORMED),
     ] {
         let now = origin();
         let mut client = Session::client(serving(), 1);

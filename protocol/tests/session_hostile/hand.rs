@@ -55,7 +55,7 @@ impl Hand {
 
     pub(crate) fn live_with(config: Config) -> Self {
         let mut hand = Self::connected(config);
-        hand.say(Envelope::Control(Control::Hello(hello())));
+        hand.say(Envelope::Control(Control::Hello(Box::new(hello()))));
         let ids = Welcoming::new(1, [0; 32], 1);
         hand.server.welcome(origin(), ids);
         hand.events();

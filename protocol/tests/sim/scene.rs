@@ -260,7 +260,7 @@ impl Scene {
             panic!("a hello")
         };
         self.cut();
-        hello
+        *hello
     }
 
     /// Somebody says hello to the node, on a link of its own.
@@ -270,7 +270,7 @@ impl Scene {
         node.opened(cx, net, link, 0);
         let slot = node.of_link(link).expect("the node has the link");
         let mut out = Vec::new();
-        Encoder::new(&mut out).push(&Envelope::Control(Control::Hello(hello.clone())));
+        Encoder::new(&mut out).push(&Envelope::Control(Control::Hello(Box::new(hello.clone()))));
         if let Some(peer) = node.peer(slot) {
             peer.receive(cx, out.into());
         }

@@ -24,7 +24,7 @@ pub(crate) struct Arrival {
     pub(crate) deadline: Option<Instant>,
     pub(crate) depth: u8,
     /// The key of a `once` call.
-    pub(crate) once: Option<OnceKey>,
+    pub(crate) once: Option<Box<OnceKey>>,
 }
 
 /// What happened to earlier calls since arrivals were last taken.

@@ -170,7 +170,7 @@ where
         let once = once.filter(|_| described.retry == Retry::Once && described.kind == MethodKind::Unary);
         let asked = self.once.as_ref().zip(once).map(|(side, key)| {
             let scope = Scope { identity: self.session.scope, service: service.name, method: described.name };
-            Asked { key, scope, arguments: side.store().digest(codec, &buffer) }
+            Asked { key: *key, scope, arguments: side.store().digest(codec, &buffer) }
         });
         let cancellation = Cancellation::default();
         let guard = Guard::new(self.peer.clone(), ticket, cancellation.clone(), service, method);

@@ -89,10 +89,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Says hello and reads the welcome and the answers to the declarations.
     pub async fn greet(&mut self, services: &[&ServiceDescriptor]) -> Welcome {
-        self.send(&[Envelope::Control(Control::Hello(hello(services)))]).await;
+        self.send(&[Envelope::Control(Control::Hello(Box::new(hello(services))))]).await;
         let welcome = loop {
             if let Envelope::Control(Control::Welcome(welcome)) = self.next().await {
-                break welcome;
+                break *welcome;
             }
         };
         let mut answers = services.len();

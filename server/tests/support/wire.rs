@@ -160,7 +160,7 @@ impl Wire {
     }
 
     pub async fn say(&mut self, hello: Hello) {
-        self.send(&[Envelope::Control(Control::Hello(hello))]).await;
+        self.send(&[Envelope::Control(Control::Hello(Box::new(hello)))]).await;
     }
 
     /// Says that everything up to `seq` arrived.
@@ -230,7 +230,7 @@ impl Wire {
     pub async fn answer(&mut self) -> Result<Welcome, (u16, String)> {
         loop {
             if let Envelope::Control(Control::Welcome(welcome)) = self.next().await? {
-                return Ok(welcome);
+                return Ok(*welcome);
             }
         }
     }

@@ -145,7 +145,7 @@ fn notify() -> Envelope {
 }
 
 fn hello() -> Envelope {
-    control(Control::Hello(Hello {
+    control(Control::Hello(Box::new(Hello {
         versions: vec![1],
         instance: u128::MAX / 3,
         attempt: 1,
@@ -153,11 +153,11 @@ fn hello() -> Envelope {
         declarations: vec![declaration()],
         limits: limits(),
         resume: None,
-    }))
+    })))
 }
 
 fn welcome() -> Envelope {
-    control(Control::Welcome(Welcome {
+    control(Control::Welcome(Box::new(Welcome {
         version: 1,
         session: u128::MAX / 5,
         token: Secret::from(Bytes::from_static(&[7; 32])),
@@ -170,7 +170,7 @@ fn welcome() -> Envelope {
         heartbeat_ms: 25_000,
         once: None,
         identity: None,
-    }))
+    })))
 }
 
 fn declare() -> Sequenced {

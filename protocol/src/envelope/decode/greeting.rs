@@ -2,15 +2,15 @@
 
 use super::{Result, declaration, once_table};
 use crate::envelope::bounds::{MAX_CREDENTIALS, MAX_SERVICES, MAX_TOKEN, MAX_VERSIONS};
-use crate::envelope::error::{DecodeError, DecodeErrorKind};
+use crate::envelope::error::{DecodeErrorKind, failed};
 use crate::envelope::reader::Reader;
 use crate::envelope::{Declaration, GapReason, Hello, Outcome, Resume, VERSION, Welcome, WireLimits};
 
-pub(super) fn hello(r: &mut Reader) -> Result<Hello> {
+pub(super) fn hello(r: &mut Reader<'_>) -> Result<Hello> {
     let start = r.at();
     let count = r.count("count of versions", MAX_VERSIONS, 1)?;
     if count == 0 {
-        return Err(DecodeError::new(start, DecodeErrorKind::Empty("list of versions")));
+        return Err(failed(start, DecodeErrorKind::Empty("list of versions")));
     }
     let mut versions = Vec::with_capacity(count);
     for _ in 0..count {
@@ -33,7 +33,7 @@ pub(super) fn hello(r: &mut Reader) -> Result<Hello> {
     Ok(hello)
 }
 
-fn declarations(r: &mut Reader) -> Result<Vec<Declaration>> {
+fn declarations(r: &mut Reader<'_>) -> Result<Vec<Declaration>> {
     // A name of one byte with its length, and a digest.
     let count = r.count("count of declarations", MAX_SERVICES, 2 + 16)?;
     let mut declarations = Vec::with_capacity(count);
@@ -43,7 +43,7 @@ fn declarations(r: &mut Reader) -> Result<Vec<Declaration>> {
     Ok(declarations)
 }
 
-fn resume(r: &mut Reader) -> Result<Resume> {
+fn resume(r: &mut Reader<'_>) -> Result<Resume> {
     Ok(Resume {
         session: r.u128()?,
         token: r.bytes("token", MAX_TOKEN)?.into(),
@@ -55,7 +55,7 @@ fn resume(r: &mut Reader) -> Result<Resume> {
     })
 }
 
-pub(super) fn welcome(r: &mut Reader) -> Result<Welcome> {
+pub(super) fn welcome(r: &mut Reader<'_>) -> Result<Welcome> {
     Ok(Welcome {
         version: r.number("version")?,
         session: r.u128()?,
@@ -72,7 +72,7 @@ pub(super) fn welcome(r: &mut Reader) -> Result<Welcome> {
     })
 }
 
-fn outcome(r: &mut Reader) -> Result<Outcome> {
+fn outcome(r: &mut Reader<'_>) -> Result<Outcome> {
     Ok(match r.byte()? {
         0 => Outcome::New,
         1 => Outcome::Resumed,
@@ -83,7 +83,7 @@ fn outcome(r: &mut Reader) -> Result<Outcome> {
         },
         value => {
             let what = "outcome";
-            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+            return Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
         }
     })
 }
@@ -101,7 +101,7 @@ fn gap_reason(number: u8) -> GapReason {
     }
 }
 
-fn limits(r: &mut Reader) -> Result<WireLimits> {
+fn limits(r: &mut Reader<'_>) -> Result<WireLimits> {
     Ok(WireLimits {
         calls: r.number("limit of calls")?,
         streams: r.number("limit of streams")?,

@@ -8,7 +8,7 @@ use super::bounds::{
     MAX_ANSWER, MAX_CREDENTIALS, MAX_HELLO, MAX_METADATA, MAX_METADATA_ENTRIES, MAX_METHODS, MAX_NAME,
     MAX_REASON, MAX_STATUS_MESSAGE, MAX_WELCOME,
 };
-use super::error::{DecodeError, DecodeErrorKind};
+use super::error::{DecodeError, DecodeErrorKind, Failed, failed};
 use super::kind::{self, flag};
 use super::reader::Reader;
 use super::{
@@ -20,7 +20,7 @@ use crate::status::{CloseCode, Code};
 
 use greeting::{hello, welcome};
 
-type Result<T, E = DecodeError> = std::result::Result<T, E>;
+type Result<T, E = Failed> = std::result::Result<T, E>;
 
 /// Reads the envelopes of one message, one after the other.
 ///
@@ -28,7 +28,8 @@ type Result<T, E = DecodeError> = std::result::Result<T, E>;
 /// After the first error nothing more comes. Envelopes that came before it are sound.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    reader: Reader,
+    message: Bytes,
+    at: usize,
     last_seq: Option<u64>,
     state: State,
 }
@@ -44,7 +45,7 @@ enum State {
 impl Decoder {
     /// A decoder of one whole binary message.
     pub fn new(message: Bytes) -> Self {
-        Self { reader: Reader::new(message), last_seq: None, state: State::Fresh }
+        Self { message, at: 0, last_seq: None, state: State::Fresh }
     }
 
     /// The payload of the next envelope, if that is an item as the one before it may have been: of this call and codec, with
@@ -53,87 +54,140 @@ impl Decoder {
     #[inline]
     pub fn next_item(&mut self, call: CallRef, codec: Codec, max: usize) -> Option<&[u8]> {
         let seq = self.last_seq?.checked_add(1)?;
-        let start = self.reader.at();
-        match item(&mut self.reader, call, codec, max) {
-            Some(range) => {
-                self.last_seq = Some(seq);
-                Some(self.reader.range(range))
-            }
-            None => {
-                self.reader.go_back(start);
-                None
-            }
-        }
+        let mut reader = Reader::new(&self.message, self.at);
+        let range = item(&mut reader, call, codec, max)?;
+        (self.at, self.last_seq) = (reader.at(), Some(seq));
+        self.message.get(range)
     }
 
-    fn envelope(&mut self) -> Result<Envelope> {
-        let r = &mut self.reader;
-        let first = r.byte()?;
-        let kind = first & !kind::STATES_SEQ;
-        let states_seq = first != kind;
-        match kind {
-            kind::DECLARE..=kind::CHUNK => {
-                let seq = self.seq(states_seq)?;
-                self.last_seq = Some(seq);
-                Ok(Envelope::Sequenced(seq, sequenced(&mut self.reader, kind)?))
-            }
-            _ if states_seq => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownKind(first))),
-            kind::WATCH => {
-                Ok(Envelope::Watch(WatchValue { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? }))
-            }
-            kind::NOTIFY => Ok(Envelope::Notify(notify(r)?)),
-            kind::WATCH_CHUNK => Ok(Envelope::WatchChunk(chunk(r)?)),
-            _ => Ok(Envelope::Control(control(r, kind)?)),
-        }
-    }
-
-    fn seq(&mut self, stated: bool) -> Result<u64> {
-        if stated {
-            let offset = self.reader.at();
-            return match self.reader.varint()? {
-                0 => Err(DecodeError::new(offset, DecodeErrorKind::Sequence)),
-                seq => Ok(seq),
-            };
-        }
-        let offset = self.reader.at() - 1;
-        match self.last_seq {
-            None => Err(DecodeError::new(offset, DecodeErrorKind::NoSequence)),
-            Some(last) => last.checked_add(1).ok_or(DecodeError::new(offset, DecodeErrorKind::Sequence)),
-        }
-    }
-}
-
-impl Iterator for Decoder {
-    type Item = Result<Envelope>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// Reads the next envelope and hands it to `to`. What [`next`](Iterator::next) says, but for the envelope itself.
+    #[inline]
+    pub(crate) fn next_to(&mut self, to: &mut impl Hear) -> Option<Result<(), DecodeError>> {
+        let is_at_end = self.at == self.message.len();
         match self.state {
             State::Over => return None,
-            State::Reading if self.reader.is_at_end() => {
+            State::Reading if is_at_end => {
                 self.state = State::Over;
                 return None;
             }
-            State::Fresh if self.reader.is_at_end() => {
+            State::Fresh if is_at_end => {
                 self.state = State::Over;
                 return Some(Err(DecodeError::new(0, DecodeErrorKind::EmptyMessage)));
             }
             State::Fresh | State::Reading => self.state = State::Reading,
         }
-        let envelope = self.envelope();
-        if envelope.is_err() {
+        Some(self.envelope(to).map_err(|failed| {
             self.state = State::Over;
+            *failed
+        }))
+    }
+
+    #[inline]
+    fn envelope(&mut self, to: &mut impl Hear) -> Result<()> {
+        let mut reader = Reader::new(&self.message, self.at);
+        let r = &mut reader;
+        let first = r.byte()?;
+        let kind = first & !kind::STATES_SEQ;
+        let states_seq = first != kind;
+        match kind {
+            kind::DECLARE..=kind::CHUNK => {
+                let seq = seq(r, states_seq, self.last_seq)?;
+                self.last_seq = Some(seq);
+                match kind {
+                    kind::CALL => {
+                        let open = call(r)?;
+                        self.at = reader.at();
+                        to.call(seq, open);
+                    }
+                    kind::RESPONSE => {
+                        let (call, codec, payload) = (call_ref(r)?, codec(r)?, payload(r)?);
+                        self.at = reader.at();
+                        to.response(seq, call, codec, payload);
+                    }
+                    _ => {
+                        let sequenced = sequenced(r, kind)?;
+                        self.at = reader.at();
+                        to.sequenced(seq, sequenced);
+                    }
+                }
+            }
+            _ if states_seq => return Err(failed(r.at() - 1, DecodeErrorKind::UnknownKind(first))),
+            _ => {
+                let envelope = unnumbered(r, kind)?;
+                self.at = reader.at();
+                to.unnumbered(envelope);
+            }
         }
-        Some(envelope)
+        Ok(())
+    }
+}
+
+/// Takes in envelopes as they are read. Those that come by the thousand come in parts, which nobody need put together.
+pub(crate) trait Hear {
+    fn call(&mut self, seq: u64, open: CallOpen);
+    fn response(&mut self, seq: u64, call: CallRef, codec: Codec, payload: Payload);
+    /// Any other that has a number.
+    fn sequenced(&mut self, seq: u64, sequenced: Sequenced);
+    /// One without a number.
+    fn unnumbered(&mut self, envelope: Envelope);
+}
+
+/// Puts together what there is to hear.
+struct Heard(Option<Envelope>);
+
+impl Hear for Heard {
+    fn call(&mut self, seq: u64, open: CallOpen) {
+        self.sequenced(seq, Sequenced::Call(open));
+    }
+
+    fn response(&mut self, seq: u64, call: CallRef, codec: Codec, payload: Payload) {
+        self.sequenced(seq, Sequenced::Response { call, codec, payload });
+    }
+
+    fn sequenced(&mut self, seq: u64, sequenced: Sequenced) {
+        self.0 = Some(Envelope::Sequenced(seq, sequenced));
+    }
+
+    fn unnumbered(&mut self, envelope: Envelope) {
+        self.0 = Some(envelope);
+    }
+}
+
+/// The sequence number of an envelope that states it, or follows the one numbered `last`.
+#[inline]
+fn seq(r: &mut Reader<'_>, stated: bool, last: Option<u64>) -> Result<u64> {
+    if stated {
+        let offset = r.at();
+        return match r.varint()? {
+            0 => Err(failed(offset, DecodeErrorKind::Sequence)),
+            seq => Ok(seq),
+        };
+    }
+    let offset = r.at() - 1;
+    match last {
+        None => Err(failed(offset, DecodeErrorKind::NoSequence)),
+        Some(last) => last.checked_add(1).ok_or_else(|| failed(offset, DecodeErrorKind::Sequence)),
+    }
+}
+
+impl Iterator for Decoder {
+    type Item = Result<Envelope, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut heard = Heard(None);
+        match self.next_to(&mut heard)? {
+            Ok(()) => heard.0.map(Ok),
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 
 impl FusedIterator for Decoder {}
 
+/// An envelope with a number that is no call and no response.
 #[inline]
-fn sequenced(r: &mut Reader, kind: u8) -> Result<Sequenced> {
+fn sequenced(r: &mut Reader<'_>, kind: u8) -> Result<Sequenced> {
     Ok(match kind {
-        kind::CALL => Sequenced::Call(call(r)?),
-        kind::RESPONSE => Sequenced::Response { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? },
         kind::ITEM => Sequenced::Item { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? },
         kind::CHUNK => Sequenced::Chunk(chunk(r)?),
         kind::ERROR => Sequenced::Error { call: call_ref(r)?, error: error(r)? },
@@ -150,10 +204,21 @@ fn sequenced(r: &mut Reader, kind: u8) -> Result<Sequenced> {
     })
 }
 
-fn control(r: &mut Reader, kind: u8) -> Result<Control> {
+fn unnumbered(r: &mut Reader<'_>, kind: u8) -> Result<Envelope> {
     Ok(match kind {
-        kind::HELLO => Control::Hello(hello(&mut r.body("hello", MAX_HELLO)?)?),
-        kind::WELCOME => Control::Welcome(welcome(&mut r.body("welcome", MAX_WELCOME)?)?),
+        kind::WATCH => {
+            Envelope::Watch(WatchValue { call: call_ref(r)?, codec: codec(r)?, payload: payload(r)? })
+        }
+        kind::NOTIFY => Envelope::Notify(notify(r)?),
+        kind::WATCH_CHUNK => Envelope::WatchChunk(chunk(r)?),
+        _ => Envelope::Control(control(r, kind)?),
+    })
+}
+
+fn control(r: &mut Reader<'_>, kind: u8) -> Result<Control> {
+    Ok(match kind {
+        kind::HELLO => Control::Hello(Box::new(hello(&mut r.body("hello", MAX_HELLO)?)?)),
+        kind::WELCOME => Control::Welcome(Box::new(welcome(&mut r.body("welcome", MAX_WELCOME)?)?)),
         kind::ACK => Control::Ack(ack(r)?),
         kind::CREDIT => Control::Credit(credit(r)?),
         kind::PING => Control::Ping { nonce: r.varint()? },
@@ -168,12 +233,12 @@ fn control(r: &mut Reader, kind: u8) -> Result<Control> {
         },
         kind::GO_AWAY => Control::GoAway { spread_ms: r.varint()? },
         kind::CLOSING => Control::Closing { code: close_code(r)?, reason: r.string("reason", MAX_REASON)? },
-        _ => return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownKind(kind))),
+        _ => return Err(failed(r.at() - 1, DecodeErrorKind::UnknownKind(kind))),
     })
 }
 
 #[inline]
-fn call(r: &mut Reader) -> Result<CallOpen> {
+fn call(r: &mut Reader<'_>) -> Result<CallOpen> {
     let id = r.number("call id")?;
     let service = r.number("service number")?;
     let method = r.number("method number")?;
@@ -187,16 +252,16 @@ fn call(r: &mut Reader) -> Result<CallOpen> {
         time_left_ms: if flags & flag::TIME_LEFT != 0 { Some(r.varint()?) } else { None },
         depth: if flags & flag::DEPTH != 0 { depth(r)? } else { 0 },
         once: if flags & flag::ONCE != 0 {
-            Some(OnceKey { key: r.u128()?, table: once_table(r)? })
+            Some(Box::new(OnceKey { key: r.u128()?, table: once_table(r)? }))
         } else {
             None
         },
-        metadata: metadata(r, flags)?,
+        metadata: if flags & flag::METADATA != 0 { metadata(r)? } else { Vec::new() },
         payload: payload(r)?,
     })
 }
 
-fn notify(r: &mut Reader) -> Result<Notify> {
+fn notify(r: &mut Reader<'_>) -> Result<Notify> {
     let service = r.number("service number")?;
     let method = r.number("method number")?;
     let flags = flags(r, flag::JSON | flag::METADATA, "flags of a notify")?;
@@ -204,15 +269,15 @@ fn notify(r: &mut Reader) -> Result<Notify> {
         service,
         method,
         codec: flagged_codec(flags),
-        metadata: metadata(r, flags)?,
+        metadata: if flags & flag::METADATA != 0 { metadata(r)? } else { Vec::new() },
         payload: r.bytes("payload", usize::MAX)?,
     })
 }
 
-fn flags(r: &mut Reader, known: u8, what: &'static str) -> Result<u8> {
+fn flags(r: &mut Reader<'_>, known: u8, what: &'static str) -> Result<u8> {
     match r.byte()? {
         flags if flags & !known == 0 => Ok(flags),
-        value => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value })),
+        value => Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what, value })),
     }
 }
 
@@ -220,22 +285,19 @@ fn flagged_codec(flags: u8) -> Codec {
     if flags & flag::JSON != 0 { Codec::Json } else { Codec::Rkyv }
 }
 
-fn depth(r: &mut Reader) -> Result<u8> {
+fn depth(r: &mut Reader<'_>) -> Result<u8> {
     match r.byte()? {
-        0 => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::Empty("depth"))),
+        0 => Err(failed(r.at() - 1, DecodeErrorKind::Empty("depth"))),
         depth => Ok(depth),
     }
 }
 
-fn metadata(r: &mut Reader, flags: u8) -> Result<Vec<(String, String)>> {
-    if flags & flag::METADATA == 0 {
-        return Ok(Vec::new());
-    }
+fn metadata(r: &mut Reader<'_>) -> Result<Vec<(String, String)>> {
     let start = r.at();
     // An entry is two lengths at least.
     let count = r.count("count of metadata", MAX_METADATA_ENTRIES, 2)?;
     if count == 0 {
-        return Err(DecodeError::new(start, DecodeErrorKind::Empty("metadata")));
+        return Err(failed(start, DecodeErrorKind::Empty("metadata")));
     }
     let mut entries = Vec::with_capacity(count);
     let mut room = MAX_METADATA;
@@ -247,11 +309,11 @@ fn metadata(r: &mut Reader, flags: u8) -> Result<Vec<(String, String)>> {
     Ok(entries)
 }
 
-fn metadata_text(r: &mut Reader, room: &mut usize) -> Result<String> {
+fn metadata_text(r: &mut Reader<'_>, room: &mut usize) -> Result<String> {
     let text = r.string("metadata", *room).map_err(|error| match error.kind {
         // The bound is one of all entries together, not of what the others left.
         DecodeErrorKind::TooLong { what, .. } => {
-            DecodeError::new(error.offset, DecodeErrorKind::TooLong { what, bound: MAX_METADATA })
+            failed(error.offset, DecodeErrorKind::TooLong { what, bound: MAX_METADATA })
         }
         _ => error,
     })?;
@@ -259,7 +321,7 @@ fn metadata_text(r: &mut Reader, room: &mut usize) -> Result<String> {
     Ok(text)
 }
 
-fn error(r: &mut Reader) -> Result<WireError> {
+fn error(r: &mut Reader<'_>) -> Result<WireError> {
     Ok(match r.byte()? {
         0 => WireError::Application { codec: Codec::Rkyv, payload: payload(r)? },
         1 => WireError::Application { codec: Codec::Json, payload: payload(r)? },
@@ -270,36 +332,36 @@ fn error(r: &mut Reader) -> Result<WireError> {
         },
         value => {
             let what = "form of an error";
-            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+            return Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
         }
     })
 }
 
-fn last_value(r: &mut Reader) -> Result<Option<(Codec, Payload)>> {
+fn last_value(r: &mut Reader<'_>) -> Result<Option<(Codec, Payload)>> {
     Ok(match r.byte()? {
         0 => None,
         1 => Some((Codec::Rkyv, payload(r)?)),
         2 => Some((Codec::Json, payload(r)?)),
         value => {
             let what = "form of an end";
-            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+            return Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
         }
     })
 }
 
-fn answer(r: &mut Reader) -> Result<DeclareAnswer> {
+fn answer(r: &mut Reader<'_>) -> Result<DeclareAnswer> {
     Ok(match r.byte()? {
         0 => DeclareAnswer::Same,
         1 => DeclareAnswer::Different(methods(r)?),
         2 => DeclareAnswer::Unknown,
         value => {
             let what = "answer to a declaration";
-            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+            return Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
         }
     })
 }
 
-fn methods(r: &mut Reader) -> Result<Vec<WireMethod>> {
+fn methods(r: &mut Reader<'_>) -> Result<Vec<WireMethod>> {
     // A length, two bytes and a hash.
     const LEAST: usize = 1 + 2 + 16;
     let start = r.at();
@@ -314,22 +376,22 @@ fn methods(r: &mut Reader) -> Result<Vec<WireMethod>> {
         });
         if r.at() - start > MAX_ANSWER {
             let kind = DecodeErrorKind::TooLong { what: "answer to a declaration", bound: MAX_ANSWER };
-            return Err(DecodeError::new(start, kind));
+            return Err(failed(start, kind));
         }
     }
     Ok(methods)
 }
 
-fn declaration(r: &mut Reader) -> Result<Declaration> {
+fn declaration(r: &mut Reader<'_>) -> Result<Declaration> {
     let offset = r.at();
     let name = r.string("service name", MAX_NAME)?;
     if name.is_empty() {
-        return Err(DecodeError::new(offset, DecodeErrorKind::Empty("service name")));
+        return Err(failed(offset, DecodeErrorKind::Empty("service name")));
     }
     Ok(Declaration { name, digest: r.u128()? })
 }
 
-fn credit(r: &mut Reader) -> Result<Credit> {
+fn credit(r: &mut Reader<'_>) -> Result<Credit> {
     Ok(match r.byte()? {
         0 => Credit::Calls { total: r.varint()? },
         1 => Credit::Streams { total: r.varint()? },
@@ -337,46 +399,46 @@ fn credit(r: &mut Reader) -> Result<Credit> {
         3 => Credit::Items { call: call_ref(r)?, taken: r.varint()?, total: r.varint()? },
         value => {
             let what = "kind of credit";
-            return Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
+            return Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what, value }));
         }
     })
 }
 
-fn once_table(r: &mut Reader) -> Result<OnceTable> {
+fn once_table(r: &mut Reader<'_>) -> Result<OnceTable> {
     Ok(OnceTable { id: r.u128()?, tick: r.varint()? })
 }
 
-fn ack(r: &mut Reader) -> Result<Ack> {
+fn ack(r: &mut Reader<'_>) -> Result<Ack> {
     Ok(Ack { seq: r.varint()?, unsequenced: r.varint()? })
 }
 
-fn close_code(r: &mut Reader) -> Result<CloseCode> {
+fn close_code(r: &mut Reader<'_>) -> Result<CloseCode> {
     Ok(CloseCode::new(r.number("close code")?))
 }
 
-fn chunk(r: &mut Reader) -> Result<Chunk> {
+fn chunk(r: &mut Reader<'_>) -> Result<Chunk> {
     let transfer = r.number("transfer")?;
     let offset = r.at();
     let bytes = r.bytes("chunk", usize::MAX)?;
     if bytes.is_empty() {
-        return Err(DecodeError::new(offset, DecodeErrorKind::Empty("chunk")));
+        return Err(failed(offset, DecodeErrorKind::Empty("chunk")));
     }
     Ok(Chunk { transfer, bytes })
 }
 
 #[inline]
-fn call_ref(r: &mut Reader) -> Result<CallRef> {
+fn call_ref(r: &mut Reader<'_>) -> Result<CallRef> {
     let offset = r.at();
     let number = r.varint()?;
-    let id = u32::try_from(number >> 1)
-        .map_err(|_| DecodeError::new(offset, DecodeErrorKind::OutOfRange("call id")))?;
+    let id =
+        u32::try_from(number >> 1).map_err(|_| failed(offset, DecodeErrorKind::OutOfRange("call id")))?;
     let opener = if number & 1 == 0 { Opener::Writer } else { Opener::Reader };
     Ok(CallRef { id, opener })
 }
 
 /// Where the payload of an item lies, if one follows that is like this.
 #[inline]
-fn item(r: &mut Reader, of: CallRef, in_codec: Codec, max: usize) -> Option<std::ops::Range<usize>> {
+fn item(r: &mut Reader<'_>, of: CallRef, in_codec: Codec, max: usize) -> Option<std::ops::Range<usize>> {
     if r.byte().ok()? != kind::ITEM || call_ref(r).ok()? != of || codec(r).ok()? != in_codec {
         return None;
     }
@@ -389,16 +451,16 @@ fn item(r: &mut Reader, of: CallRef, in_codec: Codec, max: usize) -> Option<std:
 }
 
 #[inline]
-fn codec(r: &mut Reader) -> Result<Codec> {
+fn codec(r: &mut Reader<'_>) -> Result<Codec> {
     match r.byte()? {
         0 => Ok(Codec::Rkyv),
         1 => Ok(Codec::Json),
-        value => Err(DecodeError::new(r.at() - 1, DecodeErrorKind::UnknownValue { what: "codec", value })),
+        value => Err(failed(r.at() - 1, DecodeErrorKind::UnknownValue { what: "codec", value })),
     }
 }
 
 #[inline]
-fn payload(r: &mut Reader) -> Result<Payload> {
+fn payload(r: &mut Reader<'_>) -> Result<Payload> {
     let offset = r.at();
     let number = r.varint()?;
     let len = number >> 1;
@@ -406,7 +468,7 @@ fn payload(r: &mut Reader) -> Result<Payload> {
         return r.slice(offset, len).map(Payload::Whole);
     }
     if len == 0 {
-        return Err(DecodeError::new(offset, DecodeErrorKind::Empty("chunked payload")));
+        return Err(failed(offset, DecodeErrorKind::Empty("chunked payload")));
     }
     Ok(Payload::Chunked { len, transfer: r.number("transfer")? })
 }

@@ -1,16 +1,19 @@
 mod greeting;
+mod head;
 mod len;
 
 use super::bounds::{MAX_REASON, MAX_STATUS_MESSAGE};
 use super::kind::flag;
 use super::{
-    Ack, CallOpen, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, Notify, OnceTable,
-    Opener, Payload, Refusal, Sequenced, WatchValue, WireError, kind, varint,
+    Ack, CallRef, Chunk, Control, Credit, Declaration, DeclareAnswer, Envelope, Notify, OnceTable, Opener,
+    Payload, Refusal, Sequenced, WatchValue, WireError, kind, varint,
 };
 use crate::codec::Codec;
 
 use greeting::{push_hello, push_welcome};
+use head::{Head, SHORT};
 
+pub(crate) use head::{Carried, Opening};
 pub use len::MAX_HEADER;
 
 /// Writes envelopes into one message.
@@ -58,48 +61,71 @@ impl<'a> Encoder<'a> {
     /// Appends the envelope of an item that is there as a slice; the same bytes as with [`push`](Self::push).
     #[inline]
     pub fn push_item(&mut self, seq: u64, call: CallRef, codec: Codec, item: &[u8]) {
-        self.push_seq(seq, kind::ITEM);
-        push_call_ref(self.out, call);
-        self.out.push(codec_number(codec));
-        push_whole(self.out, item);
+        self.push_carrying(seq, kind::ITEM, call, codec, Carried::Whole(item));
+    }
+
+    /// The same for the response of a call.
+    #[inline]
+    pub(crate) fn push_response(&mut self, seq: u64, call: CallRef, codec: Codec, payload: &[u8]) {
+        self.push_carrying(seq, kind::RESPONSE, call, codec, Carried::Whole(payload));
     }
 
     #[inline]
-    fn push_seq(&mut self, seq: u64, kind: u8) {
+    fn push_carrying(&mut self, seq: u64, kind: u8, call: CallRef, codec: Codec, payload: Carried<'_>) {
+        let mut head = self.begin::<SHORT>(seq, kind);
+        head.call_ref(call);
+        head.byte(codec_number(codec));
+        head.carry(self.out, payload);
+    }
+
+    /// Appends the envelope that opens a call, of parts that are kept elsewhere; the same bytes as with
+    /// [`push`](Self::push).
+    #[inline]
+    pub(crate) fn push_call(&mut self, seq: u64, opening: &Opening<'_>) {
+        let mut head = self.begin::<MAX_HEADER>(seq, kind::CALL);
+        push_opening(self.out, &mut head, opening);
+    }
+
+    /// The head of an envelope with a sequence number.
+    #[inline]
+    fn begin<const ROOM: usize>(&mut self, seq: u64, kind: u8) -> Head<ROOM> {
+        let mut head = Head::new();
         if self.last_seq.and_then(|last| last.checked_add(1)) == Some(seq) {
-            self.out.push(kind);
+            head.byte(kind);
         } else {
-            self.out.push(kind | kind::STATES_SEQ);
-            varint::write(self.out, seq);
+            head.byte(kind | kind::STATES_SEQ);
+            head.varint(seq);
         }
         self.last_seq = Some(seq);
+        head
     }
 
     /// Appends one envelope with a sequence number; the same bytes as with [`push`](Self::push).
     pub fn push_sequenced(&mut self, seq: u64, sequenced: &Sequenced) {
-        self.push_seq(seq, kind_of(sequenced));
-        let out = &mut *self.out;
         match sequenced {
             Sequenced::Declare { service, declaration } => {
+                let out = self.push_kind(seq, kind::DECLARE);
                 varint::write(out, u64::from(*service));
                 push_declaration(out, declaration);
             }
             Sequenced::Declared { service, answer } => {
+                let out = self.push_kind(seq, kind::DECLARED);
                 varint::write(out, u64::from(*service));
                 push_answer(out, answer);
             }
-            Sequenced::Call(open) => push_call(out, open),
-            Sequenced::Response { call, codec, payload } | Sequenced::Item { call, codec, payload } => {
-                push_call_ref(out, *call);
-                out.push(codec_number(*codec));
-                push_payload(out, payload);
+            Sequenced::Call(open) => self.push_call(seq, &open.into()),
+            Sequenced::Response { call, codec, payload } => {
+                self.push_carrying(seq, kind::RESPONSE, *call, *codec, payload.into());
+            }
+            Sequenced::Item { call, codec, payload } => {
+                self.push_carrying(seq, kind::ITEM, *call, *codec, payload.into());
             }
             Sequenced::Error { call, error } => {
-                push_call_ref(out, *call);
+                let out = self.push_about(seq, kind::ERROR, *call);
                 push_error(out, error);
             }
             Sequenced::End { call, last } => {
-                push_call_ref(out, *call);
+                let out = self.push_about(seq, kind::END, *call);
                 match last {
                     None => out.push(0),
                     Some((codec, payload)) => {
@@ -108,32 +134,30 @@ impl<'a> Encoder<'a> {
                     }
                 }
             }
-            Sequenced::Accepted { call } | Sequenced::Cancel { call } | Sequenced::Void { call } => {
-                push_call_ref(out, *call);
-            }
+            Sequenced::Accepted { call } => _ = self.push_about(seq, kind::ACCEPTED, *call),
+            Sequenced::Cancel { call } => _ = self.push_about(seq, kind::CANCEL, *call),
+            Sequenced::Void { call } => _ = self.push_about(seq, kind::VOID, *call),
             Sequenced::Gap { call, missed } => {
-                push_call_ref(out, *call);
+                let out = self.push_about(seq, kind::GAP, *call);
                 varint::write(out, *missed);
             }
-            Sequenced::Chunk(chunk) => push_chunk(out, chunk),
+            Sequenced::Chunk(chunk) => {
+                let out = self.push_kind(seq, kind::CHUNK);
+                push_chunk(out, chunk);
+            }
         }
     }
-}
 
-fn kind_of(sequenced: &Sequenced) -> u8 {
-    match sequenced {
-        Sequenced::Declare { .. } => kind::DECLARE,
-        Sequenced::Declared { .. } => kind::DECLARED,
-        Sequenced::Call(_) => kind::CALL,
-        Sequenced::Response { .. } => kind::RESPONSE,
-        Sequenced::Error { .. } => kind::ERROR,
-        Sequenced::Accepted { .. } => kind::ACCEPTED,
-        Sequenced::Item { .. } => kind::ITEM,
-        Sequenced::End { .. } => kind::END,
-        Sequenced::Cancel { .. } => kind::CANCEL,
-        Sequenced::Void { .. } => kind::VOID,
-        Sequenced::Gap { .. } => kind::GAP,
-        Sequenced::Chunk(_) => kind::CHUNK,
+    fn push_kind(&mut self, seq: u64, kind: u8) -> &mut Vec<u8> {
+        self.begin::<SHORT>(seq, kind).append(self.out);
+        self.out
+    }
+
+    fn push_about(&mut self, seq: u64, kind: u8, call: CallRef) -> &mut Vec<u8> {
+        let mut head = self.begin::<SHORT>(seq, kind);
+        head.call_ref(call);
+        head.append(self.out);
+        self.out
     }
 }
 
@@ -208,28 +232,33 @@ fn push_notify(out: &mut Vec<u8>, notify: &Notify) {
     push_bytes(out, &notify.payload);
 }
 
-fn push_call(out: &mut Vec<u8>, open: &CallOpen) {
-    let CallOpen { id, service, method, codec, time_left_ms, depth, once, metadata, payload } = open;
-    varint::write(out, u64::from(*id));
-    varint::write(out, u64::from(*service));
-    varint::write(out, u64::from(*method));
+#[inline]
+fn push_opening(out: &mut Vec<u8>, head: &mut Head<MAX_HEADER>, opening: &Opening<'_>) {
+    let Opening { id, service, method, codec, time_left_ms, depth, once, metadata, payload } = opening;
+    head.varint(u64::from(*id));
+    head.varint(u64::from(*service));
+    head.varint(u64::from(*method));
     let mut flags = common_flags(*codec, metadata);
     flags |= if time_left_ms.is_some() { flag::TIME_LEFT } else { 0 };
     flags |= if *depth != 0 { flag::DEPTH } else { 0 };
     flags |= if once.is_some() { flag::ONCE } else { 0 };
-    out.push(flags);
+    head.byte(flags);
     if let Some(time_left_ms) = time_left_ms {
-        varint::write(out, *time_left_ms);
+        head.varint(*time_left_ms);
     }
     if *depth != 0 {
-        out.push(*depth);
+        head.byte(*depth);
     }
     if let Some(once) = once {
-        push_u128(out, once.key);
-        push_once_table(out, once.table);
+        head.bytes(&once.key.to_le_bytes());
+        head.bytes(&once.table.id.to_le_bytes());
+        head.varint(once.table.tick);
     }
-    push_metadata(out, metadata);
-    push_payload(out, payload);
+    if !metadata.is_empty() {
+        head.append(out);
+        push_metadata(out, metadata);
+    }
+    head.carry(out, *payload);
 }
 
 fn common_flags(codec: Codec, metadata: &[(String, String)]) -> u8 {
@@ -316,22 +345,15 @@ fn push_chunk(out: &mut Vec<u8>, chunk: &Chunk) {
 }
 
 fn push_call_ref(out: &mut Vec<u8>, call: CallRef) {
-    varint::write(out, u64::from(call.id) << 1 | u64::from(call.opener == Opener::Reader));
+    varint::write(out, call_number(call));
+}
+
+fn call_number(call: CallRef) -> u64 {
+    u64::from(call.id) << 1 | u64::from(call.opener == Opener::Reader)
 }
 
 fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
-    match payload {
-        Payload::Whole(bytes) => push_whole(out, bytes),
-        Payload::Chunked { transfer, len } => {
-            varint::write(out, len << 1 | 1);
-            varint::write(out, u64::from(*transfer));
-        }
-    }
-}
-
-fn push_whole(out: &mut Vec<u8>, bytes: &[u8]) {
-    varint::write(out, (bytes.len() as u64) << 1);
-    out.extend_from_slice(bytes);
+    Head::<SHORT>::new().carry(out, payload.into());
 }
 
 fn push_option(out: &mut Vec<u8>, value: Option<u64>) {

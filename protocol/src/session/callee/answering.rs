@@ -88,7 +88,19 @@ impl Session {
         matches!(incoming.handling, Handling::Running | Handling::Stopped(_)).then_some(incoming)
     }
 
+    #[inline]
     fn answer_running(&mut self, call: CallId, answer: Answer) {
+        let Some(incoming) = self.incoming.get_mut(call) else { return };
+        let is_plain = !incoming.kind.has_upload() && incoming.stream.is_none();
+        if is_plain && matches!(incoming.handling, Handling::Running) {
+            // The common case: nothing of the call is under way.
+            incoming.handling = Handling::Answered(answer);
+            return self.give_turn(call);
+        }
+        self.answer_under_way(call, answer);
+    }
+
+    fn answer_under_way(&mut self, call: CallId, answer: Answer) {
         let Some(incoming) = self.incoming.get_mut(call) else { return };
         let answer = match &mut incoming.handling {
             Handling::Stopped(verdict) => match verdict.take() {
@@ -97,11 +109,6 @@ impl Session {
             },
             _ => answer,
         };
-        if !incoming.kind.has_upload() && incoming.stream.is_none() {
-            // The common case: nothing of the call is under way.
-            incoming.handling = Handling::Answered(answer);
-            return self.give_turn(call);
-        }
         // A watch that fails has no last value, and wants no room for one.
         let unwanted = match (&answer, incoming.kind) {
             (Answer::Failed(_), MethodKind::Watch) => {

@@ -47,7 +47,10 @@ impl Session {
         let deadline = queued.map_or(request.deadline, |queued| Some(queued.until));
         let has_stream = kind.is_stream() || kind.has_upload();
         let stream = has_stream.then(|| Stream::new(&self.config, &self.state.peer));
-        let once = request.once.filter(|_| method.retry == Retry::Once).map(|key| Once { key, table: None });
+        let once = request
+            .once
+            .filter(|_| method.retry == Retry::Once)
+            .map(|key| Box::new(Once { key, table: None }));
         let ask = Ask { arguments: request.arguments, metadata: request.metadata, encoded: None, once };
         self.calls_made += 1;
         let call = self.own.insert(Own {
@@ -59,10 +62,11 @@ impl Session {
             retry: method.retry,
             depth,
             has_turn: false,
-            stage: Stage::Waiting(ask),
+            stage: Stage::Waiting,
+            ask: Some(ask),
             agreed: None,
             deadline,
-            queued,
+            queued: queued.map(Box::new),
             is_accepted: false,
             may_have_run: false,
             is_stale: false,

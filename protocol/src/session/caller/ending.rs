@@ -29,7 +29,7 @@ impl Session {
         let mut next = None;
         let mut over = Vec::new();
         for (call, own) in self.own.iter() {
-            let until = own.queued.and_then(|queued| queued.until_wall);
+            let until = own.queued.as_ref().and_then(|queued| queued.until_wall);
             match until.filter(|_| !matches!(own.stage, Stage::Over(_))) {
                 Some(until) if until <= wall => over.push((call, own.delivery())),
                 until => next = earlier(next, until),
@@ -72,7 +72,7 @@ impl Session {
             // What came before the failure can still be read, so the stream keeps its place.
             self.take_off(call);
             if let Some(own) = self.own.get_mut(call) {
-                own.stage = Stage::Over(Err(failure));
+                own.end(Err(failure));
             }
             self.notify_reader(call);
         } else {
@@ -102,17 +102,19 @@ impl Session {
             stream.clear_outbox();
             stream.writable = false;
         }
+        let len = own.arguments_len();
         let stage = std::mem::replace(&mut own.stage, Stage::Over(Ok(())));
+        own.ask = None;
         if has_turn {
             self.state.queue.forget_one();
         }
         self.return_room(room);
         match stage {
-            Stage::Waiting(ask) => {
+            Stage::Waiting => {
                 self.waiting.calls -= 1;
-                self.waiting.bytes -= ask.arguments.rkyv.len();
+                self.waiting.bytes -= len;
             }
-            Stage::Queued(_) => {
+            Stage::Queued => {
                 // Nothing was written: the place is free for the next call.
                 self.state.opening[class as usize].used -= 1;
                 self.admit_waiting(class);

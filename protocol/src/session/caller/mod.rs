@@ -11,7 +11,7 @@ use super::payloads::{Room, Writing};
 use super::stream::Stream;
 use super::types::{Failure, Queued};
 use crate::Instant;
-use crate::codec::{Arguments, Codec};
+use crate::codec::{Arguments, Codec, EncodeError};
 use crate::envelope::OnceTable;
 use crate::schema::{MethodKind, Retry, ServiceDescriptor};
 use crate::status::Delivery;
@@ -26,7 +26,7 @@ pub(super) struct Own {
     /// Counts the calls of this end.
     pub(super) order: u64,
     pub(super) service: &'static ServiceDescriptor,
-    service_number: u16,
+    pub(super) service_number: u16,
     method: u16,
     pub(super) kind: MethodKind,
     /// As both ends say, in the session that it was last admitted in.
@@ -35,11 +35,13 @@ pub(super) struct Own {
     /// It has a place in the queue of data.
     pub(super) has_turn: bool,
     pub(super) stage: Stage,
+    /// What it is opened with: until that is written, and then as long as it may have to be asked again.
+    pub(super) ask: Option<Ask>,
     /// The method's number at the callee and the codec of the call, once they are agreed.
     pub(super) agreed: Option<(u32, Codec)>,
     pub(super) deadline: Option<Instant>,
     /// Of a call that waits in the outbox: what its deadline becomes when it is written.
-    pub(super) queued: Option<Queued>,
+    pub(super) queued: Option<Box<Queued>>,
     pub(super) is_accepted: bool,
     /// It was asked in an earlier session, and nobody knows what became of that.
     pub(super) may_have_run: bool,
@@ -54,13 +56,13 @@ pub(super) struct Own {
 #[derive(Debug)]
 pub(super) enum Stage {
     /// Not admitted: waits for a live session, a declaration or credit.
-    Waiting(Ask),
+    Waiting,
     /// Admitted: credit is taken, its place in the queue comes.
-    Queued(Ask),
-    /// The opening is written, its arguments not to the end. A client keeps what it may have to ask again.
-    Opening { wire: u32, ask: Option<Ask> },
+    Queued,
+    /// The opening is written, its arguments not to the end.
+    Opening { wire: u32 },
     /// Written, up to the number `last`.
-    Open { wire: u32, ask: Option<Ask>, last: u64 },
+    Open { wire: u32, last: u64 },
     /// A stream that ended; its application has not read that far.
     Over(Result<(), Failure>),
 }
@@ -72,7 +74,7 @@ pub(super) struct Ask {
     pub(super) metadata: Vec<(String, String)>,
     /// The arguments as they are written, where they had to be made into another codec.
     pub(super) encoded: Option<Bytes>,
-    pub(super) once: Option<Once>,
+    pub(super) once: Option<Box<Once>>,
 }
 
 /// What tells a repeat of a `once` call from another call.
@@ -99,20 +101,31 @@ impl Class {
     }
 }
 
+impl Ask {
+    /// Makes the arguments into the codec that they are to be written in.
+    pub(super) fn encode(&mut self, codec: Codec) -> Result<(), EncodeError> {
+        if codec == Codec::Json && self.encoded.is_none() {
+            self.encoded = Some((self.arguments.recode)(&self.arguments.rkyv)?.into());
+        }
+        Ok(())
+    }
+
+    /// The arguments as they are written.
+    pub(super) fn bytes(&self) -> &Bytes {
+        self.encoded.as_ref().unwrap_or(&self.arguments.rkyv)
+    }
+}
+
 impl Own {
     pub(super) fn method(&self) -> usize {
         usize::from(self.method)
-    }
-
-    pub(super) fn service_number(&self) -> u32 {
-        u32::from(self.service_number)
     }
 
     /// The id on the wire, from the opening to the end.
     pub(super) fn wire(&self) -> Option<u32> {
         match self.stage {
             Stage::Opening { wire, .. } | Stage::Open { wire, .. } => Some(wire),
-            Stage::Waiting(_) | Stage::Queued(_) | Stage::Over(_) => None,
+            Stage::Waiting | Stage::Queued | Stage::Over(_) => None,
         }
     }
 
@@ -122,23 +135,37 @@ impl Own {
             return false;
         }
         match self.stage {
-            Stage::Queued(_) => true,
+            Stage::Queued => true,
             Stage::Open { .. } => self.stream.as_ref().is_some_and(|stream| stream.may_write()),
-            Stage::Waiting(_) | Stage::Opening { .. } | Stage::Over(_) => false,
+            Stage::Waiting | Stage::Opening { .. } | Stage::Over(_) => false,
         }
     }
 
     /// Whether a call that may have run can be asked again, as `retry` says: a `once` call only under the key that it was
     /// written with, and what its callee keeps no record of is read anew.
-    pub(super) fn may_repeat(&self, retry: Retry, ask: &Ask) -> bool {
+    pub(super) fn may_repeat(&self, retry: Retry) -> bool {
         let is_read =
             self.kind == MethodKind::Watch || (self.kind == MethodKind::ServerStream && !self.is_accepted);
         is_read
             || match retry {
                 Retry::Idempotent => true,
-                Retry::Once => ask.once.is_some_and(|once| once.table.is_some()),
+                Retry::Once => {
+                    let once = self.ask.as_ref().and_then(|ask| ask.once.as_ref());
+                    once.is_some_and(|once| once.table.is_some())
+                }
                 Retry::Never => false,
             }
+    }
+
+    /// How long its arguments are, as far as it still has them.
+    pub(super) fn arguments_len(&self) -> usize {
+        self.ask.as_ref().map_or(0, |ask| ask.arguments.rkyv.len())
+    }
+
+    /// It ended, and its application has yet to read that far.
+    pub(super) fn end(&mut self, result: Result<(), Failure>) {
+        self.stage = Stage::Over(result);
+        self.ask = None;
     }
 
     fn class(&self) -> Class {
@@ -149,7 +176,7 @@ impl Own {
     pub(super) fn delivery(&self) -> Delivery {
         match self.stage {
             _ if self.may_have_run => Delivery::OutcomeUnknown,
-            Stage::Waiting(_) | Stage::Queued(_) => Delivery::NotSent,
+            Stage::Waiting | Stage::Queued => Delivery::NotSent,
             Stage::Opening { .. } => Delivery::NotExecuted,
             Stage::Open { .. } | Stage::Over(_) => Delivery::OutcomeUnknown,
         }

@@ -7,6 +7,7 @@ use crate::codec::Codec;
 use crate::schema::{Hasher, Retry};
 use crate::session::Session;
 use crate::session::credit::SendWindow;
+use crate::session::outgoing::Turn;
 use crate::session::services::{Agreement, Waiter};
 use crate::session::table::Table;
 use crate::session::types::{CallId, Failure, Role};
@@ -53,8 +54,10 @@ impl Session {
             }
             let Some(call) = self.waiting.credit[class as usize].pop_front() else { return };
             let Some(own) = self.own.get(call) else { continue };
-            let Stage::Waiting(ask) = &own.stage else { continue };
-            let len = ask.arguments.rkyv.len();
+            if !matches!(own.stage, Stage::Waiting) {
+                continue;
+            }
+            let len = own.arguments_len();
             let Some(Ok(agreed)) = self
                 .state
                 .agreements
@@ -72,8 +75,10 @@ impl Session {
     /// Finds the place for a waiting call: with those that wait, or in the queue.
     pub(super) fn place(&mut self, call: CallId, counting: Counting) -> Result<(), Status> {
         let Some(own) = self.own.get(call) else { return Ok(()) };
-        let Stage::Waiting(ask) = &own.stage else { return Ok(()) };
-        let (len, depth, class) = (ask.arguments.rkyv.len(), own.depth, own.class());
+        if !matches!(own.stage, Stage::Waiting) {
+            return Ok(());
+        }
+        let (len, depth, class) = (own.arguments_len(), own.depth, own.class());
         let (service, number, method) = (own.service, own.service_number, own.method());
         if !self.is_live() {
             if depth > 0 {
@@ -123,45 +128,37 @@ impl Session {
 
     /// Takes credit for a call and queues it.
     fn admit(&mut self, call: CallId, agreed: (u32, Codec)) {
-        let Some(own) = self.own.get(call) else { return };
-        let retry = self.retry_class(own.service, own.method());
-        if let Stage::Waiting(ask) = &own.stage
-            && own.may_have_run
-            && !own.may_repeat(retry, ask)
-        {
+        let Self { own: calls, state, role, instance, .. } = self;
+        let Some(own) = calls.get_mut(call) else { return };
+        let retry = state.retry(own.service_number, own.service, own.method());
+        if own.may_have_run && !own.may_repeat(retry) {
             // The other end is built anew since, and promises something else.
             return self.end_lost(call, Delivery::OutcomeUnknown);
         }
-        let key = if retry == Retry::Once { self.fresh_key(own.order) } else { None };
-        let Some(own) = self.own.get_mut(call) else { return };
-        let class = own.class();
-        self.state.opening[class as usize].used += 1;
+        if retry == Retry::Once
+            && let Some(ask) = own.ask.as_mut().filter(|ask| ask.once.is_none())
+        {
+            // To the caller it was something else when it was made.
+            let key = fresh_key(*role, *instance, own.order);
+            ask.once = key.map(|key| Box::new(Once { key, table: None }));
+        }
+        state.opening[own.class() as usize].used += 1;
         own.agreed = Some(agreed);
         own.retry = retry;
-        own.stage = match std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) {
-            Stage::Waiting(mut ask) => {
-                if retry == Retry::Once && ask.once.is_none() {
-                    // To the caller it was something else when it was made.
-                    ask.once = key.map(|key| Once { key, table: None });
-                }
-                Stage::Queued(ask)
-            }
-            other => other,
-        };
+        own.stage = Stage::Queued;
+        let mut has_stream = false;
         if let Some(stream) = &mut own.stream {
             // The welcome may have come after the call was made.
-            stream.send = SendWindow::new(self.state.peer.stream_window);
+            stream.send = SendWindow::new(state.peer.stream_window);
+            has_stream = true;
         }
-        self.give_turn(call);
-        self.update_writable(call);
-    }
-
-    /// A key for a call that its application gave none: no other call of this client has it, and no other client.
-    ///
-    /// Servers ask nothing again, and so need none.
-    fn fresh_key(&self, order: u64) -> Option<u128> {
-        let key = || Hasher::new("once key").hash(self.instance).number(order).finish();
-        (self.role == Role::Client).then(key)
+        if own.wants_turn() {
+            own.has_turn = true;
+            state.queue.push(Turn::Call(call));
+        }
+        if has_stream {
+            self.update_writable(call);
+        }
     }
 
     /// Places kept for calls made inside handlers, as far as there are enough.
@@ -189,10 +186,18 @@ impl Session {
     }
 }
 
+/// A key for a call that its application gave none: no other call of this client has it, and no other client.
+///
+/// Servers ask nothing again, and so need none.
+fn fresh_key(role: Role, instance: u128, order: u64) -> Option<u128> {
+    let key = || Hasher::new("once key").hash(instance).number(order).finish();
+    (role == Role::Client).then(key)
+}
+
 /// Adds a call to a line, and now and then clears the line of calls that left it.
 fn push_waiting(line: &mut VecDeque<CallId>, call: CallId, own: &Table<Own>) {
     if line.len() > 64 && line.len() > 2 * own.len() {
-        line.retain(|&it| own.get(it).is_some_and(|own| matches!(own.stage, Stage::Waiting(_))));
+        line.retain(|&it| own.get(it).is_some_and(|own| matches!(own.stage, Stage::Waiting)));
     }
     line.push_back(call);
 }

@@ -45,8 +45,8 @@ impl Session {
             Origin::Local => {
                 if let Some(own) = self.own.get_mut(call) {
                     own.transfer = Writing::Nothing;
-                    if let Stage::Opening { wire, ask } = &mut own.stage {
-                        own.stage = Stage::Open { wire: *wire, ask: ask.take(), last };
+                    if let Stage::Opening { wire } = own.stage {
+                        own.stage = Stage::Open { wire, last };
                     }
                 }
                 self.give_turn(call);

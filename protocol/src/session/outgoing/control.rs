@@ -17,7 +17,9 @@ impl Session {
                 self.state.once.filter(|_| self.role == Role::Server).map_or(0, |table| table.tick);
             encoder.push(&Envelope::Control(Control::Pong { nonce, ack, once_tick }));
         }
-        if let Some(nonce) = self.link.heartbeat.take_ping(now, self.extra()) {
+        if self.link.heartbeat.has_ping()
+            && let Some(nonce) = self.link.heartbeat.take_ping(now, self.extra())
+        {
             encoder.push(&Envelope::Control(Control::Ping { nonce }));
         }
         if let Some(spread_ms) = self.link.go_away.take() {

@@ -6,7 +6,7 @@ use crate::codec::Codec;
 use crate::envelope::{CallRef, Encoder, Envelope, Opener, Sequenced, WatchValue, WireError};
 use crate::session::Session;
 use crate::session::callee::{Acceptance, Answer, Handling, Incoming};
-use crate::session::payloads::{WHOLE, Writing};
+use crate::session::payloads::{Room, WHOLE, Writing};
 use crate::session::types::{CallId, WireFailure};
 use crate::session::unsequenced::What;
 use crate::status::Status;
@@ -87,6 +87,15 @@ impl Session {
     fn write_terminal(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
         let Some(incoming) = self.incoming.get_mut(call) else { return };
         let Handling::Answered(answer) = &incoming.handling else { return };
+        if let Answer::Response(bytes) = answer
+            && bytes.len() <= WHOLE
+            && incoming.room == Room::Unneeded
+        {
+            // The common case: what it wrote before is written, and it needs no room.
+            encoder.push_response(self.state.sent.next(), reference, codec, bytes);
+            self.counted.envelopes_out += 1;
+            return self.finish_incoming(call);
+        }
         let last = match (&incoming.stream, answer) {
             (Some(stream), Answer::End) => stream.latest.clone(),
             _ => None,

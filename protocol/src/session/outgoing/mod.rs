@@ -31,8 +31,9 @@ const ONE_MORE: usize = WHOLE + 16 * 1024;
 impl Session {
     /// The next whole message to hand to the socket, made of all that is ready.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
-        // Most messages don't grow.
-        let mut out = Vec::with_capacity((self.state.queue.turns.len() * 128).min(32 * 1024));
+        // Most messages don't grow: some small payload for each turn, and control.
+        let turns = self.state.queue.turns.len();
+        let mut out = Vec::with_capacity(if turns == 0 { 0 } else { (turns * 128 + 256).min(32 * 1024) });
         let mut encoder = Encoder::new(&mut out);
         match &self.link.phase {
             Phase::Live => {
@@ -58,6 +59,10 @@ impl Session {
     }
 
     fn write_data(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
+        if self.state.queue.turns.is_empty() && self.state.transfers.len() == 0 && !self.state.sent.replays()
+        {
+            return;
+        }
         let peer_message = usize::try_from(self.state.peer.message).unwrap_or(usize::MAX);
         let budget = self.gathers().min(peer_message.saturating_sub(ONE_MORE));
         let start = encoder.len();
@@ -80,7 +85,11 @@ impl Session {
             // Full of what came again, without room for a chunk.
             return;
         }
-        while encoder.len() < small && self.new_has_room(encoder.len()) {
+        // What bounds it but for the numbers stays as it is until the message is handed over.
+        let limits = &self.config.limits;
+        let max_envelopes = limits.replay_envelopes;
+        let full = small.min(self.state.sent.room(limits.replay_bytes)).min(self.link_room());
+        while encoder.len() < full && self.state.sent.has_numbers(max_envelopes) {
             let Some(turn) = self.state.queue.turns.pop_front() else { break };
             self.write_turn(now, turn, small, encoder);
         }

@@ -1,13 +1,11 @@
 //! What calls of this end write: the opening, items, the cancel.
 
-use bytes::Bytes;
-
 use crate::Instant;
-use crate::codec::Codec;
-use crate::envelope::{CallOpen, CallRef, Encoder, OnceKey, Opener, Payload, Sequenced};
+use crate::envelope::{CallRef, Carried, Encoder, OnceKey, Opener, Opening, Payload, Sequenced};
 use crate::schema::Retry;
 use crate::session::Session;
 use crate::session::caller::{Stage, WireId, earlier, too_large};
+use crate::session::payloads::{Room, WHOLE};
 use crate::session::types::{CallId, Failure, Role};
 use crate::status::{Code, Status};
 
@@ -15,13 +13,13 @@ impl Session {
     pub(super) fn write_own(&mut self, now: Instant, call: CallId, full: usize, encoder: &mut Encoder<'_>) {
         let Some(own) = self.own.get_mut(call) else { return };
         match own.stage {
-            Stage::Queued(_) => self.write_opening(now, call, encoder),
+            Stage::Queued => self.write_opening(now, call, encoder),
             Stage::Open { wire, .. } => {
                 let Some((_, codec)) = own.agreed else { return };
                 let reference = CallRef { id: wire, opener: Opener::Writer };
                 self.write_items(call, reference, codec, full, encoder);
             }
-            Stage::Waiting(_) | Stage::Opening { .. } | Stage::Over(_) => {}
+            Stage::Waiting | Stage::Opening { .. } | Stage::Over(_) => {}
         }
     }
 
@@ -29,31 +27,23 @@ impl Session {
         let max = self.state.peer_payload();
         let bound = u64::from(self.state.peer.calls) + u64::from(self.state.peer.streams);
         let Some(own) = self.own.get_mut(call) else { return };
-        let Some((method, codec)) = own.agreed else { return };
-        let Stage::Queued(ask) = &mut own.stage else { return };
-        let bytes = match codec {
-            Codec::Rkyv => ask.arguments.rkyv.clone(),
-            Codec::Json => match &ask.encoded {
-                Some(bytes) => bytes.clone(),
-                None => match (ask.arguments.recode)(&ask.arguments.rkyv) {
-                    Ok(json) => ask.encoded.insert(Bytes::from(json)).clone(),
-                    Err(error) => {
-                        let message = format!("the arguments can't become JSON: {error}");
-                        let status = Status::new(Code::InvalidArgument, message);
-                        return self.fail(call, Failure::Status(status));
-                    }
-                },
-            },
-        };
-        if bytes.len() > max {
-            let status = too_large("the arguments", bytes.len(), max);
+        let (Some((method, codec)), Some(ask)) = (own.agreed, &mut own.ask) else { return };
+        if let Err(error) = ask.encode(codec) {
+            let message = format!("the arguments can't become JSON: {error}");
+            let status = Status::new(Code::InvalidArgument, message);
+            return self.fail(call, Failure::Status(status));
+        }
+        let len = ask.bytes().len();
+        if len > max {
+            let status = too_large("the arguments", len, max);
             return self.fail(call, Failure::Status(status));
         }
         if own.deadline.is_some_and(|deadline| deadline <= now) {
             let delivery = own.delivery();
             return self.fail(call, Failure::DeadlineExceeded(delivery));
         }
-        if !self.has_room(call, bytes.len()) {
+        let is_large = len > WHOLE;
+        if (is_large || own.room != Room::Unneeded) && !self.has_room(call, len) {
             return;
         }
         let Some(wire) = self.state.wire.assign(call, bound) else {
@@ -61,37 +51,45 @@ impl Session {
             let status = Status::new(Code::ResourceExhausted, "the other end has no place for a call");
             return self.fail(call, Failure::Status(status));
         };
-        let payload = self.begin_payload(call, bytes, false);
-        let is_whole = matches!(payload, Payload::Whole(_));
-        let Some(own) = self.own.get_mut(call) else { return };
-        let Stage::Queued(mut ask) = std::mem::replace(&mut own.stage, Stage::Over(Ok(()))) else { return };
-        let metadata = ask.metadata.clone();
-        ask.encoded = None;
-        let once = self.state.once.and_then(|table| {
-            let once = ask.once.as_mut().filter(|_| own.retry == Retry::Once)?;
-            Some(OnceKey { key: once.key, table: *once.table.get_or_insert(table) })
-        });
-        // Calls from inside a handler are never asked again, and a server asks nothing again.
-        let ask = (self.role == Role::Client && own.depth == 0).then_some(ask);
-        let last = self.state.sent.head() + 1;
-        own.stage = if is_whole { Stage::Open { wire, ask, last } } else { Stage::Opening { wire, ask } };
+        let announced = is_large.then(|| self.begin_large(call)).flatten();
+        let Self { own: calls, state, counted, role, own_deadline, .. } = self;
+        let Some(own) = calls.get_mut(call) else { return };
+        let Some(ask) = &mut own.ask else { return };
         if let Some(queued) = own.queued.take() {
             own.deadline = queued.timeout.and_then(|timeout| now.checked_add(timeout));
-            self.own_deadline = earlier(self.own_deadline, own.deadline);
+            *own_deadline = earlier(*own_deadline, own.deadline);
         }
-        let time_left_ms = own.deadline.map(|deadline| time_left(now, deadline));
-        let open = CallOpen {
-            id: wire,
-            service: own.service_number(),
-            method,
-            codec,
-            time_left_ms,
-            depth: own.depth,
-            once,
-            metadata,
-            payload,
-        };
-        self.write_sequenced(encoder, Sequenced::Call(open));
+        let once = ask.once.as_mut().filter(|_| own.retry == Retry::Once).zip(state.once);
+        let seq = state.sent.next();
+        counted.envelopes_out += 1;
+        encoder.push_call(
+            seq,
+            &Opening {
+                id: wire,
+                service: u32::from(own.service_number),
+                method,
+                codec,
+                time_left_ms: own.deadline.map(|deadline| time_left(now, deadline)),
+                depth: own.depth,
+                once: once
+                    .map(|(once, table)| OnceKey { key: once.key, table: *once.table.get_or_insert(table) }),
+                metadata: &ask.metadata,
+                payload: announced.as_ref().map_or(Carried::Whole(ask.bytes()), Carried::from),
+            },
+        );
+        own.stage = if is_large { Stage::Opening { wire } } else { Stage::Open { wire, last: seq } };
+        // Calls from inside a handler are never asked again, and a server asks nothing again.
+        if *role == Role::Client && own.depth == 0 {
+            ask.encoded = None;
+        } else {
+            own.ask = None;
+        }
+    }
+
+    /// Begins to send the arguments of a call in chunks.
+    fn begin_large(&mut self, call: CallId) -> Option<Payload> {
+        let bytes = self.own.get(call)?.ask.as_ref()?.bytes().clone();
+        Some(self.begin_payload(call, bytes, false))
     }
 
     pub(super) fn write_cancel(&mut self, wire: u32, encoder: &mut Encoder<'_>) {
@@ -116,5 +114,5 @@ impl Session {
 /// meant.
 pub(super) fn time_left(now: Instant, deadline: Instant) -> u64 {
     let left = deadline.saturating_duration_since(now);
-    u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    left.as_secs().saturating_mul(1000).saturating_add(left.subsec_nanos().div_ceil(1_000_000).into())
 }

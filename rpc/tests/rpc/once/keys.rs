@@ -71,7 +71,7 @@ async fn a_key_for_a_method_that_is_not_once_says_nothing() {
             codec: Codec::Rkyv,
             time_left_ms: None,
             depth: 0,
-            once: Some(OnceKey { key, table: node.store.table() }),
+            once: Some(Box::new(OnceKey { key, table: node.store.table() })),
             metadata: Vec::new(),
             payload: wire::Payload::Whole(Arguments::new(&7_u64).unwrap().rkyv),
         };
