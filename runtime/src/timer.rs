@@ -78,22 +78,41 @@ impl std::error::Error for Elapsed {}
 
 #[cfg(not(target_arch = "wasm32"))]
 mod backend {
+    use std::task::Waker;
+
+    use tokio::task::coop::has_budget_remaining;
+
     use super::*;
 
     #[derive(Debug)]
-    pub(super) struct Timer(Pin<Box<tokio::time::Sleep>>);
+    pub(super) struct Timer {
+        sleep: Pin<Box<tokio::time::Sleep>>,
+        /// Whom it wakes when it fires. A task that runs for other reasons, as most do at every message, has nothing to
+        /// tell it until then.
+        waiting: Option<Waker>,
+    }
 
     impl Timer {
         pub(super) fn new(deadline: Instant) -> Self {
-            Self(Box::pin(tokio::time::sleep_until(deadline.into())))
+            Self { sleep: Box::pin(tokio::time::sleep_until(deadline.into())), waiting: None }
         }
 
         pub(super) fn reset(&mut self, deadline: Instant) {
-            self.0.as_mut().reset(deadline.into());
+            self.sleep.as_mut().reset(deadline.into());
+            // It may have fired, and knows nobody then.
+            self.waiting = None;
         }
 
         pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            self.0.as_mut().poll(cx)
+            let waits = self.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(cx.waker()));
+            if waits && !self.sleep.is_elapsed() {
+                return Poll::Pending;
+            }
+            // Where a task has used up its turn, tokio does not even look at the timer.
+            let looks = has_budget_remaining();
+            let polled = self.sleep.as_mut().poll(cx);
+            self.waiting = (looks && polled.is_pending()).then(|| cx.waker().clone());
+            polled
         }
     }
 }
