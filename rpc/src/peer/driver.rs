@@ -17,7 +17,7 @@ impl Peer {
     pub fn handle_connected(&self) {
         self.act_now(|state, now, _| {
             state.failed = None;
-            state.attended = false;
+            state.away();
             state.session.handle_connected(now);
         });
     }
@@ -26,22 +26,22 @@ impl Peer {
     /// [`register`](Self::register), commands need not wake it, and what comes in need not wake the dispatcher, which
     /// it runs by itself before it writes. For drivers that come back by themselves whenever they stop before that.
     pub fn attend(&self) {
-        self.lock().attended = true;
+        self.lock().attend();
     }
 
     /// One whole binary message came in.
     pub fn handle_message(&self, message: Bytes) {
-        self.act_now(|state, now, _| state.session.handle_message(now, message));
+        self.drive(|state, now, _| state.session.handle_message(now, message));
     }
 
     /// Bytes came in that do not make a whole message. For drivers that see them; what came in all is said each time.
     pub fn handle_received(&self, arriving: Arriving) {
-        self.act_now(|state, now, _| state.session.handle_received(now, arriving));
+        self.drive(|state, now, _| state.session.handle_received(now, arriving));
     }
 
     /// A text message came in, where binary is due.
     pub fn handle_text(&self) {
-        self.act_now(|state, now, _| state.session.handle_text(now));
+        self.drive(|state, now, _| state.session.handle_text(now));
     }
 
     /// The link is gone; `code` is what it was closed with, by either end, if it was. The session goes on without it,
@@ -79,17 +79,17 @@ impl Peer {
 
     /// The socket accepts no more bytes for now.
     pub fn handle_blocked(&self) {
-        self.act_now(|state, now, _| state.session.handle_blocked(now));
+        self.drive(|state, now, _| state.session.handle_blocked(now));
     }
 
     /// The socket accepted bytes.
     pub fn handle_progress(&self) {
-        self.act_now(|state, now, _| state.session.handle_progress(now));
+        self.drive(|state, now, _| state.session.handle_progress(now));
     }
 
     /// The next message to write. Ask again after each one; while there is none, the task is woken by commands.
     pub fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        self.act_now(|state, now, wakes| {
+        self.drive(|state, now, wakes| {
             self.expire_queued(state, now);
             match state.session.poll_transmit(now) {
                 Some(message) => Poll::Ready(message),
@@ -129,7 +129,7 @@ impl Peer {
 
     /// Whether the link is to be closed, and how. Only after everything of `poll_transmit` was written.
     pub fn poll_close(&self) -> Option<Refusal> {
-        self.act(|state, _| state.session.poll_close())
+        self.lock().session.poll_close()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due. May change with every other call.
@@ -256,7 +256,7 @@ impl Peer {
         cx: &mut Context<'_>,
         mailbox: impl FnOnce(&mut State) -> &mut Mailbox<T>,
     ) -> Poll<T> {
-        self.act(|state, wakes| {
+        self.look(|state, wakes| {
             let mailbox = mailbox(state);
             match mailbox.value.take() {
                 Some(value) => Poll::Ready(value),

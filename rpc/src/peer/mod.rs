@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bowline_protocol::session::{Config, Session, Stats};
-use bowline_runtime::{Instant, now, random_u128, wall_clock};
+use bowline_runtime::{Instant, random_u128, wall_clock};
 
 use crate::Channel;
 use crate::channel::{Extensions, Target};
@@ -130,9 +130,28 @@ impl Peer {
         result
     }
 
+    /// As [`act`](Self::act), for steps that leave the session alone: it has nothing new to say, and nobody is woken.
+    fn look<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
+        let mut wakes = Wakes::default();
+        // Released before wakers are dropped.
+        let mut state = self.lock();
+        step(&mut state, &mut wakes)
+    }
+
     /// As [`act`](Self::act), for steps that depend on the time: reading the clock costs as much as a small step.
     fn act_now<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
-        self.act(|state, wakes| step(state, now(), wakes))
+        self.act(|state, wakes| {
+            let now = state.now();
+            step(state, now, wakes)
+        })
+    }
+
+    /// As [`act_now`](Self::act_now), for the driver, which reads the clock once for what it does in one go.
+    fn drive<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
+        self.act(|state, wakes| {
+            let now = state.recent();
+            step(state, now, wakes)
+        })
     }
 
     /// As [`act_now`](Self::act_now), for commands: the driver has something to write or another time to wait for.
@@ -182,6 +201,7 @@ mod tests {
     use bowline_protocol::codec::{Buffer, Codec};
     use bowline_protocol::schema::ServiceDescriptor;
     use bowline_protocol::session::{CallId, Origin};
+    use bowline_runtime::now;
     use bytes::Bytes;
 
     use super::*;
@@ -213,5 +233,27 @@ mod tests {
         };
         peer.act(|state, wakes| state.arrive(arrival, wakes));
         assert_eq!(peer.lock().arrivals.capacity(), 1);
+    }
+
+    /// Clocks take as long to read as a small step. An instant that went back would be a timer that never comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_driver_at_work_reads_the_clock_once_and_is_never_behind_commands() {
+        let peer = Peer::server(Config::default());
+        let second = || tokio::time::advance(Duration::from_secs(1));
+        let seen = || peer.drive(|_, now, _| now);
+        peer.attend();
+        let first = seen();
+        second().await;
+        assert_eq!(seen(), first);
+        let told = peer.command(|_, now, _| now);
+        assert_eq!((told, seen()), (now(), told));
+        second().await;
+        peer.attend();
+        assert_eq!(seen(), now(), "time passed between two turns");
+        peer.register(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        for _ in 0..2 {
+            second().await;
+            assert_eq!(seen(), now(), "nobody says when a driver turns up that does not attend");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bowline_protocol::envelope::{GapReason, Hello, Outcome};
 use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
 use bowline_protocol::status::Delivery;
+use bowline_runtime::{Instant, now};
 
 use super::Who;
 use super::callee::{Arrival, StopReason};
@@ -19,6 +20,8 @@ pub(crate) struct State {
     pub(super) driver: Option<Waker>,
     /// The driver is at work: it looks at everything before it parks.
     pub(super) attended: bool,
+    /// What the clock said last, while the driver is at work.
+    clock: Option<Instant>,
     /// Something was asked of this end since the driver last had nothing to write.
     pub(super) news: bool,
     pub(super) hello: Mailbox<Box<Hello>>,
@@ -60,6 +63,7 @@ impl State {
             failed: None,
             driver: None,
             attended: false,
+            clock: None,
             news: false,
             hello: Mailbox::default(),
             live: Mailbox::default(),
@@ -185,6 +189,26 @@ impl State {
         self.slots.remove(call, |waker| wakes.retire(waker));
     }
 
+    /// A driver is at work.
+    pub(super) fn attend(&mut self) {
+        self.attended = true;
+        self.clock = None;
+    }
+
+    /// The instant now, for the driver: what it does in one go takes less time than to look each time, and whatever took
+    /// longer in between has looked.
+    pub(super) fn recent(&mut self) -> Instant {
+        self.clock.unwrap_or_else(|| self.now())
+    }
+
+    /// The instant now.
+    pub(super) fn now(&mut self) -> Instant {
+        let now = now();
+        // Instants never go back for the session.
+        self.clock = self.attended.then_some(now);
+        now
+    }
+
     /// The driver goes to sleep.
     pub(super) fn park_driver(&mut self, wakes: &mut Wakes, cx: &Context<'_>) {
         wakes.park(&mut self.driver, cx);
@@ -192,9 +216,14 @@ impl State {
     }
 
     /// No driver is at work.
-    pub(super) fn leave(&mut self, wakes: &mut Wakes) {
+    pub(super) fn away(&mut self) {
         self.attended = false;
-        // Came after the driver ran the dispatcher.
+        self.clock = None;
+    }
+
+    /// The driver was at work, and has not looked at what came after it ran the dispatcher.
+    pub(super) fn leave(&mut self, wakes: &mut Wakes) {
+        self.away();
         if std::mem::take(&mut self.dispatches) {
             wakes.push(self.dispatcher.take());
         }

@@ -389,12 +389,9 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
 
     fn pass_time(&mut self, cx: &mut Context<'_>) -> Step {
         let Some(due) = self.core.poll_timeout() else { return Step::Done };
-        if due <= now() {
-            self.core.handle_timeout();
-            return Step::Again;
-        }
         let timer = self.timer.get_or_insert_with(|| sleep_until(due));
-        // It moves away with every message: a timer that comes too early is set again then, and not each time.
+        // It moves away with every message: a timer that comes too early is set again then, and not each time. And only it
+        // looks at the clock.
         if timer.deadline() > due {
             timer.reset(due);
         }
