@@ -4,6 +4,7 @@ mod connector;
 mod counted;
 mod endpoint;
 mod frames;
+mod nonblocking;
 mod socket;
 mod tls;
 mod upgrade;

@@ -6,15 +6,14 @@ use bowline_protocol::limits::Limits;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bytes::Bytes;
-use futures_util::{FutureExt, Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{self, WebSocketConfig, frame::coding::CloseCode as WireCode};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, WebSocket};
 
 use super::counted::Counted;
+use super::nonblocking::Nonblocking;
 use crate::{CloseFrame, Link, LinkError, Received};
 
 /// Small, because ten thousand idle sockets each hold one. While more comes than fits, there is another behind it.
@@ -57,8 +56,10 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
 /// with 1002. What it holds for a slow reader is bounded: 16 KiB and one message.
 #[derive(Debug)]
 pub struct SocketLink<S> {
-    socket: WebSocketStream<Counted<S>>,
+    socket: WebSocket<Nonblocking<Counted<S>>>,
     phase: Phase,
+    /// The stream did not take all of what was handed over: that comes first.
+    is_full: bool,
     message_max: usize,
 }
 
@@ -102,10 +103,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
             Role::Client => protocol::Role::Client,
             Role::Server => protocol::Role::Server,
         };
-        let socket = WebSocketStream::from_partially_read(Counted::new(io, &read), read, role, Some(config))
-            .now_or_never()
-            .expect("without a handshake there is nothing to wait for");
-        Self { socket, phase: Phase::Open, message_max: message_max + WRITE_SLACK / 2 }
+        let stream = Nonblocking::new(Counted::new(io, &read));
+        let socket = WebSocket::from_partially_read(stream, read, role, Some(config));
+        let message_max = message_max + WRITE_SLACK / 2;
+        Self { socket, phase: Phase::Open, is_full: false, message_max }
     }
 
     fn check(&self) -> Result<(), LinkError> {
@@ -117,21 +118,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
 
     fn start_close(&mut self, frame: &CloseFrame) -> Phase {
         // A failure shows when the close is flushed.
-        let _ = Pin::new(&mut self.socket).start_send(Message::Close(to_wire(frame)));
+        let _ = self.socket.write(Message::Close(to_wire(frame)));
         if self.phase == Phase::Violated { Phase::Refusing } else { Phase::Closing }
     }
 
+    /// The next message, whatever it is.
+    fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Result<Message, Error>> {
+        self.socket.get_mut().attend(cx);
+        unless_it_waits(self.socket.read())
+    }
+
+    /// Gives everything that was handed over to the stream.
+    fn poll_written(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.socket.get_mut().attend(cx);
+        let written = ready!(unless_it_waits(self.socket.flush()));
+        self.is_full = false;
+        Poll::Ready(match written {
+            // The answer to a close was the last thing to write.
+            Err(Error::ConnectionClosed) => Ok(()),
+            written => written,
+        })
+    }
+
     /// Flushes, and ignores that the socket may be gone: there is nothing to be done about it.
-    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.socket).poll_flush(cx).map(|_| ())
+    fn poll_flushed(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_written(cx).map(|_| ())
+    }
+
+    fn stream(&mut self) -> Pin<&mut Counted<S>> {
+        Pin::new(&mut self.socket.get_mut().inner)
     }
 
     /// Reads until the other end's close or the end.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Poll::Ready(()),
-                Some(Ok(_)) => {}
+            match ready!(self.poll_message(cx)) {
+                Ok(Message::Close(_)) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
             }
         }
     }
@@ -141,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
         let mut scratch = [0; 1024];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            let read = ready!(Pin::new(self.socket.get_mut()).poll_read(cx, &mut buffer));
+            let read = ready!(self.stream().poll_read(cx, &mut buffer));
             if read.is_err() || buffer.filled().is_empty() {
                 return Poll::Ready(());
             }
@@ -161,6 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
                 ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
             ) => return self.lose(None),
             Error::Protocol(problem) => (CloseCode::PROTOCOL, problem.to_string()),
+            Error::ConnectionClosed | Error::AlreadyClosed => return self.lose(None),
             error => return self.lose(Some(error)),
         };
         self.phase = Phase::Violated;
@@ -179,8 +203,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> {
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.check()?;
-        let ready = ready!(Pin::new(&mut self.socket).poll_ready(cx));
-        Poll::Ready(ready.map_err(|error| self.lose(Some(error))))
+        if !self.is_full {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_flush(cx)
     }
 
     fn start_send(&mut self, message: Bytes) -> Result<(), LinkError> {
@@ -188,30 +214,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
         if message.len() > self.message_max {
             return Err(LinkError::TooLarge { size: message.len(), limit: self.message_max });
         }
-        let sent = Pin::new(&mut self.socket).start_send(Message::Binary(message));
-        sent.map_err(|error| self.lose(Some(error)))
+        match unless_it_waits(self.socket.write(Message::Binary(message))) {
+            Poll::Ready(written) => written.map_err(|error| self.lose(Some(error))),
+            // It was accepted all the same.
+            Poll::Pending => {
+                self.is_full = true;
+                Ok(())
+            }
+        }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         self.check()?;
-        let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+        let flushed = ready!(self.poll_written(cx));
         Poll::Ready(flushed.map_err(|error| self.lose(Some(error))))
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received, LinkError>> {
         self.check()?;
         loop {
-            let received = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-                Some(Ok(Message::Binary(message))) => Ok(Received::Binary(message)),
-                Some(Ok(Message::Text(_))) => Ok(Received::Text),
-                Some(Ok(Message::Close(frame))) => {
+            let received = match ready!(self.poll_message(cx)) {
+                Ok(Message::Binary(message)) => Ok(Received::Binary(message)),
+                Ok(Message::Text(_)) => Ok(Received::Text),
+                Ok(Message::Close(frame)) => {
                     self.phase = Phase::Answering;
                     Ok(Received::Closed(from_wire(frame)))
                 }
                 // Answered by the library when it reads on or flushes.
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-                Some(Err(error)) => Err(self.fail(error)),
-                None => Err(self.lose(None)),
+                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Err(error) => Err(self.fail(error)),
             };
             return Poll::Ready(received);
         }
@@ -230,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
                 }
                 Phase::Refusing => {
                     ready!(self.poll_flushed(cx));
-                    match ready!(Pin::new(self.socket.get_mut()).poll_shutdown(cx)) {
+                    match ready!(self.stream().poll_shutdown(cx)) {
                         Ok(()) => Phase::Draining,
                         Err(_) => Phase::Ended,
                     }
@@ -244,7 +275,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
                     Phase::Leaving
                 }
                 Phase::Leaving => {
-                    let _ = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(cx));
+                    let _ = ready!(self.stream().poll_shutdown(cx));
                     Phase::Ended
                 }
                 Phase::Ended => return Poll::Ready(()),
@@ -253,11 +284,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
     }
 
     fn written(&self) -> u64 {
-        self.socket.get_ref().written
+        self.socket.get_ref().inner.written
     }
 
     fn arriving(&self) -> Arriving {
-        self.socket.get_ref().frames.arriving()
+        self.socket.get_ref().inner.frames.arriving()
+    }
+}
+
+/// What the library did not do because the stream would have had to wait has been arranged for.
+fn unless_it_waits<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
+    match done {
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        done => Poll::Ready(done),
     }
 }
 
@@ -311,7 +350,7 @@ mod tests {
     fn a_socket_that_waits_holds_a_small_buffer() {
         let mut link = SocketLink::from_upgraded(Silent(0), Role::Server, &Limits::default());
         assert!(link.poll_receive(&mut Context::from_waker(std::task::Waker::noop())).is_pending());
-        let asked = link.socket.get_ref().inner().0;
+        let asked = link.socket.get_ref().inner.inner().0;
         assert!((1..=1024).contains(&asked), "{asked} bytes for what may never come");
     }
 }
