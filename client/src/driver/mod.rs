@@ -68,6 +68,8 @@ pub(crate) struct Driver {
     means: Means,
     desk: Arc<Desk>,
     states: watch::Sender<State>,
+    /// What they were last told.
+    shown: Option<State>,
     liveness: Arc<Liveness>,
     first: Option<oneshot::Sender<Result<(), ConnectFailed>>>,
     naps: SleepWatch,
@@ -102,6 +104,7 @@ impl Driver {
             means,
             desk,
             states,
+            shown: None,
             liveness,
             first,
             naps: SleepWatch::new(now, wall_clock()),
@@ -210,6 +213,10 @@ impl Driver {
 
     fn publish(&mut self) {
         let state = self.lane.machine.state();
+        if self.shown.as_ref() == Some(&state) {
+            return;
+        }
+        self.shown = Some(state.clone());
         let is_live = state.is_live();
         self.liveness.set(is_live);
         self.states.send_if_modified(|shown| {
