@@ -31,10 +31,12 @@ impl<'a> Reader<'a> {
     }
 
     /// An error about the field that begins here.
+    #[cold]
     pub(super) fn error(&self, kind: DecodeErrorKind) -> Failed {
         failed(self.at, kind)
     }
 
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
@@ -52,17 +54,6 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64> {
-        match self.bytes.get(self.at) {
-            // Most are short.
-            Some(&byte) if byte < 0x80 => {
-                self.at += 1;
-                Ok(u64::from(byte))
-            }
-            _ => self.long_varint(),
-        }
-    }
-
-    fn long_varint(&mut self) -> Result<u64> {
         match varint::read(self.rest()) {
             Ok((value, len)) => {
                 self.at += len;

@@ -55,6 +55,7 @@ impl Session {
         }
     }
 
+    #[inline]
     pub(super) fn finish_response(&mut self, call: CallId, codec: Codec, buffer: Buffer) {
         self.end_on_wire(call);
         if self.own.forget(call) {
@@ -206,6 +207,7 @@ impl Session {
     }
 
     /// The terminal of a call came: nothing more is written for it, and its id on the wire is free.
+    #[inline]
     fn end_on_wire(&mut self, call: CallId) {
         let Some(own) = self.own.get_mut(call) else { return };
         let Some(wire) = own.wire() else { return };

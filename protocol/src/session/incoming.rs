@@ -120,12 +120,15 @@ impl Session {
         match self.state.received.accept(seq) {
             Arrival::Next => return true,
             Arrival::Duplicate => self.counted.duplicates += 1,
-            Arrival::OutOfStep => {
-                let reason = format!("sequence number {seq} is not the next");
-                self.close(now, CloseCode::OUT_OF_STEP, &reason);
-            }
+            Arrival::OutOfStep => self.lose_step(now, seq),
         }
         false
+    }
+
+    #[cold]
+    fn lose_step(&mut self, now: Instant, seq: u64) {
+        let reason = format!("sequence number {seq} is not the next");
+        self.close(now, CloseCode::OUT_OF_STEP, &reason);
     }
 
     fn handle_unnumbered(&mut self, now: Instant, envelope: Envelope) {

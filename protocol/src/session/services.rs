@@ -37,30 +37,41 @@ pub(super) enum MethodAgreement {
 
 impl Agreement {
     /// The method's number and codec, or why it can't be called; `None` while the answer is not there.
+    #[inline]
     pub(super) fn agree(
         &self,
         service: &'static ServiceDescriptor,
         method: usize,
     ) -> Option<Result<(u32, Codec), Status>> {
-        let name = || format!("{}/{}", service.name, service.methods[method].name);
-        Some(match self {
-            Self::Undeclared | Self::Pending(_) => return None,
-            Self::Same => Ok((method as u32, Codec::Rkyv)),
-            Self::Unknown => {
-                Err(Status::new(Code::Unimplemented, format!("the other end serves no `{}`", service.name)))
-            }
-            Self::Different(methods) => match methods[method] {
+        match self {
+            Self::Same => Some(Ok((method as u32, Codec::Rkyv))),
+            Self::Undeclared | Self::Pending(_) => None,
+            Self::Different(methods) => Some(match methods[method] {
                 MethodAgreement::Agreed { number, codec, .. } => Ok((number, codec)),
-                MethodAgreement::OtherKind => Err(Status::new(
-                    Code::SchemaMismatch,
-                    format!("`{}` is another kind of call at the other end", name()),
-                )),
-                MethodAgreement::Missing => {
-                    Err(Status::new(Code::Unimplemented, format!("the other end has no `{}`", name())))
-                }
-            },
-        })
+                MethodAgreement::OtherKind => Err(other_kind(service, method)),
+                MethodAgreement::Missing => Err(missing(service, method)),
+            }),
+            Self::Unknown => Some(Err(unknown(service))),
+        }
     }
+}
+
+#[cold]
+fn unknown(service: &ServiceDescriptor) -> Status {
+    Status::new(Code::Unimplemented, format!("the other end serves no `{}`", service.name))
+}
+
+#[cold]
+fn other_kind(service: &ServiceDescriptor, method: usize) -> Status {
+    let name = service.methods[method].name;
+    let message = format!("`{}/{name}` is another kind of call at the other end", service.name);
+    Status::new(Code::SchemaMismatch, message)
+}
+
+#[cold]
+fn missing(service: &ServiceDescriptor, method: usize) -> Status {
+    let name = service.methods[method].name;
+    Status::new(Code::Unimplemented, format!("the other end has no `{}/{name}`", service.name))
 }
 
 /// Matches our methods against the list of the other end.
@@ -156,21 +167,26 @@ impl Session {
     }
 
     /// The agreement about one of our services, declared now if it was not yet. The session is live.
+    #[inline]
     pub(super) fn agreement(&mut self, number: u16) -> &mut Agreement {
-        let place = number as usize;
+        let place = usize::from(number);
+        if matches!(self.state.agreements.get(place), None | Some(Agreement::Undeclared)) {
+            self.declare_up_to(place);
+        }
+        &mut self.state.agreements[place]
+    }
+
+    fn declare_up_to(&mut self, place: usize) {
         while self.state.agreements.len() <= place {
             self.state.agreements.push(Agreement::Undeclared);
         }
-        if matches!(self.state.agreements[place], Agreement::Undeclared) {
-            // Numbers count up on the wire, so earlier services go first, wanted or not.
-            for earlier in 0..=place {
-                if matches!(self.state.agreements[earlier], Agreement::Undeclared) {
-                    self.state.agreements[earlier] = Agreement::Pending(Vec::new());
-                    self.state.queue.push(Turn::Declare(earlier as u16));
-                }
+        // Numbers count up on the wire, so earlier services go first, wanted or not.
+        for earlier in 0..=place {
+            if matches!(self.state.agreements[earlier], Agreement::Undeclared) {
+                self.state.agreements[earlier] = Agreement::Pending(Vec::new());
+                self.state.queue.push(Turn::Declare(earlier as u16));
             }
         }
-        &mut self.state.agreements[place]
     }
 
     /// Takes a declaration of the other end in and queues the answer.

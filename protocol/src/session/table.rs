@@ -29,6 +29,7 @@ impl<T> Table<T> {
     }
 
     /// Puts `value` in a place of the table's choice.
+    #[inline]
     pub(super) fn insert(&mut self, value: T) -> CallId {
         let id = self.free.pop_front().unwrap_or_else(|| {
             self.places.push(Place { generation: 0, value: None });
@@ -38,6 +39,7 @@ impl<T> Table<T> {
     }
 
     /// Puts `value` in place `id`, which is free. The caller bounds `id`.
+    #[inline]
     pub(super) fn insert_at(&mut self, id: u32, value: T) -> CallId {
         if self.places.capacity() == 0 {
             // Of an idle session there is the first place alone.
@@ -49,6 +51,7 @@ impl<T> Table<T> {
         self.put(id, value)
     }
 
+    #[inline]
     fn put(&mut self, id: u32, value: T) -> CallId {
         let place = &mut self.places[id as usize];
         debug_assert!(place.value.is_none());

@@ -1,4 +1,5 @@
 mod greeting;
+mod hear;
 
 use std::iter::FusedIterator;
 
@@ -19,6 +20,9 @@ use crate::codec::Codec;
 use crate::status::{CloseCode, Code};
 
 use greeting::{hello, welcome};
+use hear::Heard;
+
+pub(crate) use hear::Hear;
 
 type Result<T, E = Failed> = std::result::Result<T, E>;
 
@@ -122,37 +126,6 @@ impl Decoder {
     }
 }
 
-/// Takes in envelopes as they are read. Those that come by the thousand come in parts, which nobody need put together.
-pub(crate) trait Hear {
-    fn call(&mut self, seq: u64, open: CallOpen);
-    fn response(&mut self, seq: u64, call: CallRef, codec: Codec, payload: Payload);
-    /// Any other that has a number.
-    fn sequenced(&mut self, seq: u64, sequenced: Sequenced);
-    /// One without a number.
-    fn unnumbered(&mut self, envelope: Envelope);
-}
-
-/// Puts together what there is to hear.
-struct Heard(Option<Envelope>);
-
-impl Hear for Heard {
-    fn call(&mut self, seq: u64, open: CallOpen) {
-        self.sequenced(seq, Sequenced::Call(open));
-    }
-
-    fn response(&mut self, seq: u64, call: CallRef, codec: Codec, payload: Payload) {
-        self.sequenced(seq, Sequenced::Response { call, codec, payload });
-    }
-
-    fn sequenced(&mut self, seq: u64, sequenced: Sequenced) {
-        self.0 = Some(Envelope::Sequenced(seq, sequenced));
-    }
-
-    fn unnumbered(&mut self, envelope: Envelope) {
-        self.0 = Some(envelope);
-    }
-}
-
 /// The sequence number of an envelope that states it, or follows the one numbered `last`.
 #[inline]
 fn seq(r: &mut Reader<'_>, stated: bool, last: Option<u64>) -> Result<u64> {
@@ -174,9 +147,9 @@ impl Iterator for Decoder {
     type Item = Result<Envelope, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut heard = Heard(None);
+        let mut heard = Heard::default();
         match self.next_to(&mut heard)? {
-            Ok(()) => heard.0.map(Ok),
+            Ok(()) => heard.envelope().map(Ok),
             Err(error) => Some(Err(error)),
         }
     }
@@ -459,13 +432,13 @@ fn codec(r: &mut Reader<'_>) -> Result<Codec> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn payload(r: &mut Reader<'_>) -> Result<Payload> {
     let offset = r.at();
     let number = r.varint()?;
     let len = number >> 1;
     if number & 1 == 0 {
-        return r.slice(offset, len).map(Payload::Whole);
+        return Ok(Payload::Whole(r.slice(offset, len)?));
     }
     if len == 0 {
         return Err(failed(offset, DecodeErrorKind::Empty("chunked payload")));

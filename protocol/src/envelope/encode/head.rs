@@ -122,3 +122,35 @@ impl<const ROOM: usize> Head<ROOM> {
         self.len = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Encoder;
+    use super::*;
+    use crate::envelope::{Decoder, Envelope, OnceTable, Opener, Sequenced};
+
+    #[test]
+    fn the_longest_heads_have_room() {
+        let payload = Payload::Chunked { transfer: u32::MAX, len: u64::MAX >> 1 };
+        let table = OnceTable { id: u128::MAX, tick: u64::MAX };
+        let open = CallOpen {
+            id: u32::MAX,
+            service: u32::MAX,
+            method: u32::MAX,
+            codec: Codec::Json,
+            time_left_ms: Some(u64::MAX),
+            depth: u8::MAX,
+            once: Some(Box::new(OnceKey { key: u128::MAX, table })),
+            metadata: Vec::new(),
+            payload: payload.clone(),
+        };
+        let call = CallRef { id: u32::MAX, opener: Opener::Reader };
+        let response = Sequenced::Response { call, codec: Codec::Json, payload };
+        for sequenced in [Sequenced::Call(open), response] {
+            let envelope = Envelope::Sequenced(u64::MAX, sequenced);
+            let mut out = Vec::new();
+            Encoder::new(&mut out).push(&envelope);
+            assert_eq!(Decoder::new(out.into()).next(), Some(Ok(envelope)));
+        }
+    }
+}

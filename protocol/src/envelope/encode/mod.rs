@@ -87,7 +87,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// The head of an envelope with a sequence number.
-    #[inline]
+    #[inline(always)]
     fn begin<const ROOM: usize>(&mut self, seq: u64, kind: u8) -> Head<ROOM> {
         let mut head = Head::new();
         if self.last_seq.and_then(|last| last.checked_add(1)) == Some(seq) {

@@ -157,8 +157,12 @@ impl Session {
         if let Some(mut stream) = stream {
             self.drop_stream(&mut stream);
         }
-        self.return_room(room);
-        self.grant_large();
+        if room != Room::Unneeded {
+            self.return_room(room);
+        }
+        if !self.state.large.is_empty() {
+            self.grant_large();
+        }
         self.state.granted[class as usize].give_back(1);
     }
 

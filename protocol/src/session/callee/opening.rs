@@ -149,3 +149,25 @@ impl Session {
         self.events.push_back(Event::Call(event));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::session::Config;
+    use crate::session::payloads::WHOLE;
+
+    #[test]
+    fn small_arguments_hold_no_more_than_large_ones() {
+        const { assert!(PINNED_BY_CALL <= WHOLE) };
+        let mut session = Session::server(Config::default());
+        for (len, copies) in [(PINNED_BY_CALL, false), (PINNED_BY_CALL + 1, true)] {
+            let message = Bytes::from(vec![7; len]);
+            session.link.message = len;
+            let kept = session.keep(message.slice(..64), PINNED_BY_CALL);
+            assert_eq!(*kept, message[..64]);
+            assert_eq!(kept.as_ptr() != message.as_ptr(), copies, "{len}");
+        }
+    }
+}

@@ -59,7 +59,10 @@ impl Session {
             own.deadline = queued.timeout.and_then(|timeout| now.checked_add(timeout));
             *own_deadline = earlier(*own_deadline, own.deadline);
         }
-        let once = ask.once.as_mut().filter(|_| own.retry == Retry::Once).zip(state.once);
+        let once = ask.once.as_mut().filter(|_| own.retry == Retry::Once).and_then(|once| {
+            let known = state.once?;
+            Some(OnceKey { key: once.key, table: *once.table.get_or_insert(known) })
+        });
         let seq = state.sent.next();
         counted.envelopes_out += 1;
         encoder.push_call(
@@ -71,8 +74,7 @@ impl Session {
                 codec,
                 time_left_ms: own.deadline.map(|deadline| time_left(now, deadline)),
                 depth: own.depth,
-                once: once
-                    .map(|(once, table)| OnceKey { key: once.key, table: *once.table.get_or_insert(table) }),
+                once,
                 metadata: &ask.metadata,
                 payload: announced.as_ref().map_or(Carried::Whole(ask.bytes()), Carried::from),
             },
