@@ -7,6 +7,9 @@ use crate::Outcome;
 use crate::setup;
 use crate::step::{cargo, execute, step, target};
 
+/// Optimised across crates, which helps whoever is made of many.
+const PROFILE: &str = "compared";
+
 /// Builds the comparison with everybody who takes part, and hands what was asked for on to it.
 ///
 /// # Errors
@@ -16,10 +19,10 @@ pub(crate) fn run(asked: &[OsString]) -> Outcome<()> {
     if counts_system_calls(asked) {
         setup::strace()?;
     }
-    step("building the comparison (some minutes the first time)", || {
-        execute(cargo().args(build()).args(["--profile", "measured"]))
+    step("building the comparison (ten minutes the first time)", || {
+        execute(cargo().args(build()).args(["--profile", PROFILE]))
     })?;
-    let program = target().join("measured").join("bench");
+    let program = target().join(PROFILE).join("bench");
     // Its tables are results and go where our output goes.
     match Command::new(&program).args(asked).stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
