@@ -70,14 +70,17 @@ async fn a_sleep_that_is_polled_often_wakes_its_task_once_it_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sleep_wakes_the_task_that_polled_it_last() {
+    let start = now();
     let mut timer = sleep(SECOND);
     assert!(Pin::new(&mut timer).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     timeout(5 * SECOND, often(&mut timer)).await.unwrap();
+    assert_eq!(now() - start, SECOND);
 }
 
 /// tokio looks at no timer in a task that has used up its turn.
 #[tokio::test(start_paused = true)]
 async fn a_sleep_that_is_first_polled_at_the_end_of_a_turn_is_not_forgotten() {
+    let start = now();
     let mut timer = sleep(SECOND);
     let mut is_first = true;
     let waiting = poll_fn(|cx| {
@@ -86,7 +89,9 @@ async fn a_sleep_that_is_first_polled_at_the_end_of_a_turn_is_not_forgotten() {
         }
         Pin::new(&mut timer).poll(cx)
     });
-    timeout(5 * SECOND, waiting).await.unwrap();
+    // tokio's own is not forgotten either.
+    tokio::time::timeout(5 * SECOND, waiting).await.unwrap();
+    assert_eq!(now() - start, SECOND);
 }
 
 #[tokio::test(start_paused = true)]
