@@ -53,6 +53,7 @@ impl Positional for Tail {
 }
 
 impl<E> Writer<E> for Tail {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
         if bytes.len() > LARGE && self.bytes.capacity() - self.bytes.len() < bytes.len() + LARGE {
             // Room for the little that follows it: else the vector doubles for that, and copies all of this.

@@ -60,7 +60,7 @@ pub(super) struct Head<const ROOM: usize> {
 }
 
 /// Room for a kind, a sequence number, a call, a codec and the announcement of a payload.
-pub(super) const SHORT: usize = 48;
+pub(super) const SHORT: usize = 32;
 
 impl<const ROOM: usize> Head<ROOM> {
     #[inline]

@@ -70,7 +70,7 @@ impl<'a> Encoder<'a> {
         self.push_carrying(seq, kind::RESPONSE, call, codec, Carried::Whole(payload));
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_carrying(&mut self, seq: u64, kind: u8, call: CallRef, codec: Codec, payload: Carried<'_>) {
         let mut head = self.begin::<SHORT>(seq, kind);
         head.call_ref(call);
