@@ -7,6 +7,7 @@
 //! [`MaybeSend`] and [`MaybeSync`] are `Send` and `Sync` on native targets and ask for nothing in a browser, where
 //! handlers touch the page. [`Confined`] carries such a value inside something that must be `Send` everywhere.
 
+mod bell;
 mod clock;
 mod confined;
 mod random;
@@ -14,9 +15,10 @@ mod send;
 mod task;
 mod timer;
 
+pub use bell::Bell;
 pub use clock::{Instant, now, wall_clock};
 pub use confined::Confined;
 pub use random::{random_bytes, random_u128};
 pub use send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
-pub use task::{Task, spawn, wake_last};
+pub use task::{Task, has_budget, spawn, wake_last};
 pub use timer::{Elapsed, Sleep, sleep, sleep_until, timeout};

@@ -21,6 +21,12 @@ pub fn wake_last(cx: &mut Context<'_>) {
     backend::wake_last(cx);
 }
 
+/// Whether the task that runs may go on before others have their turn, as far as tokio counts: without, its sockets, timers
+/// and channels are pending whatever they have. Always in a browser and outside of a runtime.
+pub fn has_budget() -> bool {
+    backend::has_budget()
+}
+
 /// A spawned future and its owner: dropping it aborts the future.
 #[must_use = "dropping a task aborts it; call `detach` to let it run"]
 #[derive(Debug)]
@@ -65,6 +71,10 @@ mod backend {
         let _ = pin!(tokio::task::yield_now()).poll(cx);
     }
 
+    pub(super) fn has_budget() -> bool {
+        tokio::task::coop::has_budget_remaining()
+    }
+
     #[derive(Debug)]
     pub(super) struct Handle(tokio::task::JoinHandle<()>);
 
@@ -94,6 +104,10 @@ mod backend {
 
     pub(super) fn wake_last(cx: &mut Context<'_>) {
         cx.waker().wake_by_ref();
+    }
+
+    pub(super) fn has_budget() -> bool {
+        true
     }
 
     #[derive(Debug)]

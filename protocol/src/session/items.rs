@@ -82,7 +82,7 @@ impl Session {
     pub fn send_run(&mut self, now: Instant, call: CallId, run: Run) {
         let (items, bytes, ends) = run.into_parts();
         if items > 0 {
-            self.send_items(now, call, bytes.into(), ends);
+            self.send_items(now, call, bytes, ends);
         }
     }
 

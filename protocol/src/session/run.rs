@@ -1,5 +1,7 @@
 //! Items of one stream that are made and sent together.
 
+use bytes::Bytes;
+
 use super::credit::SendWindow;
 use super::stream::{cost, may_queue};
 use crate::codec::Codec;
@@ -11,6 +13,8 @@ use crate::codec::Codec;
 #[derive(Debug)]
 pub struct Run {
     codec: Codec,
+    /// The first item, while it is the only one and others share it.
+    first: Option<Bytes>,
     bytes: Vec<u8>,
     /// Where the items end, but for the last one, which ends with the bytes.
     ends: Vec<usize>,
@@ -23,7 +27,7 @@ pub struct Run {
 
 impl Run {
     pub(super) fn new(codec: Codec, queued: u64, window: SendWindow, bound: u64) -> Self {
-        Self { codec, bytes: Vec::new(), ends: Vec::new(), items: 0, queued, window, bound }
+        Self { codec, first: None, bytes: Vec::new(), ends: Vec::new(), items: 0, queued, window, bound }
     }
 
     /// How items are to be encoded.
@@ -43,12 +47,31 @@ impl Run {
 
     /// How many bytes the items take.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
+        self.first.as_ref().map_or(self.bytes.len(), Bytes::len)
+    }
+
+    /// Adds an item that others share. It is copied only if it does not stay alone.
+    pub fn share(&mut self, item: &Bytes) {
+        if self.items > 0 {
+            self.push(|out| {
+                out.extend_from_slice(item);
+                true
+            });
+            return;
+        }
+        self.items = 1;
+        self.queued += cost(item.len());
+        self.first = Some(item.clone());
     }
 
     /// Adds what `encode` appends, if it says that this is an item; else what it appended is removed. It leaves what it was
     /// given as it was.
     pub fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
+        if let Some(first) = self.first.take() {
+            // Where there are two there are more.
+            self.bytes.reserve(8 * first.len());
+            self.bytes.extend_from_slice(&first);
+        }
         let start = self.bytes.len();
         if !encode(&mut self.bytes) {
             return self.bytes.truncate(start);
@@ -60,7 +83,50 @@ impl Run {
         self.queued += cost(self.bytes.len() - start);
     }
 
-    pub(super) fn into_parts(self) -> (usize, Vec<u8>, Vec<usize>) {
-        (self.items, self.bytes, self.ends)
+    pub(super) fn into_parts(self) -> (usize, Bytes, Vec<usize>) {
+        (self.items, self.first.unwrap_or_else(|| self.bytes.into()), self.ends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run() -> Run {
+        Run::new(Codec::Rkyv, 0, SendWindow::new(1 << 20), 1 << 20)
+    }
+
+    #[test]
+    fn an_item_that_others_share_is_not_copied_while_it_is_alone() {
+        let item = Bytes::from(vec![7; 40]);
+        let mut alone = run();
+        alone.share(&item);
+        assert_eq!((alone.bytes(), alone.is_empty()), (40, false));
+        let (items, bytes, ends) = alone.into_parts();
+        assert_eq!((items, bytes.as_ptr(), bytes.len(), ends), (1, item.as_ptr(), 40, vec![]));
+    }
+
+    #[test]
+    fn shared_items_and_others_stand_behind_each_other() {
+        let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
+        let mut several = run();
+        several.share(&first);
+        several.push(|_| false);
+        several.share(&second);
+        several.push(|out| {
+            out.extend_from_slice(b"third");
+            true
+        });
+        assert_eq!(several.bytes(), 16);
+        let mut one_by_one = run();
+        for item in [&b"first"[..], b"second", b"third"] {
+            one_by_one.push(|out| {
+                out.extend_from_slice(item);
+                true
+            });
+        }
+        assert_eq!(several.queued, one_by_one.queued);
+        let (items, bytes, ends) = several.into_parts();
+        assert_eq!((items, &bytes[..], ends), (3, &b"firstsecondthird"[..], vec![5, 11]));
     }
 }

@@ -16,6 +16,7 @@ use super::guard::Guard;
 use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
 use super::running::{Room, Running, failed};
+use super::streams::Streams;
 use super::tasks::Tasks;
 use super::waiting::Waiting;
 use crate::call::Content;
@@ -38,16 +39,18 @@ const FEW: usize = 4;
 ///
 /// Calls start in the order in which they came in. The stack is asked for readiness only with a call in hand; a call
 /// that is stopped while it waits gives its turn to the next. A handler is polled once where its call was read, and
-/// becomes a task when it is still pending. The tasks end with the dispatcher.
+/// becomes a task when it is still pending; a few streams whose handlers accepted them at once go on here, so that one item
+/// wakes one task. All of them end with the dispatcher.
 ///
 /// Poll it from the session's driver. It holds no lock of the session while it polls handlers.
-pub struct Dispatcher<S> {
+pub struct Dispatcher<S: Service<Call>> {
     peer: Peer,
     stack: S,
     session: Arc<SessionInfo>,
     /// Room for what comes in.
     arrivals: VecDeque<Arrival>,
     queue: VecDeque<Waiting>,
+    streams: Streams<Running<S::Future>>,
     tasks: Tasks,
     once: Option<OnceSide>,
     status_of: fn(&BoxError) -> Status,
@@ -70,6 +73,7 @@ where
             session: Arc::new(session),
             arrivals: VecDeque::new(),
             queue: VecDeque::new(),
+            streams: Streams::default(),
             tasks: Tasks::default(),
             once: None,
             status_of,
@@ -98,7 +102,7 @@ where
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
         }
-        let mut turn = Turn { polled: 0, started: now(), spare: None };
+        let mut turn = Turn::default();
         // Mostly nothing waits, and what came in starts without having been in the queue.
         let mut starts = self.queue.is_empty() && !stopped_waiting;
         for arrival in arrivals.drain(..) {
@@ -142,6 +146,8 @@ where
             // Sessions that are idle are many.
             self.queue = VecDeque::new();
         }
+        let Self { streams, tasks, .. } = self;
+        streams.poll(cx, |slow| tasks.own(spawn(slow)));
         Poll::Pending
     }
 
@@ -218,14 +224,20 @@ where
                 let room = turn.room(future);
                 match turn.run(Running::new(guard, room, self.status_of)) {
                     Ok(ended) => turn.spare = Some(ended.into_room()),
-                    Err(running) => self.tasks.own(spawn(running)),
+                    Err(running) => {
+                        let elsewhere =
+                            if running.is_stream() { self.streams.take_in(running) } else { Some(running) };
+                        if let Some(running) = elsewhere {
+                            self.tasks.own(spawn(running));
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-impl<S> fmt::Debug for Dispatcher<S> {
+impl<S: Service<Call>> fmt::Debug for Dispatcher<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
             .field("session", &self.session)
@@ -237,9 +249,16 @@ impl<S> fmt::Debug for Dispatcher<S> {
 /// What one poll of the dispatcher spends on inline polls.
 struct Turn<F> {
     polled: usize,
-    started: Instant,
+    /// When the first was polled.
+    started: Option<Instant>,
     /// What the last call that ended at once lay in.
     spare: Option<Room<F>>,
+}
+
+impl<F> Default for Turn<F> {
+    fn default() -> Self {
+        Self { polled: 0, started: None, spare: None }
+    }
 }
 
 impl<F> Turn<F> {
@@ -257,6 +276,7 @@ impl<F> Turn<F> {
     /// Polls `running` once: `Ok` if it has ended, else it is to become a task.
     fn run<R: Future<Output = ()> + Unpin>(&mut self, mut running: R) -> Result<R, R> {
         self.polled += 1;
+        self.started.get_or_insert_with(now);
         // Whatever wakes it between here and the first poll of its task is seen by that poll.
         let mut cx = Context::from_waker(Waker::noop());
         if Pin::new(&mut running).poll(&mut cx).is_ready() {
@@ -266,8 +286,8 @@ impl<F> Turn<F> {
     }
 
     fn is_over(&self) -> bool {
-        // At least one in each turn, however long the way here took.
+        // At least one in each turn.
         self.polled >= INLINE
-            || (self.polled > 0 && now().saturating_duration_since(self.started) >= INLINE_TIME)
+            || self.started.is_some_and(|started| now().saturating_duration_since(started) >= INLINE_TIME)
     }
 }

@@ -3,6 +3,7 @@ mod guard;
 mod once;
 mod panic;
 mod running;
+mod streams;
 mod tasks;
 mod waiting;
 

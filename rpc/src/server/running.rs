@@ -34,6 +34,11 @@ impl<F> Running<F> {
         Self { guard: Some(guard), room, body: None, is_new: true, status_of }
     }
 
+    /// Whether its handler has accepted a stream, which goes on.
+    pub(super) fn is_stream(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// Gives the room back, once the call was answered.
     pub(super) fn into_room(self) -> Room<F> {
         self.room

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::topic::Shared;
 
 /// A shared value up to this length is copied behind its neighbours, since that costs less than a place of its own.
-const COPIED: usize = 1024;
+pub(super) const COPIED: usize = 1024;
 
 /// What a stream may give: a message, `Result<Message, Error>` whose error is the last item, or [`Shared<Message>`](Shared).
 #[diagnostic::on_unimplemented(
@@ -61,7 +61,8 @@ impl<T: Payload> Item for Shared<T> {
 
     fn encode(self, codec: Codec, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
         self.encoded(codec).map(|bytes| {
-            if bytes.len() > COPIED {
+            // The first of many is sent as it is if no other follows: nothing is allocated then.
+            if bytes.len() > COPIED || out.is_empty() {
                 return Encoded::Shared(bytes.clone());
             }
             out.extend_from_slice(bytes);
@@ -94,4 +95,22 @@ impl<X: Item> StreamOutput for Items<X> {
 impl<X: Item, E: Payload> StreamOutput for Result<Items<X>, E> {
     type Item = X::Owned;
     type Err = E;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_shared_value_is_copied_only_behind_another() {
+        let value = Shared::new(7_u64);
+        let mut out = Vec::new();
+        let alone = value.clone().encode(Codec::Rkyv, &mut out).unwrap();
+        assert!(matches!(alone, Encoded::Shared(bytes) if bytes.len() == 8));
+        out.push(0);
+        assert!(matches!(value.encode(Codec::Rkyv, &mut out), Ok(Encoded::Appended)));
+        assert_eq!(out.len(), 9);
+        let large = Shared::new("x".repeat(COPIED + 1));
+        assert!(matches!(large.encode(Codec::Rkyv, &mut out), Ok(Encoded::Shared(_))));
+    }
 }

@@ -6,6 +6,7 @@ use bowline_protocol::session::{CallId, Run};
 use bytes::Bytes;
 use futures_core::Stream;
 
+use super::item::COPIED;
 use super::{Encoded, Item};
 use crate::peer::Peer;
 use crate::topic::Notices;
@@ -75,6 +76,12 @@ where
         };
         if missed.is_none() {
             run.push(encode);
+            if let Next::Alone(item) = &next
+                && item.len() <= COPIED
+            {
+                run.share(item);
+                next = Next::Added;
+            }
         } else {
             let mut apart = Vec::new();
             if encode(&mut apart) {

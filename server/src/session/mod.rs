@@ -15,7 +15,7 @@ use bowline_protocol::registry::{Gap, Remains, Verdict};
 use bowline_protocol::session::Welcoming;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
-use bowline_runtime::{BoxFuture, Sleep, now, random_bytes, sleep_until};
+use bowline_runtime::{Bell, BoxFuture, Sleep, now, random_bytes, sleep_until};
 use bowline_transport::{BoxLink, CloseFrame, Ended, Left, drive_until};
 
 use crate::mail::{Back, End, Guest, Handover, Letter, Mail, Returned};
@@ -32,7 +32,8 @@ pub(crate) struct Session {
     /// Polled in this task, and its handlers with it.
     dispatch: BoxFuture<'static, Infallible>,
     desk: Desk,
-    metrics: SessionMetrics,
+    /// Rings for the desk.
+    bell: Bell,
 }
 
 /// A link, and where it goes when the session has no use for it any more.
@@ -52,20 +53,20 @@ impl Session {
         outcome: Outcome,
     ) -> Self {
         // First what ends the session when making the stack panics.
-        let desk = Desk {
+        let mut desk = Desk {
             id,
             peer,
             node,
             mail,
+            metrics: SessionMetrics::server(),
             held: HeldReport::default(),
             has_link: true,
             is_proved: false,
             ending: None,
         };
         let dispatch = dispatch(&desk.peer);
-        let mut metrics = SessionMetrics::server();
-        metrics.live(outcome);
-        Self { dispatch, desk, metrics }
+        desk.metrics.live(outcome);
+        Self { dispatch, desk, bell: Bell::default() }
     }
 
     /// Runs it, first on this link.
@@ -79,7 +80,7 @@ impl Session {
             match next {
                 Next::Link(arrival) => {
                     carried = Some(self.desk.take_up(*arrival));
-                    self.metrics.live(Outcome::Resumed);
+                    self.desk.metrics.live(Outcome::Resumed);
                 }
                 Next::NoLink => {}
                 Next::Over => return,
@@ -89,13 +90,16 @@ impl Session {
 
     /// Drives a link until it ends or another takes its place.
     async fn attached(&mut self, Carried { link, back }: Carried) -> Next {
-        let Self { dispatch, desk, metrics } = self;
+        let Self { dispatch, desk, bell } = self;
         desk.has_link = true;
-        metrics.link_opened();
+        bell.ring();
+        desk.metrics.link_opened();
         let peer = desk.peer.clone();
         let until = poll_fn(|cx| {
-            metrics.poll(cx, &peer);
-            desk.poll_attached(cx)
+            if desk.held.wind() {
+                bell.ring();
+            }
+            bell.poll(cx, |cx| desk.poll_attached(cx))
         });
         let (link, left) = drive_until(link, &peer, dispatch.as_mut(), until).await;
         match left {
@@ -105,14 +109,14 @@ impl Session {
                 } else {
                     (CloseCode::FENCED, "a newer link has the session")
                 };
-                metrics.link_closed(Some(code));
+                desk.metrics.link_closed(Some(code));
                 give_back(back, link, CloseFrame::new(code, reason));
                 Next::Link(arrival)
             }
             Left::Ended(Ended { by, frame }) => {
                 tracing::debug!(?by, ?frame, "link ended");
-                metrics.look(&peer);
-                metrics.link_closed(frame.as_ref().map(|frame| frame.code));
+                desk.metrics.look(&peer);
+                desk.metrics.link_closed(frame.as_ref().map(|frame| frame.code));
                 if let Some(frame) = frame {
                     give_back(back, link, frame);
                 }
@@ -123,14 +127,17 @@ impl Session {
 
     /// Waits without a link.
     async fn detached(&mut self) -> Next {
-        let Self { dispatch, desk, metrics } = self;
+        let Self { dispatch, desk, bell } = self;
         desk.has_link = false;
+        bell.ring();
         let mut timer = None;
         poll_fn(|cx| {
             let Poll::Pending = dispatch.as_mut().poll(cx);
             desk.pass_time(&mut timer, cx);
-            metrics.poll(cx, &desk.peer);
-            desk.poll_detached(cx)
+            if desk.held.wind() {
+                bell.ring();
+            }
+            bell.poll(cx, |cx| desk.poll_detached(cx))
         })
         .await
     }
@@ -164,6 +171,7 @@ struct Desk {
     peer: Peer,
     node: Arc<Node>,
     mail: Arc<Mail>,
+    metrics: SessionMetrics,
     held: HeldReport,
     has_link: bool,
     /// The client has shown that it has the newest token.
@@ -179,7 +187,8 @@ impl Desk {
             self.is_proved = true;
             self.node.prove(self.id);
         }
-        self.held.poll(cx, &self.peer, |held| self.node.set_held(self.id, held));
+        let Self { held, peer, metrics, node, id, .. } = self;
+        held.poll(cx, peer, metrics, |held| node.set_held(*id, held));
         while let Poll::Ready(letter) = self.mail.poll(cx) {
             match letter {
                 Letter::Handover(handover) => {
@@ -195,7 +204,8 @@ impl Desk {
     }
 
     fn poll_detached(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        self.held.poll(cx, &self.peer, |held| self.node.set_held(self.id, held));
+        let Self { held, peer, metrics, node, id, .. } = self;
+        held.poll(cx, peer, metrics, |held| node.set_held(*id, held));
         while let Poll::Ready(letter) = self.mail.poll(cx) {
             match letter {
                 Letter::Handover(handover) => {

@@ -14,7 +14,7 @@ use bowline_protocol::envelope::Hello;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
-use bowline_runtime::{Sleep, now, sleep_until, timeout, wake_last};
+use bowline_runtime::{Bell, Sleep, now, sleep_until, timeout, wake_last};
 
 use self::core::Core;
 use crate::{CloseFrame, Link, LinkError, Received};
@@ -167,6 +167,7 @@ where
     let mut joint = Joint {
         link,
         core,
+        readable: Bell::default(),
         timer: None,
         heard: false,
         gathered: false,
@@ -218,6 +219,8 @@ impl<C: Core> Drop for Attached<'_, C> {
 struct Joint<'a, L, C> {
     link: L,
     core: &'a C,
+    /// Rings when there may be something to read.
+    readable: Bell,
     timer: Option<Sleep>,
     /// Messages were handled since others had their turn.
     heard: bool,
@@ -298,7 +301,8 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     fn read_messages(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
         let mut bytes = 0;
         for _ in 0..READS {
-            match self.link.poll_receive(cx) {
+            let Self { readable, link, .. } = self;
+            match readable.poll(cx, |cx| link.poll_receive(cx)) {
                 Poll::Pending => return Ok(Step::Done),
                 Poll::Ready(Ok(Received::Binary(message))) => {
                     self.heard = true;

@@ -1,0 +1,186 @@
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+
+use bowline_runtime::{has_budget, now};
+
+use super::panic::guarded;
+
+/// How many streams of one session are polled in its task: 4. Source: our choice; most sessions have fewer, and looking at
+/// those that have nothing costs less than waking a task for the one that has.
+const ROOM: usize = 4;
+
+/// How long they may take together: 1 ms, as what the dispatcher spends on handlers at one time.
+const STEP: Duration = Duration::from_millis(1);
+
+/// Accepted streams that are polled in the task of their session, whenever it runs: what they send leaves with that task's
+/// next write, and nobody else has to be woken for it.
+///
+/// They leave for tasks of their own once they took too long for others to wait for twice in a row.
+pub(super) struct Streams<R> {
+    streams: Vec<R>,
+    were_slow: bool,
+    /// They left the task no budget, so that nothing of what they gave could be written.
+    rest: bool,
+}
+
+impl<R> Default for Streams<R> {
+    fn default() -> Self {
+        Self { streams: Vec::new(), were_slow: false, rest: false }
+    }
+}
+
+impl<R: Future<Output = ()> + Unpin> Streams<R> {
+    /// Takes a stream in, to be polled by the next [`poll`](Self::poll); gives it back where there is no room.
+    pub(super) fn take_in(&mut self, stream: R) -> Option<R> {
+        if self.streams.len() >= ROOM {
+            return Some(stream);
+        }
+        // Most sessions have one, and are many.
+        self.streams.reserve_exact(1);
+        self.streams.push(stream);
+        None
+    }
+
+    /// Polls all of them. Those that leave are given to `leave`.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, leave: impl FnMut(R)) {
+        if self.streams.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.rest) {
+            cx.waker().wake_by_ref();
+            return;
+        }
+        let started = now();
+        self.streams.retain_mut(|stream| Pin::new(stream).poll(cx).is_pending());
+        self.rest = !has_budget();
+        let are_slow = now().saturating_duration_since(started) >= STEP;
+        if std::mem::replace(&mut self.were_slow, are_slow) && are_slow {
+            self.were_slow = false;
+            self.streams.drain(..).for_each(leave);
+        }
+        if self.streams.is_empty() {
+            self.streams = Vec::new();
+        }
+    }
+}
+
+impl<R> Drop for Streams<R> {
+    fn drop(&mut self) {
+        for stream in self.streams.drain(..) {
+            // One whose destructor panics was logged; the others are dropped all the same.
+            let _logged = guarded(&|| "a stream".to_owned(), || drop(stream));
+        }
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::cell::Cell;
+    use std::future::{pending, poll_fn};
+    use std::rc::Rc;
+    use std::task::{Poll, Waker};
+
+    use super::*;
+
+    type Stream = Pin<Box<dyn Future<Output = ()>>>;
+
+    /// How many leave at one poll.
+    fn leave(streams: &mut Streams<Stream>) -> usize {
+        let mut left = 0;
+        streams.poll(&mut Context::from_waker(Waker::noop()), |_| left += 1);
+        left
+    }
+
+    #[test]
+    fn there_is_room_for_a_few() {
+        let mut streams = Streams::default();
+        let refused = (0..10).filter_map(|_| streams.take_in(Box::pin(pending()) as Stream)).count();
+        assert_eq!((streams.streams.len(), refused), (ROOM, 10 - ROOM));
+    }
+
+    #[test]
+    fn each_is_polled_to_its_end_and_leaves_room() {
+        let mut streams = Streams::default();
+        let polls = Rc::new(Cell::new(0));
+        for last in [1, 3] {
+            let (polls, mut own) = (polls.clone(), 0);
+            let stream = poll_fn(move |_| {
+                polls.set(polls.get() + 1);
+                own += 1;
+                if own == last { Poll::Ready(()) } else { Poll::Pending }
+            });
+            assert!(streams.take_in(Box::pin(stream) as Stream).is_none());
+        }
+        for (polled, left) in [(2, 1), (3, 1), (4, 0), (4, 0)] {
+            assert_eq!(leave(&mut streams), 0);
+            assert_eq!((polls.get(), streams.streams.len()), (polled, left));
+        }
+        assert_eq!(streams.streams.capacity(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_too_long_twice_in_a_row_leaves() {
+        let mut streams = Streams::default();
+        let steps = Rc::new(Cell::new(Duration::ZERO));
+        let took = steps.clone();
+        let slow = poll_fn(move |cx| {
+            // Time passes for what asks for it, without a task that would wait.
+            let passing = tokio::time::advance(took.get());
+            let _ = std::pin::pin!(passing).poll(cx);
+            Poll::Pending
+        });
+        assert!(streams.take_in(Box::pin(slow) as Stream).is_none());
+        for (took, left) in [(STEP, 0), (STEP / 2, 0), (STEP, 0), (STEP, 1), (STEP, 0)] {
+            steps.set(took);
+            assert_eq!(leave(&mut streams), left);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_takes_all_of_a_task_leaves_it_the_next_turn() {
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        for number in 0..1000 {
+            sender.send(number).unwrap();
+        }
+        let taken = Rc::new(Cell::new(0));
+        let counted = taken.clone();
+        let greedy = poll_fn(move |cx| {
+            while receiver.poll_recv(cx).is_ready() {
+                counted.set(counted.get() + 1);
+            }
+            Poll::Pending
+        });
+        let mut streams = Streams::default();
+        assert!(streams.take_in(Box::pin(greedy) as Stream).is_none());
+        for turn in 0..4 {
+            let before = taken.get();
+            leave(&mut streams);
+            assert_eq!((taken.get() > before, has_budget()), (turn % 2 == 0, turn % 2 == 1));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn all_are_dropped_also_when_one_panics() {
+        struct Noting(Rc<Cell<usize>>);
+        impl Drop for Noting {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+                assert!(self.0.get() != 1, "the first one panics");
+            }
+        }
+        let dropped = Rc::new(Cell::new(0));
+        let mut streams = Streams::default();
+        for _ in 0..3 {
+            let noting = Noting(dropped.clone());
+            let stream = poll_fn(move |_| {
+                let _kept = &noting;
+                Poll::Pending
+            });
+            assert!(streams.take_in(Box::pin(stream) as Stream).is_none());
+        }
+        drop(streams);
+        assert_eq!(dropped.get(), 3);
+    }
+}
