@@ -21,6 +21,10 @@ const PROMPT_BYTES: u64 = 2048;
 /// How many of those there are. Source: our choice; a link that carries more gets them for its bytes anyway.
 const PROMPT: Rate = Rate { count: 10, per: Duration::from_secs(1) };
 
+/// A message up to this length is copied to be kept: what it lies in is given back as soon as it was written then, which
+/// costs less than memory that many sessions give back in any order.
+const COPIED: usize = 512;
+
 /// The writer's half: numbers given, and the messages that are kept until they are acknowledged.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
@@ -32,6 +36,8 @@ pub(super) struct Sent {
     handed_over: u64,
     /// Messages of this link that carried numbers.
     messages: VecDeque<Written>,
+    /// The small ones among them, one behind the other.
+    small: VecDeque<u8>,
     bytes: usize,
     /// What is to be written again, in order, before anything new gets a number.
     replay: VecDeque<Again>,
@@ -41,8 +47,25 @@ pub(super) struct Sent {
 #[derive(Debug)]
 struct Written {
     last: u64,
-    message: Bytes,
+    message: Kept,
     at: Instant,
+}
+
+/// A message that may have to be written again.
+#[derive(Debug)]
+enum Kept {
+    /// So many bytes among the small ones.
+    Small(usize),
+    Whole(Bytes),
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        match self {
+            Self::Small(len) => *len,
+            Self::Whole(message) => message.len(),
+        }
+    }
 }
 
 /// An envelope to be written again, and how long it is.
@@ -97,8 +120,13 @@ impl Sent {
     /// A message was handed over.
     pub(super) fn finish_message(&mut self, now: Instant, message: &Bytes) {
         if self.written > self.handed_over {
-            let written = Written { last: self.written, message: message.clone(), at: now };
-            lean::push(&mut self.messages, written);
+            let kept = if message.len() <= COPIED {
+                self.small.extend(&message[..]);
+                Kept::Small(message.len())
+            } else {
+                Kept::Whole(message.clone())
+            };
+            lean::push(&mut self.messages, Written { last: self.written, message: kept, at: now });
             self.bytes += message.len();
             self.handed_over = self.written;
         }
@@ -114,7 +142,11 @@ impl Sent {
         while let Some(first) = self.messages.front()
             && first.last <= self.acked
         {
-            self.bytes -= first.message.len();
+            let len = first.message.len();
+            if let Kept::Small(len) = first.message {
+                self.small.drain(..len);
+            }
+            self.bytes -= len;
             self.messages.pop_front();
         }
         Ok(news)
@@ -134,9 +166,14 @@ impl Sent {
     /// given back with [`replay`](Self::replay).
     pub(super) fn rewind(&mut self, processed: u64) -> Vec<(u64, Sequenced)> {
         let mut kept = Vec::new();
+        let mut small = Bytes::from(Vec::from(std::mem::take(&mut self.small)));
         for written in std::mem::take(&mut self.messages) {
+            let message = match written.message {
+                Kept::Small(len) => small.split_to(len),
+                Kept::Whole(message) => message,
+            };
             // Our own bytes decode.
-            for envelope in Decoder::new(written.message).flatten() {
+            for envelope in Decoder::new(message).flatten() {
                 if let Envelope::Sequenced(seq, sequenced) = envelope {
                     kept.push((seq, sequenced));
                 }
@@ -188,6 +225,7 @@ impl Sent {
     /// Gives back what was allocated ahead.
     pub(super) fn trim(&mut self) {
         self.messages.shrink_to_fit();
+        self.small.shrink_to_fit();
         self.replay.shrink_to_fit();
     }
 
@@ -456,13 +494,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_again_is_what_was_kept_whether_copied_or_not() {
+        let payload = |len: usize| crate::envelope::Payload::Whole(Bytes::from(vec![7; len]));
+        let call = crate::envelope::CallRef { id: 0, opener: crate::envelope::Opener::Writer };
+        let codec = crate::codec::Codec::Rkyv;
+        let lens = [10, 3 * COPIED, 20, COPIED - 40, 2 * COPIED, 5];
+        let mut sent = Sent::default();
+        for len in lens {
+            let mut out = Vec::new();
+            let item = Sequenced::Item { call, codec, payload: payload(len) };
+            Encoder::new(&mut out).push_sequenced(sent.next(), &item);
+            let message = Bytes::from(out);
+            sent.finish_message(origin(), &message);
+            assert_eq!(message.is_unique(), message.len() <= COPIED);
+        }
+        sent.handle_ack(1).unwrap();
+        let len_of = |sequenced: &Sequenced| match sequenced {
+            Sequenced::Item { payload: crate::envelope::Payload::Whole(bytes), .. } => bytes.len(),
+            other => panic!("{other:?}"),
+        };
+        let kept = sent.rewind(2);
+        let kept: Vec<_> = kept.iter().map(|(seq, sequenced)| (*seq, len_of(sequenced))).collect();
+        assert_eq!(kept, [(3, lens[2]), (4, lens[3]), (5, lens[4]), (6, lens[5])]);
+        assert_eq!((sent.small.len(), sent.bytes), (0, 0));
+    }
+
+    #[test]
     fn one_message_that_is_kept_takes_room_for_one_and_none_after_a_trim() {
         let mut sent = Sent::default();
         sent.next();
         sent.finish_message(origin(), &message(10));
         assert_eq!(sent.messages.capacity(), 1);
+        assert!((10..64).contains(&sent.small.capacity()));
         sent.handle_ack(1).unwrap();
         sent.trim();
-        assert_eq!(sent.messages.capacity(), 0);
+        assert_eq!((sent.messages.capacity(), sent.small.capacity()), (0, 0));
     }
 }

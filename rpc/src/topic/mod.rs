@@ -4,13 +4,13 @@ mod retained;
 mod shared;
 mod subscription;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bowline_protocol::codec::{Codec, Payload};
 use bowline_protocol::schema::{Lag, MethodKind};
 use bowline_runtime::{now, random_u128};
+use slab::Slab;
 
 use crate::Context;
 use queue::{Queue, Room};
@@ -47,13 +47,8 @@ pub struct Position {
 impl<T: Payload> Topic<T> {
     /// Makes a topic without subscribers.
     pub fn new() -> Self {
-        let state = State {
-            epoch: random_u128(),
-            retained: Retained::default(),
-            queues: HashMap::new(),
-            next_queue: 0,
-            closed: false,
-        };
+        let state =
+            State { epoch: random_u128(), retained: Retained::default(), queues: Slab::new(), closed: false };
         let inner = Arc::new(Inner { state: Mutex::new(state) });
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
@@ -67,7 +62,7 @@ impl<T: Payload> Topic<T> {
         let mut wakers = Vec::new();
         let position = {
             let mut state = self.inner.lock();
-            for queue in state.queues.values_mut() {
+            for (_, queue) in &mut state.queues {
                 wakers.extend(queue.push(item.clone(), size));
             }
             Position { epoch: state.epoch, offset: state.retained.push(now(), item, size) }
@@ -118,9 +113,7 @@ impl<T: Payload> Topic<T> {
         let mut queue = Queue::new(room, lag);
         let mut state = self.inner.lock();
         fill(&mut state, &mut queue);
-        let id = state.next_queue;
-        state.next_queue += 1;
-        state.queues.insert(id, queue);
+        let id = state.queues.insert(queue);
         drop(state);
         Subscription::new(self.inner.clone(), id, cx.incoming().notices().clone())
     }
@@ -151,8 +144,9 @@ struct Inner<T> {
 struct State<T> {
     epoch: u128,
     retained: Retained<T>,
-    queues: HashMap<u64, Queue<T>>,
-    next_queue: u64,
+    /// In the order in which they came: what belongs to subscribers that came together lies together too, and a value is
+    /// given to all of them in the order of memory.
+    queues: Slab<Queue<T>>,
     closed: bool,
 }
 
@@ -170,7 +164,7 @@ impl<T> Drop for Handle<T> {
         let wakers: Vec<_> = {
             let mut state = self.0.lock();
             state.closed = true;
-            state.queues.values_mut().filter_map(Queue::take_waker).collect()
+            state.queues.iter_mut().filter_map(|(_, queue)| queue.take_waker()).collect()
         };
         for waker in wakers {
             waker.wake();

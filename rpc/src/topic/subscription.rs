@@ -13,14 +13,14 @@ use super::{Inner, Notices, Shared, State};
 /// The items of a topic for one call's stream. Dropping it ends the subscription.
 pub struct Subscription<T> {
     topic: Arc<Inner<T>>,
-    queue: u64,
+    queue: usize,
     /// Items that were taken out together with one before them.
     ready: VecDeque<Shared<T>>,
     notices: Arc<Notices>,
 }
 
 impl<T> Subscription<T> {
-    pub(super) fn new(topic: Arc<Inner<T>>, queue: u64, notices: Arc<Notices>) -> Self {
+    pub(super) fn new(topic: Arc<Inner<T>>, queue: usize, notices: Arc<Notices>) -> Self {
         Self { topic, queue, ready: VecDeque::new(), notices }
     }
 }
@@ -36,7 +36,7 @@ impl<T> Stream for Subscription<T> {
         let mut state = this.topic.lock();
         let State { retained, queues, closed, .. } = &mut *state;
         let closed = *closed;
-        let Some(queue) = queues.get_mut(&this.queue) else { return Poll::Ready(None) };
+        let Some(queue) = queues.get_mut(this.queue) else { return Poll::Ready(None) };
         match queue.take(now, retained) {
             Taken::Item(missed, item) => {
                 this.notices.miss(missed);
@@ -61,7 +61,14 @@ impl<T> Stream for Subscription<T> {
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
-        let queue = self.topic.lock().queues.remove(&self.queue);
+        let mut state = self.topic.lock();
+        let queue = state.queues.try_remove(self.queue);
+        if state.queues.is_empty() {
+            // Of many that were there at one time.
+            state.queues.shrink_to_fit();
+        }
+        // Its drop may run foreign code: not under the lock.
+        drop(state);
         drop(queue);
     }
 }
