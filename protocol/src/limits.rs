@@ -26,8 +26,9 @@ pub struct Limits {
     /// link with 4007. Slow links get through: this is a quarter of what the slowest mobile networks carry. Counted where
     /// a link sees parts of messages: by native sockets, not in browsers.
     pub message_pace: usize,
-    /// The largest WebSocket message that is written, 64 KiB: control must get its turn. A last payload of up to 64 KiB may
-    /// exceed it.
+    /// The largest WebSocket message that is written, 63 KiB: control must get its turn. What ends it may exceed it, by up to
+    /// 64 KiB where that is a payload that is not cut. A piece of a large one exceeds it by its header, which fits into the
+    /// segment that a loopback interface carries at once (64 KiB with all headers): a message in two segments wakes its reader twice.
     pub message_out: usize,
     /// The same while the link is slow: 16 KiB, or what the link carries in a quarter of [`Timing::flight`] if that is less.
     pub message_out_slow: usize,
@@ -102,7 +103,7 @@ impl Default for Limits {
             depth: 4,
             message_in: MIB,
             message_pace: 512,
-            message_out: 64 * KIB,
+            message_out: 63 * KIB,
             message_out_slow: 16 * KIB,
             slow_link: 64 * KIB,
             payload_in: 16 * MIB,

@@ -18,7 +18,7 @@ const fn secs(secs: u64) -> Duration {
 fn a_session_takes_and_holds_this_much() {
     let limits = Limits::default();
     assert_eq!((limits.calls, limits.streams, limits.nested, limits.depth), (256, 256, 32, 4));
-    assert_eq!((limits.message_in, limits.message_out, limits.message_pace), (MIB, 64 * KIB, 512));
+    assert_eq!((limits.message_in, limits.message_out, limits.message_pace), (MIB, 63 * KIB, 512));
     assert_eq!((limits.message_out_slow, limits.slow_link), (16 * KIB, 64 * KIB));
     assert_eq!((limits.payload_in, limits.assembly), (16 * MIB, 16 * MIB));
     let windows = [limits.stream_window, limits.stream_window_max, limits.stream_window_extra];

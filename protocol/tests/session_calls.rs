@@ -429,6 +429,19 @@ fn calls_before_the_session_is_live_wait_in_order_and_within_their_bounds() {
     assert_eq!(pair.client().call(now, request(UNARY, "x")).unwrap_err().code, Code::ResourceExhausted);
 }
 
+/// Where a loopback interface takes a message apart, its reader is woken twice, the second time for a few bytes.
+#[test]
+fn a_piece_of_a_large_payload_fits_into_one_segment_of_a_loopback() {
+    // Of 64 KiB the headers of IPv6, TCP with time stamps and RFC 6455 with a mask.
+    const SEGMENT: usize = 64 * 1024 - 40 - 32 - 14;
+    let mut pair = pair();
+    ask(&mut pair, request(UNARY, vec![0; 4 << 20]));
+    pair.run();
+    assert_eq!(incoming_all(&mut pair).len(), 1);
+    let largest = pair.ends[0].largest;
+    assert!((60_000..=SEGMENT).contains(&largest), "{largest}");
+}
+
 #[test]
 fn a_batch_carries_many_envelopes_and_stays_within_its_message() {
     let mut pair = pair();

@@ -12,8 +12,9 @@ use super::lean;
 
 /// Envelopes that wait at most for an acknowledgement of their own.
 const ACK_ENVELOPES: u64 = 32;
-/// Bytes that wait at most for it.
-const ACK_BYTES: u64 = 64 * 1024;
+/// Bytes that wait at most for it: few enough that a writer with the usual bound never waits, and each acknowledgement of a
+/// large payload costs both ends a system call and the writer a wake-up.
+const ACK_BYTES: u64 = 256 * 1024;
 
 /// Bytes after which one goes alone at once, as long as there are not too many: what a slow link carries is measured by
 /// acknowledgements, and a new one is taken for slow.
@@ -398,9 +399,9 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_goes_alone_after_64_kib_or_a_quarter_of_the_peers_bound() {
+    fn an_ack_goes_alone_after_256_kib_or_a_quarter_of_the_peers_bound() {
         let start = origin();
-        for (replay, enough) in [(1 << 20, 65_536), (4000, 1000), (0, 1)] {
+        for (replay, enough) in [(16 << 20, 262_144), (1 << 20, 262_144), (4000, 1000), (0, 1)] {
             let mut received = Received::new(replay);
             while received.prompt.admit(start, PROMPT) {}
             received.accept(1);

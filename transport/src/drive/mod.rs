@@ -27,7 +27,7 @@ const WRITES: usize = 16;
 const ROUNDS: usize = 8;
 /// The same in bytes that were read, and in bytes that were written. Source: our choice; it is one message of bulk, and what
 /// is small waits no longer for this end than for that one.
-const BULK: usize = 64 * 1024;
+const BULK: usize = 63 * 1024;
 /// How long the other end may take to answer a close. Source: our choice; a living one takes a round trip.
 const CLOSING: Duration = Duration::from_secs(5);
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
 use bowline_protocol::envelope::Refusal;
+use bowline_protocol::limits::Limits;
 use bowline_runtime::Instant;
 use bytes::Bytes;
 
@@ -611,6 +612,12 @@ impl Link for Wide {
 /// A quarter of what is handled at once, and a little.
 fn bulk() -> Bytes {
     Bytes::from(vec![0; BULK / 4 + 1])
+}
+
+/// Else others get their turn after two of them.
+#[test]
+fn a_piece_of_a_large_payload_is_all_the_bulk_of_a_turn() {
+    assert!(BULK <= Limits::default().message_out);
 }
 
 #[tokio::test(start_paused = true)]
