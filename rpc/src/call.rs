@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bowline_protocol::codec::{Arguments, Buffer, Codec};
@@ -39,11 +40,10 @@ pub(crate) enum Content {
     },
     /// At the callee: the received payload.
     Incoming {
-        codec: Codec,
         buffer: Buffer,
-        incoming: Incoming,
+        incoming: Arc<Incoming>,
         /// For a `once` call: the right to run it.
-        once: Option<Claim>,
+        once: Option<Box<Claim>>,
     },
 }
 
@@ -140,7 +140,7 @@ impl Call {
     pub fn codec(&self) -> Option<Codec> {
         match &self.content {
             Content::Outgoing { .. } => None,
-            Content::Incoming { codec, .. } => Some(*codec),
+            Content::Incoming { incoming, .. } => Some(incoming.codec),
         }
     }
 
@@ -168,7 +168,7 @@ impl Call {
     }
 
     /// Takes the right to run a `once` call out.
-    pub(crate) fn take_claim(&mut self) -> Option<Claim> {
+    pub(crate) fn take_claim(&mut self) -> Option<Box<Claim>> {
         match &mut self.content {
             Content::Outgoing { .. } => None,
             Content::Incoming { once, .. } => once.take(),

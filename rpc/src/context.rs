@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use bowline_protocol::codec::Codec;
@@ -31,28 +31,36 @@ impl fmt::Debug for SessionInfo {
 
 /// What a handler knows about the call that it answers: the optional first argument of a method. Cheap to clone.
 #[derive(Clone)]
-pub struct Context(Arc<Received>);
-
-/// A received call without its arguments.
-pub(crate) struct Received {
-    pub(crate) service: &'static ServiceDescriptor,
-    pub(crate) method: usize,
-    pub(crate) codec: Codec,
-    pub(crate) metadata: Metadata,
-    pub(crate) extensions: http::Extensions,
-    pub(crate) deadline: Option<Instant>,
-    pub(crate) depth: u8,
-    pub(crate) incoming: Incoming,
+pub struct Context {
+    incoming: Arc<Incoming>,
+    deadline: Option<Instant>,
+    /// `None` for most calls, which have nothing of the kind.
+    attached: Option<Arc<Attached>>,
 }
 
-/// What ties a received call to its session.
-#[derive(Clone)]
+/// What came with a call beside its arguments, and what layers hung on it. The handler's alone: it is given back with that.
+#[derive(Default)]
+struct Attached {
+    metadata: Metadata,
+    extensions: http::Extensions,
+}
+
+static NOTHING: LazyLock<Attached> = LazyLock::new(Attached::default);
+
+/// What ties a received call to its session: shared by whoever answers it, its layers and its handler.
 pub(crate) struct Incoming {
     pub(crate) peer: Peer,
     /// `None` for a one-way call, which nobody can stop or answer.
     pub(crate) call: Option<CallId>,
     pub(crate) session: Arc<SessionInfo>,
-    pub(crate) cancellation: Cancellation,
+    pub(crate) service: &'static ServiceDescriptor,
+    pub(crate) method: usize,
+    pub(crate) codec: Codec,
+    pub(crate) depth: u8,
+    /// A `once` call, which is never told to stop.
+    pub(crate) is_once: bool,
+    /// Made when somebody asks for it, or when the call is stopped.
+    cancellation: OnceLock<Cancellation>,
     /// Made when a topic or a stream asks for it.
     notices: OnceLock<Arc<Notices>>,
 }
@@ -62,9 +70,28 @@ impl Incoming {
         peer: Peer,
         call: Option<CallId>,
         session: Arc<SessionInfo>,
-        cancellation: Cancellation,
+        (service, method): (&'static ServiceDescriptor, usize),
+        (codec, depth): (Codec, u8),
+        is_once: bool,
     ) -> Self {
-        Self { peer, call, session, cancellation, notices: OnceLock::new() }
+        let (cancellation, notices) = (OnceLock::new(), OnceLock::new());
+        Self { peer, call, session, service, method, codec, depth, is_once, cancellation, notices }
+    }
+
+    fn cancellation(&self) -> &Cancellation {
+        self.cancellation.get_or_init(Cancellation::default)
+    }
+
+    /// Tells what the handler started elsewhere that the call was stopped.
+    pub(crate) fn cancel(&self) {
+        if !self.is_once {
+            self.cancellation().cancel();
+        }
+    }
+
+    /// Whether somebody beside the holder of `self` knows, or may still ask, whether the call was stopped.
+    pub(crate) fn is_shared(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || self.cancellation.get().is_some()
     }
 
     pub(crate) fn notices(&self) -> &Arc<Notices> {
@@ -78,29 +105,40 @@ impl Incoming {
 }
 
 impl Context {
-    pub(crate) fn new(received: Received) -> Self {
-        Self(Arc::new(received))
+    pub(crate) fn new(
+        incoming: Arc<Incoming>,
+        deadline: Option<Instant>,
+        metadata: Metadata,
+        extensions: http::Extensions,
+    ) -> Self {
+        let is_bare = metadata.is_empty() && extensions.is_empty();
+        let attached = (!is_bare).then(|| Arc::new(Attached { metadata, extensions }));
+        Self { incoming, deadline, attached }
+    }
+
+    fn attached(&self) -> &Attached {
+        self.attached.as_deref().unwrap_or_else(|| &NOTHING)
     }
 
     /// The identity of the caller, or anything else of this type that a layer hung on the call or the server on the
     /// session; the call's comes first.
     pub fn identity<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.0.extensions.get().or_else(|| self.0.incoming.session.extensions.get())
+        self.extensions().get().or_else(|| self.incoming.session.extensions.get())
     }
 
     /// What layers hung on this call.
     pub fn extensions(&self) -> &http::Extensions {
-        &self.0.extensions
+        &self.attached().extensions
     }
 
     /// Names and values that came beside the arguments.
     pub fn metadata(&self) -> &Metadata {
-        &self.0.metadata
+        &self.attached().metadata
     }
 
     /// When the call is given up; for a stream, unless it was accepted by then.
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.deadline
+        self.deadline
     }
 
     /// How much time is left until then; zero when it has passed.
@@ -110,22 +148,22 @@ impl Context {
 
     /// Tells work that this handler starts elsewhere when the call was stopped.
     pub fn cancellation(&self) -> Cancellation {
-        self.0.incoming.cancellation.clone()
+        self.incoming.cancellation().clone()
     }
 
     /// The session's id, which logs may show.
     pub fn session_id(&self) -> u128 {
-        self.0.incoming.session_id()
+        self.incoming.session_id()
     }
 
     /// The service that was called.
     pub fn service(&self) -> &'static ServiceDescriptor {
-        self.0.service
+        self.incoming.service
     }
 
     /// The method that was called.
     pub fn method(&self) -> &'static MethodDescriptor {
-        &self.0.service.methods[self.0.method]
+        &self.incoming.service.methods[self.incoming.method]
     }
 
     /// Calls the other end back over the same session.
@@ -138,28 +176,28 @@ impl Context {
 
     /// The channel that [`client`](Self::client) puts its calls on.
     pub fn channel(&self) -> Channel {
-        self.0.incoming.peer.nested_channel(self.0.depth.saturating_add(1))
+        self.incoming.peer.nested_channel(self.incoming.depth.saturating_add(1))
     }
 
     pub(crate) fn method_index(&self) -> usize {
-        self.0.method
+        self.incoming.method
     }
 
     pub(crate) fn codec(&self) -> Codec {
-        self.0.codec
+        self.incoming.codec
     }
 
     pub(crate) fn incoming(&self) -> &Incoming {
-        &self.0.incoming
+        &self.incoming
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("service", &self.0.service.name)
+            .field("service", &self.service().name)
             .field("method", &self.method().name)
-            .field("session", &self.0.incoming.session.id)
+            .field("session", &self.incoming.session.id)
             .finish_non_exhaustive()
     }
 }

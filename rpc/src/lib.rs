@@ -11,6 +11,7 @@ mod channel;
 mod client;
 mod context;
 mod error;
+mod few;
 pub mod macros;
 mod metadata;
 mod once;

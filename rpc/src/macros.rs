@@ -10,7 +10,6 @@ use bowline_protocol::status::{Code, Status};
 use bowline_runtime::MaybeSend;
 
 use crate::call::Content;
-use crate::context::Received;
 use crate::reply::Outcome;
 use crate::stream::{Accepting, Stage};
 use crate::{Reply, error};
@@ -235,15 +234,15 @@ fn open<A>(
     call: Call,
     decode: impl FnOnce(Codec, Buffer) -> Result<A, DecodePayloadError>,
 ) -> Result<(Context, A), Status> {
-    let Call { service, method, content, metadata, extensions, deadline, depth } = call;
-    let Content::Incoming { codec, buffer, incoming, once: _ } = content else {
+    let Call { service, method, content, metadata, extensions, deadline, depth: _ } = call;
+    let Content::Incoming { buffer, incoming, once: _ } = content else {
         return Err(Status::new(Code::Internal, "a call that was not received can't be dispatched"));
     };
+    let codec = incoming.codec;
     let arguments = decode(codec, buffer).map_err(|cause| {
         error::undecodable(codec, "arguments", &error::name(service, &service.methods[method]), &cause)
     })?;
-    let received = Received { service, method, codec, metadata, extensions, deadline, depth, incoming };
-    Ok((Context::new(received), arguments))
+    Ok((Context::new(incoming, deadline, metadata, extensions), arguments))
 }
 
 fn upload<U: Payload>(context: &Context) -> Streaming<U> {

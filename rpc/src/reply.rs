@@ -22,9 +22,9 @@ pub(crate) enum Outcome {
     /// Bowline's own word.
     Failed(Status, Ending),
     /// At the callee: the handler accepted the stream, and this gives the items.
-    Body(Body),
+    Body(Box<Body>),
     /// At the caller: the stream is open.
-    Opened(Opened),
+    Opened(Box<Opened>),
     /// A one-way call was taken.
     Done,
 }

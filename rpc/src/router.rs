@@ -83,7 +83,9 @@ impl tower_service::Service<Call> for Router {
         let (descriptor, method) = (call.service(), call.method_index());
         RouterFuture(match call.take_claim() {
             None => Handling::Handler(service.dispatch(call)),
-            Some(claim) => Handling::Once(OnceFuture::new(claim, service.dispatch(call), descriptor, method)),
+            Some(claim) => {
+                Handling::Once(OnceFuture::new(*claim, service.dispatch(call), descriptor, method))
+            }
         })
     }
 }

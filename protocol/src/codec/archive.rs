@@ -47,6 +47,7 @@ pub struct Tail {
 }
 
 impl Positional for Tail {
+    #[inline]
     fn pos(&self) -> usize {
         self.bytes.len() - self.start
     }

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use bytes::Bytes;
 
 use super::{Codec, EncodeError, Payload};
@@ -7,6 +9,11 @@ const SMALL: usize = 128;
 
 /// What is kept with its count of references in one allocation: most arguments and answers.
 const INLINE: usize = 104;
+
+thread_local! {
+    /// Where small payloads are encoded before it is known that they are small: only what is kept costs an allocation.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 struct Inline {
     len: u8,
@@ -25,14 +32,16 @@ impl AsRef<[u8]> for Inline {
 ///
 /// What [`Payload::encode`] says.
 pub fn encoded<T: Payload>(codec: Codec, value: &T) -> Result<Bytes, EncodeError> {
-    let mut out = Vec::with_capacity(SMALL);
+    let mut out = SCRATCH.take();
+    out.reserve_exact(SMALL);
     value.encode(codec, &mut out)?;
     if out.len() > INLINE {
         return Ok(out.into());
     }
-    // The next payload finds the memory of `out` at hand: only what is kept costs an allocation.
     let mut inline = Inline { len: out.len() as u8, bytes: [0; INLINE] };
     inline.bytes[..out.len()].copy_from_slice(&out);
+    out.clear();
+    SCRATCH.set(out);
     Ok(Bytes::from_owner(inline))
 }
 

@@ -66,6 +66,7 @@ impl Run {
 
     /// Adds what `encode` appends, if it says that this is an item; else what it appended is removed. It leaves what it was
     /// given as it was.
+    #[inline]
     pub fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
         if let Some(first) = self.first.take() {
             // Where there are two there are more.

@@ -21,7 +21,11 @@ pub(crate) type Lease = Arc<dyn Any + Send + Sync>;
 
 /// What a stub talks to: one session, seen from either end, with the layers of its caller. Cheap to clone.
 #[derive(Clone)]
-pub struct Channel {
+pub struct Channel(Arc<Way>);
+
+/// Each call has a reference to it and does not copy it.
+#[derive(Clone)]
+struct Way {
     target: Target,
     stack: Option<Arc<Stack>>,
     depth: u8,
@@ -30,7 +34,7 @@ pub struct Channel {
 
 impl Channel {
     pub(crate) fn new(target: Target, depth: u8) -> Self {
-        Self { target, stack: None, depth, lease: None }
+        Self(Arc::new(Way { target, stack: None, depth, lease: None }))
     }
 
     /// Makes a channel whose calls go through `stack`, whose innermost service is [`Peer::endpoint`].
@@ -50,27 +54,30 @@ impl Channel {
     /// As [`with_stack`](Self::with_stack), where the innermost service is that of what the channel was made of: of a
     /// [`Peer`] or of a [`Line`].
     #[must_use]
-    pub fn with_layers<S>(mut self, stack: S) -> Self
+    pub fn with_layers<S>(self, stack: S) -> Self
     where
         S: Service<Call, Response = Reply> + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        self.stack = Some(Arc::new(Stack::new(stack, status_of)));
-        self
+        let stack = Some(Arc::new(Stack::new(stack, status_of)));
+        self.with(|way| way.stack = stack)
     }
 
     /// Sets what makes a status of a layer's error; [`status_of`] at first.
     #[must_use]
-    pub fn with_status_of(mut self, status_of: fn(&BoxError) -> Status) -> Self {
-        self.stack = self.stack.map(|stack| Arc::new(stack.with_status_of(status_of)));
-        self
+    pub fn with_status_of(self, status_of: fn(&BoxError) -> Status) -> Self {
+        self.with(|way| way.stack = way.stack.as_ref().map(|stack| Arc::new(stack.with_status_of(status_of))))
     }
 
     /// Lets every clone of the channel, and every call, stream and upload started on it, keep a clone of `lease`.
     #[must_use]
-    pub fn with_lease(mut self, lease: Arc<dyn Any + Send + Sync>) -> Self {
-        self.lease = Some(lease);
+    pub fn with_lease(self, lease: Arc<dyn Any + Send + Sync>) -> Self {
+        self.with(|way| way.lease = Some(lease))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Way)) -> Self {
+        change(Arc::make_mut(&mut self.0));
         self
     }
 
@@ -78,7 +85,7 @@ impl Channel {
     ///
     /// All channels of one session share it.
     pub fn extension<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
-        self.target.extensions().get()
+        self.0.target.extensions().get()
     }
 
     /// A stub for a service on this channel.
@@ -88,33 +95,33 @@ impl Channel {
 
     /// Whether both are channels of one session.
     pub fn is_same_session(&self, other: &Self) -> bool {
-        self.target.is_same(&other.target)
+        self.0.target.is_same(&other.0.target)
     }
 
     pub(crate) fn target(&self) -> &Target {
-        &self.target
+        &self.0.target
     }
 
     pub(crate) fn peer(&self) -> Peer {
-        self.target.peer()
+        self.0.target.peer()
     }
 
     pub(crate) fn stack(&self) -> Option<&Arc<Stack>> {
-        self.stack.as_ref()
+        self.0.stack.as_ref()
     }
 
     pub(crate) fn depth(&self) -> u8 {
-        self.depth
+        self.0.depth
     }
 
     pub(crate) fn lease(&self) -> Option<Lease> {
-        self.lease.clone()
+        self.0.lease.clone()
     }
 }
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("depth", &self.depth).finish_non_exhaustive()
+        f.debug_struct("Channel").field("depth", &self.depth()).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Buffer, Codec, DecodePayloadError, Output, Payload, View, ViewPayload};
-use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
+use bowline_protocol::schema::ServiceDescriptor;
 use futures_core::Stream;
 
 use super::CallKey;
@@ -155,18 +155,11 @@ where
 struct Core {
     exchange: Exchange,
     key: CallKey,
-    method: &'static MethodDescriptor,
-    service: &'static ServiceDescriptor,
 }
 
 impl Core {
     fn new(prepared: Prepared) -> Self {
-        Self {
-            key: prepared.key(),
-            method: prepared.descriptor(),
-            service: prepared.service(),
-            exchange: Exchange::new(prepared),
-        }
+        Self { key: prepared.key(), exchange: Exchange::new(prepared) }
     }
 
     fn poll<T, E: Payload>(
@@ -175,7 +168,10 @@ impl Core {
         decode: impl FnOnce(Codec, Buffer) -> Result<T, DecodePayloadError>,
     ) -> Poll<Result<T, CallError<E>>> {
         let reply = std::task::ready!(self.exchange.poll(cx));
-        let name = || error::name(self.service, self.method);
+        let name = || {
+            let (service, method) = self.key.descriptors();
+            error::name(service, method)
+        };
         Poll::Ready(match reply.0 {
             Outcome::Value(codec, buffer) => {
                 decode(codec, buffer).map_err(|cause| error::unreadable(codec, "answer", &name(), &cause))
@@ -186,8 +182,8 @@ impl Core {
 
     fn debug(&self, f: &mut fmt::Formatter<'_>, future: &str) -> fmt::Result {
         f.debug_struct(future)
-            .field("service", &self.service.name)
-            .field("method", &self.method.name)
+            .field("service", &self.key.service())
+            .field("method", &self.key.method())
             .finish_non_exhaustive()
     }
 }

@@ -246,7 +246,7 @@ impl Attempt {
                 match (ready!(handle.poll_accepted(cx)), self.handle.take()) {
                     (Ok(()), Some(handle)) => {
                         let (hooks, _upload) = (Hooks::default(), self.upload.take());
-                        Reply(Outcome::Opened(Opened { handle, hooks, _upload, lease: None }))
+                        Reply(Outcome::Opened(Box::new(Opened { handle, hooks, _upload, lease: None })))
                     }
                     (Err(failure), Some(handle)) => failed(handle.peer(), failure),
                     (_, None) => return Poll::Pending,

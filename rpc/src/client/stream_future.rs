@@ -145,7 +145,7 @@ impl<T, E> Future for StreamFuture<T, E> {
         let reply = std::task::ready!(this.exchange.poll(cx));
         Poll::Ready(match reply.0 {
             Outcome::Opened(opened) => {
-                Ok(Streaming::opened(opened, this.again.take(), this.service, this.method, this.decode))
+                Ok(Streaming::opened(*opened, this.again.take(), this.service, this.method, this.decode))
             }
             other => {
                 let name = || error::name(this.service, &this.service.methods[this.method]);

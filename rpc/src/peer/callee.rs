@@ -10,6 +10,7 @@ use bowline_runtime::Instant;
 use bytes::Bytes;
 
 use super::Peer;
+use super::state::{State, Wakes};
 use crate::Metadata;
 
 /// A call or one-way call that came in.
@@ -112,32 +113,45 @@ impl Peer {
         self.command(|state, now, _| state.session.accept(now, call));
     }
 
-    /// Sends the terminal envelope of `call`, whose handler has stopped. An item of its caller that could not be decoded
-    /// ends it, whatever the handler made of that; then this returns true.
-    pub(crate) fn finish(&self, call: CallId, terminal: Terminal) -> bool {
+    /// Answers calls whose handlers have stopped, and forgets them.
+    pub(crate) fn finish<'a>(&self, endings: impl Iterator<Item = Ending<'a>>) {
         self.command(|state, now, wakes| {
-            let stopped = state.slots.get(call).and_then(|slot| slot.stopped.as_deref());
-            let (terminal, failed) = match stopped {
-                Some(StopReason::Failed(status)) => {
-                    (Terminal::Failed(WireFailure::Status(status.clone())), true)
+            for Ending { ticket, terminal, was_failed } in endings {
+                match ticket {
+                    Ticket::Call(call) => *was_failed = state.finish(now, call, terminal, wakes),
+                    Ticket::Notify(ticket) => state.session.finish_notify(ticket),
                 }
-                _ => (terminal, false),
-            };
-            match terminal {
-                Terminal::Value(bytes) => state.session.respond(now, call, Ok(bytes)),
-                Terminal::Failed(failure) => state.session.respond(now, call, Err(failure)),
-                Terminal::End => state.session.send_end(now, call),
-                Terminal::Nothing => {}
             }
-            state.forget(call, wakes);
-            failed
-        })
+        });
     }
+}
 
-    /// The handler of a one-way call has stopped.
-    pub(crate) fn finish_notify(&self, ticket: NotifyTicket) {
-        self.command(|state, _, _| state.session.finish_notify(ticket));
+impl State {
+    /// Sends the terminal envelope of `call`. An item of its caller that could not be decoded ends it, whatever the handler
+    /// made of that; then this returns true.
+    fn finish(&mut self, now: Instant, call: CallId, terminal: Terminal, wakes: &mut Wakes) -> bool {
+        let stopped = self.slots.get(call).and_then(|slot| slot.stopped.as_deref());
+        let (terminal, was_failed) = match stopped {
+            Some(StopReason::Failed(status)) => (Terminal::Failed(WireFailure::Status(status.clone())), true),
+            _ => (terminal, false),
+        };
+        match terminal {
+            Terminal::Value(bytes) => self.session.respond(now, call, Ok(bytes)),
+            Terminal::Failed(failure) => self.session.respond(now, call, Err(failure)),
+            Terminal::End => self.session.send_end(now, call),
+            Terminal::Nothing => {}
+        }
+        self.forget(call, wakes);
+        was_failed
     }
+}
+
+/// The end of a received call or one-way call.
+pub(crate) struct Ending<'a> {
+    pub(crate) ticket: Ticket,
+    pub(crate) terminal: Terminal,
+    /// Set if an item of the caller ended it.
+    pub(crate) was_failed: &'a mut bool,
 }
 
 /// How a call of the other end ends.

@@ -6,6 +6,7 @@ use bowline_protocol::schema::Retry;
 use bowline_protocol::session::{CallId, Failure, Read, Request};
 use bowline_protocol::status::{Delivery, Status};
 
+use super::state::State;
 use super::{Peer, Who};
 use crate::Call;
 use crate::call::Patience;
@@ -34,16 +35,15 @@ impl Handle {
     ) -> Result<Self, Failure> {
         // Made before the lock is taken, and dropped after it: both may run foreign code.
         let mut waker = Some(cx.waker().clone());
-        let call = peer.command(|state, now, _| {
-            state.check(who)?;
-            if patience == Patience::None && !state.session.is_live() {
-                return Err(Failure::Disconnected(Delivery::NotSent));
-            }
-            let call = state.session.call(now, request).map_err(Failure::Status)?;
-            state.slots.insert(call).owner = waker.take();
-            Ok(call)
-        })?;
-        Ok(Self { peer: peer.clone(), call, is_over: false, _lease: lease })
+        // Not handed into a closure, as it is large.
+        let mut turn = peer.turn();
+        let opened = turn.state.open(request, patience, who);
+        if let Ok(call) = opened {
+            turn.state.slots.insert(call).owner = waker.take();
+        }
+        turn.call_driver();
+        turn.end();
+        Ok(Self { peer: peer.clone(), call: opened?, is_over: false, _lease: lease })
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -112,6 +112,17 @@ impl Drop for Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn open(&mut self, request: Request, patience: Patience, who: Option<Who>) -> Result<CallId, Failure> {
+        self.check(who)?;
+        if patience == Patience::None && !self.session.is_live() {
+            return Err(Failure::Disconnected(Delivery::NotSent));
+        }
+        let now = self.now();
+        self.session.call(now, request).map_err(Failure::Status)
     }
 }
 

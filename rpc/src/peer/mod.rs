@@ -17,7 +17,7 @@ use crate::channel::{Extensions, Target};
 use crate::client::Endpoint;
 use state::State;
 
-pub(crate) use callee::{Arrival, StopReason, Taken, Terminal, Ticket};
+pub(crate) use callee::{Arrival, Ending, StopReason, Taken, Terminal, Ticket};
 pub(crate) use caller::Handle;
 pub(crate) use state::Wakes;
 
@@ -117,16 +117,16 @@ impl Peer {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// Takes the lock for steps that follow.
+    fn turn(&self) -> Turn<'_> {
+        Turn { state: self.lock(), wakes: Wakes::default() }
+    }
+
     /// Takes the lock, runs `step`, hands the session's events out, and wakes who waits for them.
     fn act<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
-        let mut wakes = Wakes::default();
-        let result = {
-            let mut state = self.lock();
-            let result = step(&mut state, &mut wakes);
-            state.settle(&mut wakes);
-            result
-        };
-        wakes.wake();
+        let mut turn = self.turn();
+        let result = step(&mut turn.state, &mut turn.wakes);
+        turn.end();
         result
     }
 
@@ -166,6 +166,28 @@ impl Peer {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under the lock runs foreign code; a panic there is a bug of ours that should not spread.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lock, and who is to be woken when it is released.
+struct Turn<'a> {
+    state: MutexGuard<'a, State>,
+    wakes: Wakes,
+}
+
+impl Turn<'_> {
+    /// The driver has something to write or another time to wait for.
+    fn call_driver(&mut self) {
+        self.state.call_driver(&mut self.wakes);
+    }
+
+    /// Hands the session's events out, releases the lock, and wakes who waits for them.
+    #[inline]
+    fn end(self) {
+        let Self { mut state, mut wakes } = self;
+        state.settle(&mut wakes);
+        drop(state);
+        wakes.wake();
     }
 }
 

@@ -10,6 +10,7 @@ use bowline_runtime::{Instant, now};
 use super::Who;
 use super::callee::{Arrival, StopReason};
 use super::slot::Slots;
+use crate::few::Few;
 
 /// Everything behind a peer's lock.
 pub(crate) struct State {
@@ -252,26 +253,22 @@ impl State {
 }
 
 /// Wakers to be woken, and to be dropped, once the lock is released: both may run foreign code.
-///
-/// Most steps have one of each at most, which takes no list.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    first: Option<Waker>,
-    rest: Vec<Waker>,
-    retired: Option<Waker>,
-    more_retired: Vec<Waker>,
+    woken: Few<Waker>,
+    retired: Few<Waker>,
 }
 
 impl Wakes {
+    #[inline]
     pub(super) fn push(&mut self, waker: Option<Waker>) {
-        if self.first.is_none() {
-            self.first = waker;
-        } else {
-            self.rest.extend(waker);
+        if let Some(waker) = waker {
+            self.woken.push(waker);
         }
     }
 
     /// Leaves the waker of `cx` in `place`.
+    #[inline]
     pub(super) fn park(&mut self, place: &mut Option<Waker>, cx: &Context<'_>) {
         if place.as_ref().is_none_or(|known| !known.will_wake(cx.waker())) {
             self.retire(place.replace(cx.waker().clone()));
@@ -279,17 +276,16 @@ impl Wakes {
     }
 
     /// Drops a waker later: that may run foreign code.
+    #[inline]
     fn retire(&mut self, waker: Option<Waker>) {
-        if self.retired.is_none() {
-            self.retired = waker;
-        } else if waker.is_some() {
-            self.more_retired.extend(waker);
+        if let Some(waker) = waker {
+            self.retired.push(waker);
         }
     }
 
+    #[inline]
     pub(super) fn wake(self) {
-        for waker in self.first.into_iter().chain(self.rest) {
-            waker.wake();
-        }
+        self.woken.for_each(Waker::wake);
+        self.retired.for_each(drop);
     }
 }

@@ -12,7 +12,7 @@ use bowline_protocol::status::Status;
 use bowline_runtime::{Instant, MaybeSend, now, spawn};
 use tower_service::Service;
 
-use super::guard::Guard;
+use super::guard::{Answers, Guard};
 use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
 use super::running::{Room, Running, failed};
@@ -23,7 +23,7 @@ use crate::call::Content;
 use crate::context::{Incoming, SessionInfo};
 use crate::once::{Asked, OnceStore};
 use crate::peer::{Arrival, Peer, Taken, Ticket};
-use crate::{BoxError, Call, Cancellation, Reply};
+use crate::{BoxError, Call, Reply};
 
 /// How many handlers one poll of the dispatcher starts and polls: 64, then writing gets its turn. Calls start in their
 /// order, so the rest waits for the next poll. Source: rule 22 of the protocol.
@@ -102,7 +102,8 @@ where
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
         }
-        let mut turn = Turn::default();
+        let mut turn = Turn::new(Answers::new(self.peer.clone()));
+        turn.answers.reserve(arrivals.len().min(INLINE));
         // Mostly nothing waits, and what came in starts without having been in the queue.
         let mut starts = self.queue.is_empty() && !stopped_waiting;
         for arrival in arrivals.drain(..) {
@@ -142,6 +143,7 @@ where
             let Some(waiting) = self.queue.pop_front() else { break };
             self.pass(waiting, ready, &mut turn);
         }
+        drop(turn);
         if self.queue.is_empty() && self.queue.capacity() <= FEW {
             // Sessions that are idle are many.
             self.queue = VecDeque::new();
@@ -178,16 +180,20 @@ where
             let scope = Scope { identity: self.session.scope, service: service.name, method: described.name };
             Asked { key: *key, scope, arguments: side.store().digest(codec, &buffer) }
         });
-        let cancellation = Cancellation::default();
-        let guard = Guard::new(self.peer.clone(), ticket, cancellation.clone(), service, method);
         let number = match ticket {
             Ticket::Call(call) => Some(call),
             Ticket::Notify(_) => None,
         };
-        // A `once` call that has started is never told to stop.
-        let cancellation = if asked.is_some() { Cancellation::default() } else { cancellation };
-        let incoming = Incoming::new(self.peer.clone(), number, self.session.clone(), cancellation);
-        let content = Content::Incoming { codec, buffer, incoming, once: None };
+        let incoming = Arc::new(Incoming::new(
+            self.peer.clone(),
+            number,
+            self.session.clone(),
+            (service, method),
+            (codec, depth),
+            asked.is_some(),
+        ));
+        let guard = Guard::new(ticket, incoming.clone());
+        let content = Content::Incoming { buffer, incoming, once: None };
         let extensions = http::Extensions::new();
         let call = Call { service, method, content, metadata, extensions, deadline, depth };
         let waiting = Waiting { call, guard, run: None };
@@ -215,16 +221,16 @@ where
         match (&mut self.once, run) {
             (Some(once), Some(run)) => {
                 once.started(&run);
-                let running = OnceRunning::new(guard, future, run, self.status_of);
-                if let Err(running) = turn.run(running) {
+                let mut running = OnceRunning::new(guard, future, run, self.status_of);
+                if turn.run(|cx, _| Pin::new(&mut running).poll(cx)).is_pending() {
                     once.store().own(spawn(running));
                 }
             }
             _ => {
-                let room = turn.room(future);
-                match turn.run(Running::new(guard, room, self.status_of)) {
-                    Ok(ended) => turn.spare = Some(ended.into_room()),
-                    Err(running) => {
+                let mut running = Running::new(guard, turn.room(future), self.status_of);
+                match turn.run(|cx, answers| running.poll_end(cx, answers)) {
+                    Poll::Ready(()) => turn.spare = Some(running.into_room()),
+                    Poll::Pending => {
                         let elsewhere =
                             if running.is_stream() { self.streams.take_in(running) } else { Some(running) };
                         if let Some(running) = elsewhere {
@@ -253,15 +259,15 @@ struct Turn<F> {
     started: Option<Instant>,
     /// What the last call that ended at once lay in.
     spare: Option<Room<F>>,
-}
-
-impl<F> Default for Turn<F> {
-    fn default() -> Self {
-        Self { polled: 0, started: None, spare: None }
-    }
+    /// Those of what ended at once, at most [`INLINE`]: they are given together when the turn is over.
+    answers: Answers,
 }
 
 impl<F> Turn<F> {
+    fn new(answers: Answers) -> Self {
+        Self { polled: 0, started: None, spare: None, answers }
+    }
+
     /// Room for a call's future.
     fn room(&mut self, future: F) -> Room<F> {
         match self.spare.take() {
@@ -273,16 +279,12 @@ impl<F> Turn<F> {
         }
     }
 
-    /// Polls `running` once: `Ok` if it has ended, else it is to become a task.
-    fn run<R: Future<Output = ()> + Unpin>(&mut self, mut running: R) -> Result<R, R> {
+    /// Polls a call once; if it is pending, it is to become a task.
+    fn run(&mut self, poll: impl FnOnce(&mut Context<'_>, &mut Answers) -> Poll<()>) -> Poll<()> {
         self.polled += 1;
         self.started.get_or_insert_with(now);
         // Whatever wakes it between here and the first poll of its task is seen by that poll.
-        let mut cx = Context::from_waker(Waker::noop());
-        if Pin::new(&mut running).poll(&mut cx).is_ready() {
-            return Ok(running);
-        }
-        Err(running)
+        poll(&mut Context::from_waker(Waker::noop()), &mut self.answers)
     }
 
     fn is_over(&self) -> bool {

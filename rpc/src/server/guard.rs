@@ -1,38 +1,31 @@
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_protocol::schema::ServiceDescriptor;
 use bowline_protocol::session::{CallId, Stop, WireFailure};
 use bowline_protocol::status::{Code, Status};
 
-use crate::Cancellation;
+use crate::context::Incoming;
 use crate::error;
-use crate::peer::{Peer, StopReason, Terminal, Ticket};
+use crate::few::Few;
+use crate::peer::{Ending, Peer, StopReason, Terminal, Ticket};
 
 /// The session's claim on one received call: exactly one terminal envelope, when the handler has really stopped.
 ///
 /// Dropping it without an answer, as a stopped dispatcher does, says that this end is not available.
 pub(super) struct Guard {
-    peer: Peer,
+    /// `None` once the session has the answer.
     ticket: Option<Ticket>,
-    cancellation: Cancellation,
-    service: &'static ServiceDescriptor,
-    method: usize,
+    incoming: Arc<Incoming>,
 }
 
 impl Guard {
-    pub(super) fn new(
-        peer: Peer,
-        ticket: Ticket,
-        cancellation: Cancellation,
-        service: &'static ServiceDescriptor,
-        method: usize,
-    ) -> Self {
-        Self { peer, ticket: Some(ticket), cancellation, service, method }
+    pub(super) fn new(ticket: Ticket, incoming: Arc<Incoming>) -> Self {
+        Self { ticket: Some(ticket), incoming }
     }
 
     /// For logs and messages.
     pub(super) fn name(&self) -> String {
-        error::name(self.service, &self.service.methods[self.method])
+        error::name(self.incoming.service, &self.incoming.service.methods[self.incoming.method])
     }
 
     /// The call; `None` for a one-way call.
@@ -46,31 +39,37 @@ impl Guard {
     /// Waits for the call to be stopped; one-way calls never are.
     pub(super) fn poll_stopped(&self, cx: &Context<'_>) -> Poll<StopReason> {
         match self.ticket {
-            Some(Ticket::Call(call)) => self.peer.poll_stopped(cx, call),
+            Some(Ticket::Call(call)) => self.incoming.peer.poll_stopped(cx, call),
             _ => Poll::Pending,
         }
     }
 
     pub(super) fn stopped(&self) -> Option<StopReason> {
         match self.ticket {
-            Some(Ticket::Call(call)) => self.peer.stopped(call),
+            Some(Ticket::Call(call)) => self.incoming.peer.stopped(call),
             _ => None,
         }
     }
 
     pub(super) fn accept(&self) {
         if let Some(Ticket::Call(call)) = self.ticket {
-            self.peer.accept(call);
+            self.incoming.peer.accept(call);
         }
     }
 
-    /// Answers the call, whose handler has stopped.
-    pub(super) fn finish(mut self, terminal: Terminal) {
-        self.end(terminal);
+    pub(super) fn peer(&self) -> &Peer {
+        &self.incoming.peer
     }
 
-    /// Answers a call that was stopped.
-    pub(super) fn finish_stopped(self, reason: StopReason) {
+    /// Leaves the answer of the call, whose handler has stopped, among `answers`.
+    pub(super) fn end(mut self, terminal: Terminal, answers: &mut Answers) {
+        // Mostly all that belonged to the handler is gone.
+        let told = self.incoming.is_shared().then(|| self.incoming.clone());
+        answers.ended.push(Ended { ticket: self.ticket.take(), terminal, told, was_failed: false });
+    }
+
+    /// The same for a call that was stopped.
+    pub(super) fn end_stopped(self, reason: StopReason, answers: &mut Answers) {
         let terminal = match reason {
             StopReason::Session(Stop::Disconnected) => Terminal::Nothing,
             StopReason::Session(Stop::Cancelled) => failed(Code::Cancelled, "the call was cancelled"),
@@ -79,29 +78,72 @@ impl Guard {
             }
             StopReason::Failed(status) => Terminal::Failed(WireFailure::Status(status)),
         };
-        self.cancellation.cancel();
-        self.finish(terminal);
+        self.incoming.cancel();
+        self.end(terminal, answers);
     }
 
-    fn end(&mut self, terminal: Terminal) {
-        match self.ticket.take() {
-            Some(Ticket::Call(call)) => {
-                let was_failed = self.peer.finish(call, terminal);
-                if was_failed {
-                    self.cancellation.cancel();
-                }
-            }
-            Some(Ticket::Notify(ticket)) => self.peer.finish_notify(ticket),
-            None => {}
-        }
+    /// Answers the call, whose handler has stopped.
+    pub(super) fn finish(self, terminal: Terminal) {
+        let mut answers = Answers::new(self.peer().clone());
+        self.end(terminal, &mut answers);
+    }
+
+    /// Answers a call that was stopped.
+    pub(super) fn finish_stopped(self, reason: StopReason) {
+        let mut answers = Answers::new(self.peer().clone());
+        self.end_stopped(reason, &mut answers);
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.ticket.is_some() {
-            self.cancellation.cancel();
-            self.end(failed(Code::Unavailable, "this end is being stopped"));
+        if let Some(ticket) = self.ticket.take() {
+            self.incoming.cancel();
+            let terminal = failed(Code::Unavailable, "this end is being stopped");
+            self.incoming.peer.finish(std::iter::once(Ending { ticket, terminal, was_failed: &mut false }));
+        }
+    }
+}
+
+/// A call whose answer the session does not have yet.
+struct Ended {
+    ticket: Option<Ticket>,
+    terminal: Terminal,
+    /// Where somebody may still ask whether the call was stopped.
+    told: Option<Arc<Incoming>>,
+    was_failed: bool,
+}
+
+/// Calls that have ended, which are answered together when this is dropped.
+pub(super) struct Answers {
+    peer: Peer,
+    ended: Few<Ended>,
+}
+
+impl Answers {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self { peer, ended: Few::default() }
+    }
+
+    pub(super) fn reserve(&mut self, all: usize) {
+        self.ended.reserve(all);
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        if self.ended.is_empty() {
+            return;
+        }
+        self.peer.finish(self.ended.iter_mut().filter_map(|ended| {
+            let terminal = std::mem::replace(&mut ended.terminal, Terminal::Nothing);
+            Some(Ending { ticket: ended.ticket.take()?, terminal, was_failed: &mut ended.was_failed })
+        }));
+        // Only now: who is told of it is foreign code.
+        for ended in self.ended.iter_mut().filter(|ended| ended.was_failed) {
+            if let Some(incoming) = &ended.told {
+                incoming.cancel();
+            }
         }
     }
 }

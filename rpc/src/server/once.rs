@@ -62,7 +62,7 @@ impl OnceSide {
             Admission::Start(claim) => {
                 if let Content::Incoming { once, .. } = &mut waiting.call.content {
                     waiting.run = Some(claim.run().clone());
-                    *once = Some(claim);
+                    *once = Some(Box::new(claim));
                 }
                 return Some(waiting);
             }

@@ -6,7 +6,7 @@ use bowline_protocol::session::WireFailure;
 use bowline_protocol::status::{Code, Status};
 use bytes::Bytes;
 
-use super::guard::Guard;
+use super::guard::{Answers, Guard};
 use super::panic::guarded;
 use crate::peer::{StopReason, Terminal};
 use crate::reply::Outcome;
@@ -19,7 +19,7 @@ pub(super) struct Running<F> {
     guard: Option<Guard>,
     room: Room<F>,
     /// The stream that the handler accepted.
-    body: Option<Body>,
+    body: Option<Box<Body>>,
     /// Its first poll is inline, where it has been seen that nobody stopped it.
     is_new: bool,
     status_of: fn(&BoxError) -> Status,
@@ -51,19 +51,59 @@ impl<F> Running<F> {
     }
 
     /// Drops the handler, then answers.
-    fn end(&mut self, terminal: Terminal) -> Poll<()> {
+    fn end(&mut self, terminal: Terminal, answers: &mut Answers) -> Poll<()> {
         let Some(guard) = self.guard.take() else { return Poll::Ready(()) };
         let dropped = guarded(&|| guard.name(), || self.clear());
-        guard.finish(dropped.map_or_else(failed, |()| terminal));
+        guard.end(dropped.map_or_else(failed, |()| terminal), answers);
         Poll::Ready(())
     }
 
-    fn stop(&mut self, reason: StopReason) -> Poll<()> {
+    fn stop(&mut self, reason: StopReason, answers: &mut Answers) -> Poll<()> {
         let Some(guard) = self.guard.take() else { return Poll::Ready(()) };
         // A destructor that panics was logged; the call ends as it was going to.
         let _logged = guarded(&|| guard.name(), || self.clear());
-        guard.finish_stopped(reason);
+        guard.end_stopped(reason, answers);
         Poll::Ready(())
+    }
+}
+
+impl<F, E> Running<F>
+where
+    F: Future<Output = Result<Reply, E>>,
+    E: Into<BoxError>,
+{
+    /// Runs it until `answers` has its end.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, answers: &mut Answers) -> Poll<()> {
+        loop {
+            let Some(guard) = &self.guard else { return Poll::Ready(()) };
+            if !std::mem::take(&mut self.is_new)
+                && let Poll::Ready(reason) = guard.poll_stopped(cx)
+            {
+                return self.stop(reason, answers);
+            }
+            let polled = if let Some(body) = &mut self.body {
+                guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
+            } else {
+                let Some(future) = self.room.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+                guarded(&|| guard.name(), || {
+                    future.poll(cx).map(|output| Step::from(answer(output, self.status_of)))
+                })
+            };
+            match polled {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Step::Accept(body))) => {
+                    guard.accept();
+                    // The layers' future has ended, and what it held is given back before the first item.
+                    self.body = Some(body);
+                    let room = &mut self.room;
+                    if let Err(panicked) = guarded(&|| guard.name(), || room.set(None)) {
+                        return self.end(failed(panicked), answers);
+                    }
+                }
+                Ok(Poll::Ready(Step::End(terminal))) => return self.end(terminal, answers),
+                Err(panicked) => return self.end(failed(panicked), answers),
+            }
+        }
     }
 }
 
@@ -77,43 +117,15 @@ where
 {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        loop {
-            let Some(guard) = &this.guard else { return Poll::Ready(()) };
-            if !std::mem::take(&mut this.is_new)
-                && let Poll::Ready(reason) = guard.poll_stopped(cx)
-            {
-                return this.stop(reason);
-            }
-            let polled = if let Some(body) = &mut this.body {
-                guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
-            } else {
-                let Some(future) = this.room.as_mut().as_pin_mut() else { return Poll::Ready(()) };
-                guarded(&|| guard.name(), || {
-                    future.poll(cx).map(|output| Step::from(answer(output, this.status_of)))
-                })
-            };
-            match polled {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(Step::Accept(body))) => {
-                    guard.accept();
-                    // The layers' future has ended, and what it held is given back before the first item.
-                    this.body = Some(body);
-                    let room = &mut this.room;
-                    if let Err(panicked) = guarded(&|| guard.name(), || room.set(None)) {
-                        return this.end(failed(panicked));
-                    }
-                }
-                Ok(Poll::Ready(Step::End(terminal))) => return this.end(terminal),
-                Err(panicked) => return this.end(failed(panicked)),
-            }
-        }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(guard) = &self.guard else { return Poll::Ready(()) };
+        let mut answers = Answers::new(guard.peer().clone());
+        self.poll_end(cx, &mut answers)
     }
 }
 
 enum Step {
-    Accept(Body),
+    Accept(Box<Body>),
     End(Terminal),
 }
 

@@ -171,7 +171,8 @@ impl Future for Accepting {
 impl Accepting {
     fn body(&mut self, end: Option<BodyEnd>) -> Reply {
         let future = self.future.take().map(Confined::new);
-        Reply(Outcome::Body(Body { future, end, stage: self.stage.clone(), hooks: Hooks::default() }))
+        let body = Body { future, end, stage: self.stage.clone(), hooks: Hooks::default() };
+        Reply(Outcome::Body(Box::new(body)))
     }
 }
 

@@ -152,7 +152,7 @@ impl<T, E> Streaming<T, E> {
             };
             repeated = true;
             match (reply.0, lost) {
-                (Outcome::Opened(opened), _) => self.source = Source::Opened(opened),
+                (Outcome::Opened(opened), _) => self.source = Source::Opened(*opened),
                 (_, Some(failure)) => self.lose(failure),
                 (refused, None) => self.end(Reply(refused)),
             }

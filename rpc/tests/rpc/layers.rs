@@ -318,14 +318,13 @@ async fn a_layer_can_follow_a_stream_to_its_end() {
 async fn a_stream_that_passed_layers_keeps_its_channels_lease() {
     let ends = Ends::new().await;
     let lease = Arc::new(());
-    let channel = Channel::with_stack(&ends.client, ends.client.endpoint()).with_lease(lease.clone());
-    let mut call = Stub::new(&channel).hang();
-    let stream = Stub::new(&channel).hang_stream().await.unwrap();
+    let channel = || Channel::with_stack(&ends.client, ends.client.endpoint()).with_lease(lease.clone());
+    let mut call = Stub::new(&channel()).hang();
     assert!(poll_once(&mut call).await.is_pending());
-    drop(channel);
-    let with_call = Arc::strong_count(&lease);
+    assert!(Arc::strong_count(&lease) > 1);
     drop(call);
-    assert!(with_call > Arc::strong_count(&lease));
+    assert_eq!(Arc::strong_count(&lease), 1);
+    let stream = Stub::new(&channel()).hang_stream().await.unwrap();
     assert!(Arc::strong_count(&lease) > 1);
     drop(stream);
     assert_eq!(Arc::strong_count(&lease), 1);

@@ -150,6 +150,9 @@ async fn an_upload_item_of_another_type_ends_its_call() {
     assert_eq!(error.code(), Some(Code::InvalidArgument), "{error:?}");
     assert!(error.to_string().contains("Test/sum"), "{error}");
     settle().await;
+    // What the handler started elsewhere is told, though nothing else is left of it.
+    let cancellation = ends.handlers.cancellation.lock().unwrap().clone().unwrap();
+    assert!(cancellation.is_cancelled());
     assert_empty(&ends.client);
     assert_empty(&ends.server);
 }

@@ -230,7 +230,9 @@ impl Service for Served {
                     Some(why) => out.refuse(why).await,
                 }
             }),
-            5 => macros::client_streaming(call, |_, start: u64, numbers: Streaming<u64>| async move {
+            5 => macros::client_streaming(call, move |cx, start: u64, numbers: Streaming<u64>| async move {
+                *this.cancellation.lock().unwrap() = Some(cx.cancellation());
+                drop(cx);
                 numbers.fold(start, |sum, number| async move { sum + number.unwrap() }).await
             }),
             6 => macros::bidirectional(call, |_, (): (), numbers: Streaming<u64>, out| async move {

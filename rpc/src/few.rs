@@ -1,0 +1,79 @@
+use std::iter::Chain;
+use std::{option, slice};
+
+/// What a list has room for at first: where there is a second one there are often many.
+const LIST: usize = 16;
+
+/// What mostly is one thing at most, which takes no list.
+#[derive(Debug)]
+pub(crate) struct Few<T> {
+    /// `None` if there is nothing at all.
+    first: Option<T>,
+    rest: Vec<T>,
+}
+
+impl<T> Few<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, one: T) {
+        if self.first.is_none() {
+            self.first = Some(one);
+        } else {
+            self.push_further(one);
+        }
+    }
+
+    #[inline(never)]
+    fn push_further(&mut self, one: T) {
+        if self.rest.capacity() == 0 {
+            self.rest.reserve_exact(LIST);
+        }
+        self.rest.push(one);
+    }
+
+    /// Makes room for `all`.
+    pub(crate) fn reserve(&mut self, all: usize) {
+        self.rest.reserve_exact(all.saturating_sub(1));
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> Chain<option::IterMut<'_, T>, slice::IterMut<'_, T>> {
+        self.first.iter_mut().chain(&mut self.rest)
+    }
+
+    /// Calls `each` with all of it, in order.
+    #[inline]
+    pub(crate) fn for_each(self, mut each: impl FnMut(T)) {
+        if let Some(first) = self.first {
+            each(first);
+            self.rest.into_iter().for_each(each);
+        }
+    }
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self { first: None, rest: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_kept_and_one_takes_no_list() {
+        let mut few = Few::default();
+        assert!(few.is_empty());
+        few.push(1);
+        assert_eq!((few.is_empty(), few.rest.capacity()), (false, 0));
+        few.push(2);
+        few.push(3);
+        few.iter_mut().for_each(|one| *one *= 10);
+        let mut all = Vec::new();
+        few.for_each(|one| all.push(one));
+        assert_eq!(all, [10, 20, 30]);
+    }
+}
