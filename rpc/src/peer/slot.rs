@@ -6,8 +6,8 @@ use bowline_protocol::session::{CallId, Failure, Origin, Read};
 
 use super::callee::StopReason;
 
-/// How many calls of each end have a place by their number: 1,024. Those with higher numbers, which the other end may
-/// choose within its credit, are looked up.
+/// How many places the calls of each end have: 1,024. Those with higher numbers, which the other end may choose within its
+/// credit, are looked up.
 const PLACES: usize = 1024;
 
 /// What this end keeps for one call beside the session's own state.
@@ -31,8 +31,9 @@ pub(super) struct Slot {
 
 /// Slots by call. Ids carry a generation, so a call that is over never meets its successor's slot.
 ///
-/// A call's number is its place. Where the place is taken, as by an earlier call of that number whose answer nobody took
-/// yet, the slot is among the others.
+/// A call's number is its place. Calls of this end have two places for each number, which successive calls take in turn: a number
+/// is free again when its answer came, and a task that runs before others of its batch gets it before the answer was taken.
+/// Where the place is taken, the slot is among the others.
 #[derive(Default)]
 pub(super) struct Slots {
     local: Vec<Place>,
@@ -57,7 +58,7 @@ impl Slots {
     #[inline]
     pub(super) fn insert(&mut self, call: CallId) -> &mut Slot {
         self.len += 1;
-        let (index, places) = (call.id as usize, places(&mut self.local, &mut self.remote, call));
+        let (index, places) = (index(call), places(&mut self.local, &mut self.remote, call));
         if index < PLACES && places.len() <= index {
             if places.capacity() == 0 {
                 // Of an idle session there is the first place alone.
@@ -80,7 +81,7 @@ impl Slots {
             Origin::Local => &self.local,
             Origin::Remote => &self.remote,
         };
-        match places.get(call.id as usize) {
+        match places.get(index(call)) {
             Some(place) if place.call == Some(call) => Some(&place.slot),
             _ => self.others.get(&call),
         }
@@ -88,7 +89,7 @@ impl Slots {
 
     #[inline]
     pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut Slot> {
-        match places(&mut self.local, &mut self.remote, call).get_mut(call.id as usize) {
+        match places(&mut self.local, &mut self.remote, call).get_mut(index(call)) {
             Some(place) if place.call == Some(call) => Some(&mut place.slot),
             _ => self.others.get_mut(&call),
         }
@@ -102,7 +103,7 @@ impl Slots {
             retire(slot.reader.take());
             retire(slot.writer.take());
         };
-        match places(&mut self.local, &mut self.remote, call).get_mut(call.id as usize) {
+        match places(&mut self.local, &mut self.remote, call).get_mut(index(call)) {
             Some(place) if place.call == Some(call) => {
                 place.call = None;
                 wakers(&mut place.slot);
@@ -134,6 +135,13 @@ impl Slots {
             places.shrink_to_fit();
         }
         self.others.shrink_to_fit();
+    }
+}
+
+fn index(call: CallId) -> usize {
+    match call.origin {
+        Origin::Local => (call.id as usize).saturating_mul(2) + (call.generation % 2) as usize,
+        Origin::Remote => call.id as usize,
     }
 }
 
@@ -178,6 +186,25 @@ mod tests {
         slots.remove(second, |_| {});
         assert_eq!((slots.len(), slots.local().count()), (2, 1));
         assert!(slots.get(remote).is_some_and(|slot| slot.accepted));
+    }
+
+    #[test]
+    fn the_next_call_of_a_number_finds_a_place_beside_the_one_whose_answer_was_not_taken() {
+        let mut slots = Slots::default();
+        for id in 0..4 {
+            slots.insert(call(id, 0, Origin::Local));
+        }
+        for id in 0..4 {
+            mark(&mut slots, call(id, 1, Origin::Local));
+        }
+        assert_eq!((slots.others.len(), slots.len()), (0, 8));
+        slots.remove(call(2, 0, Origin::Local), |_| {});
+        assert!(slots.get(call(2, 1, Origin::Local)).is_some_and(|slot| slot.accepted));
+        // A third one of a number is kept all the same.
+        mark(&mut slots, call(1, 2, Origin::Local));
+        assert_eq!(slots.others.len(), 1);
+        assert!(slots.get(call(1, 2, Origin::Local)).is_some_and(|slot| slot.accepted));
+        assert!(slots.get(call(1, 0, Origin::Local)).is_some_and(|slot| !slot.accepted));
     }
 
     #[test]

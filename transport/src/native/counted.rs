@@ -21,7 +21,8 @@ const LITTLE: usize = 512;
 /// that looks for messages in what is read from it, since the library shows only whole ones.
 ///
 /// It reads into the library's small buffer until that is filled at once. From then on it reads into a block of its own,
-/// until little comes at once: at the latest when a ping is answered. A block for bulk goes as soon as nothing more comes.
+/// until little comes at once: an acknowledgement, at the latest the answer to a ping. A block for bulk goes also when it is
+/// asked in vain twice; between two pieces of a large payload it is asked once.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     inner: S,
@@ -81,7 +82,10 @@ impl<S: AsyncRead + Unpin> Counted<S> {
             block.bytes.reserve(block.size);
             match pin!(self.inner.read_buf(&mut block.bytes)).poll(cx) {
                 Poll::Ready(Ok(came)) => block.came = came,
-                Poll::Pending if block.size == BATCH => return Poll::Pending,
+                Poll::Pending if block.size == BATCH || block.came > 0 => {
+                    block.came = 0;
+                    return Poll::Pending;
+                }
                 read => {
                     self.block = None;
                     return read.map_ok(|_| ());
@@ -193,15 +197,27 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_for_more_while_more_comes_and_keeps_nothing_of_it() {
+    fn it_asks_for_more_while_more_comes() {
         let mut counted = Counted::new(Socket::default(), &[]);
-        for _ in 0..2 {
-            let asked = receive(&mut counted, 300_000);
-            assert_eq!(asked[..2], [4096, BATCH]);
-            assert!(asked[2..].iter().all(|asked| *asked >= BULK), "{asked:?}");
-            assert!(asked.len() <= 8, "{asked:?}");
-            assert!(counted.block.is_none());
-        }
+        let asked = receive(&mut counted, 300_000);
+        assert_eq!(asked[..2], [4096, BATCH]);
+        assert!(asked[2..].iter().all(|asked| *asked >= BULK), "{asked:?}");
+        assert!(asked.len() <= 8, "{asked:?}");
+        // The next piece comes at once.
+        let asked = receive(&mut counted, 60_000);
+        assert_eq!(asked, [BULK, BULK]);
+    }
+
+    #[test]
+    fn a_block_for_bulk_goes_when_little_comes_or_nothing_twice() {
+        let mut counted = Counted::new(Socket::default(), &[]);
+        receive(&mut counted, 300_000);
+        receive(&mut counted, 100);
+        assert!(counted.block.is_none(), "an acknowledgement came");
+        receive(&mut counted, 300_000);
+        assert!(counted.block.is_some());
+        receive(&mut counted, 0);
+        assert!(counted.block.is_none(), "asked in vain twice");
     }
 
     #[test]
