@@ -13,7 +13,6 @@ pub mod scenarios;
 
 use std::path::Path;
 
-use measure::{Progress, Setting};
 use options::{HELP, Options};
 
 /// What may go wrong: a sentence.
@@ -44,12 +43,7 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
             format!("no scenario is called like {:?}; --list says which there are", options.only).into()
         );
     }
-    let setting = Setting {
-        effort: options.effort,
-        peers: options.peers.clone(),
-        spread: options.spread,
-        progress: Progress::over(wanted.len()),
-    };
+    let setting = options.setting(wanted.len());
     let (mut all, mut broken) = (Vec::new(), Vec::new());
     for scenario in wanted {
         match scenario.measure(&setting) {

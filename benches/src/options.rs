@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 
 use crate::Result;
-use crate::measure::Effort;
+use crate::measure::{Effort, Progress, Setting};
 
 /// What `--help` says.
 pub const HELP: &str = "\
@@ -85,6 +85,16 @@ impl Options {
         Ok(options)
     }
 
+    /// What each of so many scenarios is told.
+    pub fn setting(&self, scenarios: usize) -> Setting {
+        Setting {
+            effort: self.effort,
+            peers: self.peers.clone(),
+            spread: self.spread,
+            progress: Progress::over(scenarios),
+        }
+    }
+
     /// Whether a scenario is asked for.
     pub fn wants(&self, scenario: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| scenario.contains(&**word))
@@ -116,6 +126,16 @@ mod tests {
         assert_eq!(parsed(all).unwrap(), wanted);
         assert_eq!(parsed("").unwrap(), Options::default());
         assert!(parsed("--fast").is_err() && parsed("--json").is_err());
+    }
+
+    #[test]
+    fn scenarios_are_told_what_was_asked_for() {
+        let told = |line| {
+            let setting = parsed(line).unwrap().setting(1);
+            (setting.effort, setting.peers, setting.spread)
+        };
+        assert_eq!(told("--quick --peers tarpc --spread"), (Effort::Quick, Some("tarpc".into()), true));
+        assert_eq!(told(""), (Effort::Full, None, false));
     }
 
     #[test]

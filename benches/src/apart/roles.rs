@@ -5,7 +5,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Result;
 use crate::peers;
-use crate::scenarios::{layers, slow_reader};
+use crate::scenarios::{contest, fan_out, head_of_line, layers, slow_reader};
 
 /// What each line to the process that started this one begins with.
 pub(super) const PREFIX: &str = "apart: ";
@@ -38,6 +38,11 @@ pub fn play(arguments: Vec<String>) -> Result<()> {
             say("done");
             until_input_ends()
         }
+        ["contest", work, peer, cores] => {
+            contest::play(work.parse()?, peers::named(peer)?.as_ref(), cores.parse()?)
+        }
+        ["fan-out", source, readers, burst] => fan_out::play(source, readers.parse()?, burst.parse()?),
+        ["head-of-line", peer, parts] => head_of_line::play(peers::named(peer)?.as_ref(), parts.parse()?),
         ["slow-reader"] => {
             let runtime = one_worker()?;
             let address = runtime.block_on(runtime.spawn(slow_reader::serve()))??;

@@ -7,6 +7,7 @@ mod rounds;
 mod setting;
 mod spread;
 mod stage;
+mod took;
 
 pub use cores::Cores;
 pub use cpu::Cpu;
@@ -15,3 +16,4 @@ pub use rounds::{Contender, Cost, Row, interleave};
 pub use setting::{Effort, Setting};
 pub use spread::Spread;
 pub use stage::Stage;
+pub use took::Took;

@@ -1,25 +1,21 @@
-use std::time::Instant;
-
-use super::{Cpu, Effort, Setting, Spread};
+use super::{Effort, Setting, Spread, Took};
 use crate::Result;
 
 /// One of those that do the same work in turn.
 pub trait Contender {
     /// Who it is, for the table.
-    fn name(&self) -> String;
+    fn name(&self) -> &str;
 
-    /// Does `n` operations and comes back when the last one is done, at the other end too.
+    /// Does `n` operations and comes back when the last one is done, at the other end too; what they took.
     ///
     /// # Errors
     ///
     /// When an operation failed or its result was wrong.
-    fn run(&mut self, n: u64) -> Result<()>;
+    fn run(&mut self, n: u64) -> Result<Took>;
 
     /// Where it begins when it looks for how many operations fill a round; at [tiny](super::Effort::Tiny) effort this
     /// many are all.
-    fn smallest(&self) -> u64 {
-        64
-    }
+    fn smallest(&self) -> u64;
 }
 
 /// What one operation costs.
@@ -47,27 +43,22 @@ pub struct Row {
 /// # Errors
 ///
 /// The first error of a contender, with its name.
-pub fn interleave(contenders: &mut [Box<dyn Contender + '_>], setting: &Setting) -> Result<Vec<Row>> {
+pub fn interleave<C: Contender>(contenders: &mut [C], setting: &Setting) -> Result<Vec<Row>> {
     let mut counts = Vec::new();
     for contender in &mut *contenders {
         setting.progress.doing(format!("{}, warming up", contender.name()));
-        counts.push(
-            calibrate(contender.as_mut(), setting)
-                .map_err(|error| format!("{}: {error}", contender.name()))?,
-        );
+        counts.push(calibrate(contender, setting).map_err(|error| format!("{}: {error}", contender.name()))?);
     }
     let mut measured = vec![Vec::new(); contenders.len()];
     for round in 1..=setting.rounds() {
         for ((contender, &n), measured) in contenders.iter_mut().zip(&counts).zip(&mut measured) {
             setting.progress.doing(format!("{}, round {round} of {}", contender.name(), setting.rounds()));
-            let (cpu, start) = (Cpu::of_process()?, Instant::now());
-            contender.run(n).map_err(|error| format!("{}: {error}", contender.name()))?;
-            let (wall, cpu) = (start.elapsed(), Cpu::of_process()?.since(cpu));
-            measured.push((cpu.as_secs_f64() * 1e6 / n as f64, n as f64 / wall.as_secs_f64()));
+            let took = contender.run(n).map_err(|error| format!("{}: {error}", contender.name()))?;
+            measured.push((took.cpu.as_secs_f64() * 1e6 / n as f64, n as f64 / took.wall.as_secs_f64()));
         }
     }
     let rows = contenders.iter().zip(counts).zip(measured).map(|((contender, operations), measured)| Row {
-        peer: contender.name(),
+        peer: contender.name().to_owned(),
         operations,
         cost: Cost {
             cpu: Spread::of(measured.iter().map(|(cpu, _)| *cpu)),
@@ -78,12 +69,10 @@ pub fn interleave(contenders: &mut [Box<dyn Contender + '_>], setting: &Setting)
 }
 
 /// Doubles the work until it takes a quarter of a round; this also warms up.
-fn calibrate(contender: &mut dyn Contender, setting: &Setting) -> Result<u64> {
+fn calibrate(contender: &mut impl Contender, setting: &Setting) -> Result<u64> {
     let mut n = contender.smallest();
     loop {
-        let start = Instant::now();
-        contender.run(n)?;
-        let took = start.elapsed();
+        let took = contender.run(n)?.wall;
         if setting.effort == Effort::Tiny {
             return Ok(n);
         }
@@ -99,22 +88,23 @@ fn calibrate(contender: &mut dyn Contender, setting: &Setting) -> Result<u64> {
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
+    use std::time::Duration;
 
     use super::*;
 
-    struct Noting(char, Rc<RefCell<String>>);
+    struct Noting(&'static str, Rc<RefCell<String>>);
 
     impl Contender for Noting {
-        fn name(&self) -> String {
-            self.0.to_string()
+        fn name(&self) -> &str {
+            self.0
         }
 
-        fn run(&mut self, n: u64) -> Result<()> {
-            if self.0 == '!' {
+        fn run(&mut self, n: u64) -> Result<Took> {
+            if self.0 == "!" {
                 return Err("wrong answer".into());
             }
             self.1.borrow_mut().extend((0..n).map(|_| self.0));
-            Ok(())
+            Ok(Took { cpu: Duration::from_micros(3 * n), wall: Duration::from_micros(4 * n) })
         }
 
         fn smallest(&self) -> u64 {
@@ -125,20 +115,19 @@ mod tests {
     #[test]
     fn contenders_work_in_turn() {
         let did = Rc::new(RefCell::new(String::new()));
-        let mut both: Vec<Box<dyn Contender>> =
-            vec![Box::new(Noting('a', did.clone())), Box::new(Noting('b', did.clone()))];
+        let mut both = [Noting("a", did.clone()), Noting("b", did.clone())];
         let rows = interleave(&mut both, &Setting::new(Effort::Tiny)).unwrap();
         assert_eq!(*did.borrow(), "aabbaabb", "once to warm up, then one round");
         assert_eq!(
             rows.iter().map(|row| (&*row.peer, row.operations)).collect::<Vec<_>>(),
             [("a", 2), ("b", 2)]
         );
+        assert_eq!((rows[0].cost.cpu.median, rows[0].cost.rate.median), (3.0, 250_000.0));
     }
 
     #[test]
     fn who_fails_is_named() {
-        let mut one: Vec<Box<dyn Contender>> = vec![Box::new(Noting('!', Rc::default()))];
-        let error = interleave(&mut one, &Setting::new(Effort::Tiny)).unwrap_err();
+        let error = interleave(&mut [Noting("!", Rc::default())], &Setting::new(Effort::Tiny)).unwrap_err();
         assert_eq!(error.to_string(), "!: wrong answer");
     }
 }

@@ -124,13 +124,14 @@ pub fn streamers() -> Vec<Box<dyn Peer>> {
     ]
 }
 
-/// The one of those with echo calls that has this name: so another process names it.
+/// The one that has this name: so another process names it.
 ///
 /// # Errors
 ///
 /// When there is none.
 pub fn named(name: &str) -> Result<Box<dyn Peer>> {
-    let named = callers().into_iter().find(|peer| peer.name() == name);
+    let mut all = callers().into_iter().chain(json_callers());
+    let named = all.find(|peer| peer.name() == name);
     named.ok_or_else(|| format!("there is no peer `{name}`").into())
 }
 

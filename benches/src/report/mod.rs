@@ -14,7 +14,7 @@ pub use table::{number, table, verdicts};
 
 use serde::{Serialize, Serializer};
 
-use crate::measure::Spread;
+use crate::measure::{Row, Spread};
 
 /// The result of one scenario.
 #[derive(Debug, Clone, Serialize)]
@@ -68,6 +68,11 @@ impl Line {
     /// One without numbers.
     pub fn new(peer: impl Into<String>) -> Self {
         Self { peer: peer.into(), values: Vec::new() }
+    }
+
+    /// What an operation costs, and how many there are in a second.
+    pub fn of_operations(row: Row) -> Self {
+        Self::new(row.peer).with(&metrics::CPU, row.cost.cpu).with(&metrics::RATE, row.cost.rate)
     }
 
     /// The same with one number more.

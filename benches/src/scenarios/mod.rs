@@ -1,7 +1,7 @@
 //! The kinds of work that are compared.
 
 pub mod calls;
-mod contest;
+pub mod contest;
 pub mod fan_out;
 pub mod head_of_line;
 pub mod idle;

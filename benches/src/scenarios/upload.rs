@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::contest;
+use super::contest::{self, Work};
 use crate::Result;
 use crate::measure::{Row, Setting};
 use crate::peers;
@@ -22,12 +22,8 @@ pub(super) fn samples() -> Arc<[f32]> {
 ///
 /// The first of a peer.
 pub fn run(setting: &Setting) -> Result<Vec<Line>> {
-    let samples = samples();
-    let size = size_of_val(&*samples) as f64;
-    let rows = contest::run(setting, peers::uploaders(), 2, move |caller, n| {
-        let samples = Arc::clone(&samples);
-        Box::pin(async move { caller.uploads(samples, n).await })
-    })?;
+    let rows = contest::run(setting, &peers::uploaders(), Work::Uploads)?;
+    let size = f64::from(SAMPLES) * size_of::<f32>() as f64;
     let line = |row: Row| {
         let throughput = row.cost.rate.map(|rate| rate * size / 1e6);
         Line::new(row.peer).with(&metrics::THROUGHPUT, throughput).with(&metrics::CPU, row.cost.cpu)

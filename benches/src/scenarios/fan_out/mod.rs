@@ -1,5 +1,7 @@
 //! One publisher, many readers, each with a connection of its own: what a delivery costs the server.
 //!
+//! Each way of doing it is a process of its own, with the server and all readers in it.
+//!
 //! Each item is counted where it arrives, and looked at: an item that is missing, doubled or out of its order is an
 //! error, so nobody is fast by leaving some out.
 
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 
+use crate::apart::{self, Child};
 use crate::measure::{Cores, Setting, Spread, Stage};
 use crate::peers::Doing;
 use crate::report::{Line, metrics};
@@ -88,38 +91,45 @@ pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
         Pace::Paced => Amount { readers, bursts: setting.pick(5, 30, 100), burst: 1 },
         Pace::Burst => Amount { readers, bursts: setting.pick(2, 2, 5), burst: 100 },
     };
-    measure(setting, &sources(), amount)
-}
-
-fn measure(setting: &Setting, sources: &[Box<dyn Source>], amount: Amount) -> Result<Vec<Line>> {
-    let sources: Vec<_> = sources.iter().filter(|source| setting.wants(source.name())).collect();
-    // Two ends of each connection, all of them at one time.
-    files::reserve(2 * amount.readers * sources.len())?;
-    let stage = Stage::new(Cores::Any)?;
+    // Two ends of each connection; processes that are started have the limit, too.
+    files::reserve(2 * amount.readers)?;
+    let (readers, burst) = (amount.readers.to_string(), amount.burst.to_string());
     let mut contenders = Vec::new();
-    for source in sources {
+    for source in sources().into_iter().filter(|source| setting.wants(source.name())) {
         setting.progress.doing(format!("{}, connecting", source.name()));
-        let contender = Contender::new(&stage, source.as_ref(), amount).map_err(named(source.name()))?;
-        contenders.push((contender, Vec::new()));
+        let mut child = Child::start(&["fan-out", source.name(), &readers, &burst])?;
+        child.line()?;
+        contenders.push((source.name(), child, Vec::new()));
     }
+    let bursts = amount.bursts.to_string();
     for round in 1..=setting.rounds() {
-        for (contender, measured) in &mut contenders {
-            setting.progress.doing(format!("{}, round {round} of {}", contender.name, setting.rounds()));
-            measured.push(contender.publish(&stage, amount.bursts).map_err(named(contender.name))?);
+        for (name, child, measured) in &mut contenders {
+            setting.progress.doing(format!("{name}, round {round} of {}", setting.rounds()));
+            measured.push(child.ask(&bursts)?.parse()?);
         }
     }
-    let lines = contenders.into_iter().map(|(contender, measured)| {
-        Line::new(contender.name).with(&metrics::SERVER_CPU, Spread::of(measured))
-    });
+    let lines = contenders
+        .into_iter()
+        .map(|(name, _, measured)| Line::new(name).with(&metrics::SERVER_CPU, Spread::of(measured)));
     Ok(lines.collect())
 }
 
-fn named(name: &'static str) -> impl Fn(crate::Error) -> crate::Error {
-    move |error| format!("{name}: {error}").into()
+/// The other process: a source's server and all of its readers. It reads how many bursts to publish, and says what one
+/// delivery cost.
+///
+/// # Errors
+///
+/// The source's, and when there is none of this name.
+pub fn play(source: &str, readers: usize, burst: u64) -> Result<()> {
+    let named = sources().into_iter().find(|one| one.name() == source);
+    let source = named.ok_or_else(|| format!("there is no source `{source}`"))?;
+    let stage = Stage::new(Cores::Any)?;
+    let mut contender = Contender::new(&stage, source.as_ref(), readers, burst)?;
+    apart::say("ready");
+    apart::answer(|bursts| Ok(contender.publish(&stage, bursts.parse()?)?.to_string()))
 }
 
 struct Contender {
-    name: &'static str,
     publish: Publish,
     readers: Arc<Readers>,
     burst: u64,
@@ -127,11 +137,11 @@ struct Contender {
 }
 
 impl Contender {
-    fn new(stage: &Stage, source: &dyn Source, amount: Amount) -> Result<Self> {
-        let (address, publish) = stage.on_server(source.serve(amount.readers))?;
-        let subscriptions = (0..amount.readers).map(|_| source.subscribe(address)).collect();
+    fn new(stage: &Stage, source: &dyn Source, readers: usize, burst: u64) -> Result<Self> {
+        let (address, publish) = stage.on_server(source.serve(readers))?;
+        let subscriptions = (0..readers).map(|_| source.subscribe(address)).collect();
         let readers = stage.on_client(Readers::start(subscriptions, TEXT.len()))?;
-        let mut contender = Self { name: source.name(), publish, readers, burst: amount.burst, next: 0 };
+        let mut contender = Self { publish, readers, burst, next: 0 };
         // The first items fill caches and buffers.
         contender.publish(stage, 2)?;
         Ok(contender)

@@ -3,15 +3,14 @@
 //! The span around a call is of level `DEBUG`. A subscriber that takes only `INFO`, as they do by default, leaves it out;
 //! with one that takes it, two spans are recorded for each call and each is written as a line, to nowhere.
 //!
-//! A subscriber and a recorder are a process's own and can't be taken away again, so each way is a process of its own,
-//! with client and server in it as everywhere; the rounds go from one process to the next.
+//! A subscriber and a recorder are a process's own and can't be taken away again; each way is a process of its own, as
+//! each contender is elsewhere.
 
 mod recorder;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 use ::bowline::Client;
 use ::bowline::middleware::{MetricsLayer, TraceLayer};
@@ -19,11 +18,11 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::calls::TEXT;
+use super::contest::{self, Apart};
 use crate::Result;
-use crate::apart::{self, Child};
-use crate::measure::{Cores, Cpu, Setting, Spread, Stage};
+use crate::measure::{Cores, Setting, Stage, interleave};
 use crate::peers::{bowline, in_tasks, same};
-use crate::report::{Line, metrics};
+use crate::report::Line;
 
 const IN_FLIGHT: usize = 64;
 
@@ -79,51 +78,10 @@ impl FromStr for Way {
 ///
 /// When a process can't be started, or a call fails in it.
 pub fn run(setting: &Setting) -> Result<Vec<Line>> {
-    let mut contenders = Vec::new();
-    for way in Way::ALL {
-        setting.progress.doing(format!("{}, warming up", way.name()));
-        let mut child = Child::start(&["layers", &way.to_string(), &setting.cores().to_string()])?;
-        child.line()?;
-        let n = calibrate(&mut child, setting.length())?;
-        contenders.push((way, child, n, Vec::new()));
-    }
-    for round in 1..=setting.rounds() {
-        for (way, child, n, measured) in &mut contenders {
-            setting.progress.doing(format!("{}, round {round} of {}", way.name(), setting.rounds()));
-            measured.push(calls(child, *n)?);
-        }
-    }
-    let mut lines = Vec::new();
-    for (way, child, n, measured) in contenders {
-        child.finish()?;
-        let each = measured.iter().map(|(cpu, _)| cpu.as_secs_f64() * 1e6 / n as f64);
-        let rate = measured.iter().map(|(_, wall)| n as f64 / wall.as_secs_f64());
-        lines.push(
-            Line::new(way.name())
-                .with(&metrics::CPU, Spread::of(each))
-                .with(&metrics::RATE, Spread::of(rate)),
-        );
-    }
-    Ok(lines)
-}
-
-/// How many calls fill so long a time; this also warms up.
-fn calibrate(child: &mut Child, length: Duration) -> Result<u64> {
-    let mut n = 256;
-    loop {
-        let (_, wall) = calls(child, n)?;
-        if wall * 4 >= length {
-            return Ok(((n as f64 * length.as_secs_f64() / wall.as_secs_f64()) as u64).max(1));
-        }
-        n *= 2;
-    }
-}
-
-/// Lets a process make so many calls; its processor time and how long it took.
-fn calls(child: &mut Child, n: u64) -> Result<(Duration, Duration)> {
-    let answer = child.ask(&n.to_string())?;
-    let (cpu, wall) = answer.split_once(' ').ok_or_else(|| format!("`{answer}` are not two times"))?;
-    Ok((Duration::from_nanos(cpu.parse()?), Duration::from_nanos(wall.parse()?)))
+    let cores = setting.cores().to_string();
+    let start = |way: Way| Apart::start(way.name(), &["layers", &way.to_string(), &cores], 256);
+    let mut contenders = Way::ALL.into_iter().map(start).collect::<Result<Vec<_>>>()?;
+    Ok(interleave(&mut contenders, setting)?.into_iter().map(Line::of_operations).collect())
 }
 
 /// What is called.
@@ -151,11 +109,9 @@ pub fn play(way: Way, cores: Cores) -> Result<()> {
     let stage = Stage::new(cores)?;
     let address = stage.on_server(serve(way))?;
     let client = stage.on_client(connect(way, address))?;
-    apart::say("ready");
-    apart::answer(|n| {
-        let (n, echo) = (n.parse()?, client.clone());
-        let (cpu, start) = (Cpu::of_process()?, Instant::now());
-        stage.on_client(in_tasks(IN_FLIGHT, n, move |share| {
+    contest::answer(&stage, |n| {
+        let echo = client.clone();
+        Box::pin(in_tasks(IN_FLIGHT, n, move |share| {
             let echo = echo.clone();
             async move {
                 for _ in 0..share {
@@ -163,9 +119,7 @@ pub fn play(way: Way, cores: Cores) -> Result<()> {
                 }
                 Ok(())
             }
-        }))?;
-        let (wall, cpu) = (start.elapsed(), Cpu::of_process()?.since(cpu));
-        Ok(format!("{} {}", cpu.as_nanos(), wall.as_nanos()))
+        }))
     })
 }
 
