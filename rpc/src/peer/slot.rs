@@ -207,6 +207,28 @@ mod tests {
         assert!(slots.get(call(1, 0, Origin::Local)).is_some_and(|slot| !slot.accepted));
     }
 
+    /// Calls of this end have two places each.
+    #[test]
+    fn high_numbers_of_this_end_take_no_places() {
+        let mut slots = Slots::default();
+        let numbers = [PLACES as u32 / 2 - 1, PLACES as u32 / 2, 100_000, u32::MAX];
+        let calls =
+            || numbers.iter().flat_map(|id| [0, 1].map(|generation| call(*id, generation, Origin::Local)));
+        for call in calls() {
+            slots.insert(call).peeked = Some(Box::new(Read::End));
+        }
+        assert_eq!((slots.local.len(), slots.others.len(), slots.len()), (PLACES, 6, 8));
+        assert!(slots.local.capacity() <= 2 * PLACES);
+        assert_eq!(slots.local().count(), 8);
+        for call in calls() {
+            assert!(slots.get(call).is_some_and(|slot| slot.peeked.is_some()));
+            assert!(slots.get_mut(call).is_some_and(|slot| slot.peeked.take().is_some()));
+            slots.remove(call, |_| {});
+            assert!(slots.get(call).is_none());
+        }
+        assert_eq!((slots.others.len(), slots.len()), (0, 0));
+    }
+
     #[test]
     fn high_numbers_take_no_places() {
         let mut slots = Slots::default();

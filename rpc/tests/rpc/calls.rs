@@ -67,13 +67,14 @@ async fn nothing_is_sent_before_the_first_poll() {
     assert_empty(&ends.client);
 }
 
+/// Of these, 512 have a place at the caller and 1,024 at the callee; the others are looked up.
 #[tokio::test(start_paused = true)]
-async fn a_thousand_calls_in_flight_each_get_their_own_answer() {
-    let limits = bowline_protocol::limits::Limits { calls: 1000, ..Default::default() };
+async fn calls_in_flight_each_get_their_own_answer_also_beyond_all_places() {
+    let limits = bowline_protocol::limits::Limits { calls: 1400, waiting_calls: 1400, ..Default::default() };
     let config = Config { limits, ..Config::default() };
     let ends = Ends::with(config.clone(), config, |router| router).await;
-    // A multiplier that shares no factor with 1,000 shuffles the order of the answers.
-    let calls = (0..1000_u64).map(|number| ends.stub().slow(number * 387 % 1000, number));
+    // A multiplier that shares no factor with 1,400 shuffles the order of the answers.
+    let calls = (0..1400_u64).map(|number| ends.stub().slow(number * 387 % 1400, number));
     let answers = join_all(calls.collect::<Vec<_>>()).await;
     for (number, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer, Ok(number as u64));
