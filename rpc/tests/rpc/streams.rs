@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::{Ends, assert_empty, settle};
 use bowline_protocol::status::Code;
-use bowline_rpc::{CallError, StreamError};
+use bowline_rpc::{CallError, StreamError, Streaming};
 use futures_util::{Stream, StreamExt, stream};
 
 async fn collect<T, E>(stream: impl Stream<Item = Result<T, E>>) -> Vec<Result<T, E>> {
@@ -105,6 +105,35 @@ async fn a_stream_is_not_polled_beyond_its_readers_credit() {
     settle().await;
     assert_empty(&ends.client);
     assert_empty(&ends.server);
+}
+
+/// One item wakes one task then, and leaves with that task's next write.
+#[tokio::test(start_paused = true)]
+async fn a_few_streams_run_in_their_sessions_task_and_an_end_leaves_room_for_the_next() {
+    let ends = Ends::new().await;
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        streams.push(ends.stub().whereabouts().await.unwrap());
+    }
+    // Which of them the session's task runs, as of each one's next item. The first poll of each handler is its anyway.
+    let here = async |streams: &mut [Streaming<String>]| {
+        let mut tasks = Vec::new();
+        for stream in streams {
+            tasks.push(stream.next().await.unwrap().unwrap());
+        }
+        ends.handlers.newest.send_modify(|value| *value += 1);
+        tasks.iter().map(|task| *task == ends.task()).collect::<Vec<_>>()
+    };
+    assert_eq!(here(&mut streams).await, [true; 6]);
+    for _ in 0..3 {
+        assert_eq!(here(&mut streams).await, [true, true, true, true, false, false]);
+    }
+    drop(streams.remove(1));
+    settle().await;
+    streams.push(ends.stub().whereabouts().await.unwrap());
+    streams.push(ends.stub().whereabouts().await.unwrap());
+    here(&mut streams).await;
+    assert_eq!(here(&mut streams).await, [true, true, true, false, false, true, false]);
 }
 
 #[tokio::test(start_paused = true)]

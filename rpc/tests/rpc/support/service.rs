@@ -63,6 +63,7 @@ table! {
     28 note_slowly Notify Close;
     29 journal ServerStream Close;
     30 entries ServerStream Close;
+    31 whereabouts ServerStream Close;
 }
 
 /// How often a [`Counted`] was encoded as an archive.
@@ -173,6 +174,17 @@ impl Handlers {
         self.asked.lock().unwrap().clone()
     }
 
+    /// The newest value, and those to come.
+    fn newest(&self) -> impl Stream<Item = u64> + Send + use<> {
+        stream::unfold((self.newest.subscribe(), true), |(mut values, first)| async move {
+            if !first {
+                values.changed().await.ok()?;
+            }
+            let value = *values.borrow_and_update();
+            Some((value, (values, false)))
+        })
+    }
+
     /// The entries behind `after`, and those to come.
     fn journal(&self, after: Option<u64>) -> impl Stream<Item = Entry> + Send + use<> {
         let lengths = self.journal.subscribe();
@@ -241,17 +253,7 @@ impl Service for Served {
             7 => macros::notify(call, move |_, _: u64| async move {
                 this.notes.fetch_add(1, Ordering::SeqCst);
             }),
-            8 => macros::streaming(call, move |_, (): (), out| async move {
-                let values =
-                    stream::unfold((this.newest.subscribe(), true), |(mut values, first)| async move {
-                        if !first {
-                            values.changed().await.ok()?;
-                        }
-                        let value = *values.borrow_and_update();
-                        Some((value, (values, false)))
-                    });
-                out.drive(values).await;
-            }),
+            8 => macros::streaming(call, move |_, (): (), out| async move { out.drive(this.newest()).await }),
             9 => macros::unary(call, move |cx, (): ()| async move {
                 let _hanging = this.hang(&cx);
                 std::future::pending::<()>().await
@@ -362,6 +364,9 @@ impl Service for Served {
                     }
                 }
             }),
+            31 => macros::streaming(call, move |_, (): (), out| async move {
+                out.drive(this.newest().map(|_| tokio::task::id().to_string())).await;
+            }),
             _ => macros::unimplemented(call),
         }
     }
@@ -444,6 +449,11 @@ impl Stub {
 
     pub fn newest(&self) -> StreamFuture<u64> {
         self.stream(Method::newest, &())
+    }
+
+    /// The task that looks for each item of `newest`.
+    pub fn whereabouts(&self) -> StreamFuture<String> {
+        self.stream(Method::whereabouts, &())
     }
 
     pub fn hang(&self) -> CallFuture<()> {

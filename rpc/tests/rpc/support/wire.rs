@@ -90,6 +90,11 @@ impl Ends {
         self.client.channel()
     }
 
+    /// The task that runs the sessions of both ends, as drivers would.
+    pub fn task(&self) -> String {
+        self.link.id().to_string()
+    }
+
     /// Loses the link, and the session with it.
     pub async fn cut(&mut self) {
         self.link.abort();
