@@ -35,6 +35,8 @@ pub(crate) struct Taken {
     pub(crate) acknowledged: Vec<CallId>,
     /// Whether calls without a handler were stopped.
     pub(crate) stopped_waiting: bool,
+    /// Whether to give back memory that was needed for more than there is now.
+    pub(crate) trims: bool,
 }
 
 /// What the session wants back when the handler has stopped.
@@ -76,10 +78,16 @@ impl Peer {
         self.act(|state, wakes| {
             state.dispatches = false;
             wakes.park(&mut state.dispatcher, cx);
+            let trims = std::mem::take(&mut state.trims);
+            if trims {
+                // It is the room of what comes next.
+                into.shrink_to_fit();
+            }
             std::mem::swap(&mut state.arrivals, into);
             Taken {
                 acknowledged: std::mem::take(&mut state.acknowledged),
                 stopped_waiting: std::mem::take(&mut state.stopped_waiting),
+                trims,
             }
         })
     }

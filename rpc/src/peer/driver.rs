@@ -118,11 +118,13 @@ impl Peer {
         self.act(|state, wakes| state.park_driver(wakes, cx));
     }
 
-    /// Gives back memory that was needed for more than there is now. For drivers, now and then.
+    /// Gives back memory that was needed for more than there is now; the [`Dispatcher`](crate::Dispatcher) does the same
+    /// when it runs next. For drivers, now and then.
     pub fn trim(&self) {
         self.act(|state, _| {
             state.slots.shrink_to_fit();
             state.arrivals.shrink_to_fit();
+            state.trims = true;
             state.session.trim();
         });
     }

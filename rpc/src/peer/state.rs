@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(super) dispatches: bool,
     /// Whether a call was stopped that has no handler yet, so that the dispatcher looks through its queue.
     pub(super) stopped_waiting: bool,
+    /// Memory was given back since the dispatcher last took arrivals, and it has some, too.
+    pub(super) trims: bool,
 }
 
 /// One value for one waiter; a newer value replaces the older.
@@ -77,6 +79,7 @@ impl State {
             dispatcher: None,
             dispatches: false,
             stopped_waiting: false,
+            trims: false,
         }
     }
 

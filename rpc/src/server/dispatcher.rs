@@ -32,9 +32,6 @@ const INLINE: usize = 64;
 /// How long one poll of the dispatcher starts handlers: 1 ms.
 const INLINE_TIME: Duration = Duration::from_millis(1);
 
-/// Room for so many calls is given back at once; for more when a poll finds none, since then there was a burst.
-const FEW: usize = 4;
-
 /// Runs the calls that come in on one session through that session's own stack of layers.
 ///
 /// Calls start in the order in which they came in. The stack is asked for readiness only with a call in hand; a call
@@ -97,7 +94,7 @@ where
     /// Starts what came in. Never ends; the task is woken when there is more to do.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
         let mut arrivals = std::mem::take(&mut self.arrivals);
-        let Taken { acknowledged, stopped_waiting } = self.peer.take_arrivals(cx, &mut arrivals);
+        let Taken { acknowledged, stopped_waiting, trims } = self.peer.take_arrivals(cx, &mut arrivals);
         if let Some(once) = &mut self.once {
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
@@ -129,10 +126,6 @@ where
         if stopped_waiting {
             self.drop_stopped();
         }
-        if self.queue.is_empty() {
-            // Sessions that are idle are many.
-            self.queue = VecDeque::new();
-        }
         while !self.queue.is_empty() {
             if turn.is_over() {
                 // Calls start in their order: tasks of their own would race for who is polled first.
@@ -144,9 +137,8 @@ where
             self.pass(waiting, ready, &mut turn);
         }
         drop(turn);
-        if self.queue.is_empty() && self.queue.capacity() <= FEW {
-            // Sessions that are idle are many.
-            self.queue = VecDeque::new();
+        if trims {
+            self.queue.shrink_to_fit();
         }
         let Self { streams, tasks, .. } = self;
         streams.poll(cx, |slow| tasks.own(spawn(slow)));
@@ -291,5 +283,196 @@ impl<F> Turn<F> {
         // At least one in each turn.
         self.polled >= INLINE
             || self.started.is_some_and(|started| now().saturating_duration_since(started) >= INLINE_TIME)
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use bowline_protocol::schema::{Lag, MethodDescriptor, ServiceDescriptor};
+    use bowline_protocol::session::{Config, Welcoming};
+    use bowline_protocol::status::Code;
+    use bowline_runtime::BoxFuture;
+
+    use super::*;
+    use crate::{CallError, CallFuture, ReplyFuture, Router, macros};
+
+    static SERVICE: ServiceDescriptor = ServiceDescriptor {
+        name: "Echo",
+        methods: &[MethodDescriptor {
+            name: "echo",
+            kind: MethodKind::Unary,
+            retry: Retry::Never,
+            hash: 1,
+            deadline: None,
+            lag: Lag::Close,
+        }],
+    };
+
+    /// What the handler panics at.
+    const BAD: u64 = u64::MAX;
+
+    struct Echo;
+
+    impl crate::Service for Echo {
+        fn descriptor(&self) -> &'static ServiceDescriptor {
+            &SERVICE
+        }
+
+        fn dispatch(&self, call: Call) -> ReplyFuture {
+            macros::unary(call, |_, number: u64| async move {
+                assert!(number != BAD);
+                number
+            })
+        }
+    }
+
+    /// A stack that is ready so many times and then fails.
+    struct Fuse {
+        router: Router,
+        left: usize,
+    }
+
+    impl Service<Call> for Fuse {
+        type Response = Reply;
+        type Error = BoxError;
+        type Future = BoxFuture<'static, Result<Reply, BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            self.left = self.left.checked_sub(1).ok_or("burnt")?;
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, call: Call) -> Self::Future {
+            let handled = self.router.call(call);
+            Box::pin(async { handled.await.map_err(BoxError::from) })
+        }
+    }
+
+    /// A caller, and a dispatcher at the other end that no driver runs.
+    struct Ends {
+        client: Peer,
+        server: Peer,
+        dispatcher: Dispatcher<Fuse>,
+    }
+
+    impl Ends {
+        fn new() -> Self {
+            let router = Router::new().add(Echo);
+            let client = Peer::client(Config::default());
+            let server = Peer::server(Config { services: router.descriptors(), ..Config::default() });
+            let fuse = Fuse { router, left: usize::MAX };
+            let dispatcher =
+                Dispatcher::new(&server, fuse, SessionInfo::default(), |error| panic!("no word for {error}"));
+            let mut ends = Self { client, server, dispatcher };
+            ends.client.handle_connected();
+            ends.server.handle_connected();
+            ends.carry();
+            assert!(ends.server.poll_hello(&mut noop()).is_ready());
+            ends.server.welcome(Welcoming::new(1, [0; 32], 1));
+            ends.carry();
+            // The service is known now.
+            ends.burst(1);
+            ends
+        }
+
+        fn carry(&self) {
+            for (from, to) in [(&self.client, &self.server), (&self.server, &self.client)] {
+                while let Poll::Ready(message) = from.poll_transmit(&mut noop()) {
+                    to.handle_message(message);
+                }
+            }
+        }
+
+        /// Makes these calls, which arrive together.
+        fn ask(&self, numbers: impl IntoIterator<Item = u64>) -> Vec<CallFuture<u64>> {
+            let channel = self.client.channel();
+            let ask = |number| CallFuture::new(&channel, &SERVICE, 0, &number);
+            let mut calls: Vec<_> = numbers.into_iter().map(ask).collect();
+            assert!(calls.iter_mut().all(|call| poll(call).is_pending()));
+            self.carry();
+            calls
+        }
+
+        /// Makes so many calls at once, and takes their answers.
+        fn burst(&mut self, count: usize) {
+            let calls = self.ask(0..count as u64);
+            while {
+                self.carry();
+                self.client.stats().session.held.calls > 0
+            } {
+                self.turn();
+            }
+            for (number, mut call) in calls.into_iter().enumerate() {
+                assert_eq!(poll(&mut call), Poll::Ready(Ok(number as u64)));
+            }
+        }
+
+        fn turn(&mut self) {
+            let _ = self.dispatcher.poll(&mut noop());
+        }
+
+        /// For how many calls there is room that came in, and for how many that wait.
+        fn rooms(&self) -> (usize, usize) {
+            (self.dispatcher.arrivals.capacity(), self.dispatcher.queue.capacity())
+        }
+    }
+
+    fn noop() -> Context<'static> {
+        Context::from_waker(Waker::noop())
+    }
+
+    fn poll(call: &mut CallFuture<u64>) -> Poll<Result<u64, CallError<Infallible>>> {
+        Pin::new(call).poll(&mut noop())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_for_a_burst_stays_for_the_next_and_goes_with_a_trim() {
+        let burst = 3 * INLINE;
+        let mut ends = Ends::new();
+        ends.burst(burst);
+        let (_, waiting) = ends.rooms();
+        assert!(waiting >= burst - INLINE, "{waiting}");
+        ends.burst(burst);
+        // Of two rooms for what comes in each turn has one.
+        for _ in 0..2 {
+            ends.turn();
+            let (arrivals, still) = ends.rooms();
+            assert!(arrivals >= burst, "{arrivals}");
+            assert_eq!(still, waiting);
+        }
+        ends.server.trim();
+        for _ in 0..2 {
+            ends.turn();
+            assert_eq!(ends.rooms(), (0, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_panics_leaves_the_others_of_its_turn_their_answers() {
+        let mut ends = Ends::new();
+        let mut calls = ends.ask([0, 1, BAD, 3]);
+        ends.turn();
+        ends.carry();
+        let bad = poll(&mut calls.remove(2));
+        assert!(matches!(bad, Poll::Ready(Err(CallError::Internal { .. }))), "{bad:?}");
+        for (mut call, number) in calls.into_iter().zip([0, 1, 3]) {
+            assert_eq!(poll(&mut call), Poll::Ready(Ok(number)));
+        }
+    }
+
+    /// Whatever has no guard around it, as what makes statuses of errors.
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_ended_are_answered_also_when_their_turn_unwinds() {
+        let mut ends = Ends::new();
+        let calls = ends.ask(0..5);
+        ends.dispatcher.stack.left = 3;
+        assert!(catch_unwind(AssertUnwindSafe(|| ends.turn())).is_err());
+        ends.carry();
+        let mut answers = calls.into_iter().map(|mut call| poll(&mut call));
+        assert!(answers.by_ref().take(3).eq((0..3).map(|number| Poll::Ready(Ok(number)))));
+        let Some(Poll::Ready(Err(error))) = answers.next() else { panic!("the one that it unwound at") };
+        assert_eq!(error.code(), Some(Code::Unavailable));
     }
 }

@@ -132,12 +132,15 @@ impl Session {
         bell.ring();
         let mut timer = None;
         poll_fn(|cx| {
-            let Poll::Pending = dispatch.as_mut().poll(cx);
-            desk.pass_time(&mut timer, cx);
             if desk.held.wind() {
                 bell.ring();
             }
-            bell.poll(cx, |cx| desk.poll_detached(cx))
+            if let Poll::Ready(next) = bell.poll(cx, |cx| desk.poll_detached(cx)) {
+                return Poll::Ready(next);
+            }
+            let Poll::Pending = dispatch.as_mut().poll(cx);
+            desk.pass_time(&mut timer, cx);
+            Poll::Pending
         })
         .await
     }
