@@ -57,8 +57,12 @@ impl Decoder {
     /// [`next`](Iterator::next) says what it is.
     #[inline]
     pub fn next_item(&mut self, call: CallRef, codec: Codec, max: usize) -> Option<&[u8]> {
+        // Most runs end here, and a reading that fails costs an allocation.
+        if *self.message.get(self.at)? != kind::ITEM {
+            return None;
+        }
         let seq = self.last_seq?.checked_add(1)?;
-        let mut reader = Reader::new(&self.message, self.at);
+        let mut reader = Reader::new(&self.message, self.at + 1);
         let range = item(&mut reader, call, codec, max)?;
         (self.at, self.last_seq) = (reader.at(), Some(seq));
         self.message.get(range)
@@ -409,10 +413,10 @@ fn call_ref(r: &mut Reader<'_>) -> Result<CallRef> {
     Ok(CallRef { id, opener })
 }
 
-/// Where the payload of an item lies, if one follows that is like this.
+/// Where the payload of an item lies behind its first byte, if it is like this.
 #[inline]
 fn item(r: &mut Reader<'_>, of: CallRef, in_codec: Codec, max: usize) -> Option<std::ops::Range<usize>> {
-    if r.byte().ok()? != kind::ITEM || call_ref(r).ok()? != of || codec(r).ok()? != in_codec {
+    if call_ref(r).ok()? != of || codec(r).ok()? != in_codec {
         return None;
     }
     let (offset, number) = (r.at(), r.varint().ok()?);
