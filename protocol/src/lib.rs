@@ -11,6 +11,7 @@ pub mod once;
 pub mod registry;
 pub mod schema;
 pub mod session;
+mod spare;
 pub mod status;
 
 /// The one instant type: `std`'s on native targets, the browser's clock in wasm.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bowline_protocol::codec::{Buffer, Codec, EncodeError, Payload, View};
+use bowline_protocol::codec::{Aligned, Buffer, Codec, EncodeError, Payload, View};
 use bytes::Bytes;
-use rkyv::util::AlignedVec;
 
 type Frame = (u64, Vec<String>);
 
@@ -18,10 +17,8 @@ fn encode(codec: Codec) -> Result<Vec<u8>, EncodeError> {
     Ok(out)
 }
 
-fn aligned(bytes: &[u8]) -> Arc<AlignedVec> {
-    let mut aligned = AlignedVec::new();
-    aligned.extend_from_slice(bytes);
-    Arc::new(aligned)
+fn aligned(bytes: &[u8]) -> Arc<Aligned> {
+    Arc::new(Aligned::copy_from_slice(bytes))
 }
 
 #[test]

@@ -17,7 +17,8 @@ use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::shared::SharedValidator;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 
-use super::MAX_DEPTH;
+use super::{Aligned, MAX_DEPTH};
+use crate::spare;
 
 /// What archives are written with.
 pub(super) type Serializer<'a> = HighSerializer<Tail, ArenaHandle<'a>, Error>;
@@ -58,7 +59,7 @@ impl<E> Writer<E> for Tail {
     fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
         if bytes.len() > LARGE && self.bytes.capacity() - self.bytes.len() < bytes.len() + LARGE {
             // Room for the little that follows it: else the vector doubles for that, and copies all of this.
-            self.bytes.reserve_exact(bytes.len() + LARGE);
+            spare::reserve(&mut self.bytes, bytes.len() + LARGE);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -86,15 +87,13 @@ where
 }
 
 /// Makes an archive that can be viewed.
-pub(super) fn to_aligned<T>(value: &T) -> Result<AlignedVec, Error>
+pub(super) fn to_aligned<T>(value: &T) -> Result<Aligned, Error>
 where
     T: for<'a> Serialize<Serializer<'a>>,
 {
     let mut bytes = Vec::new();
     write(value, &mut bytes)?;
-    let mut aligned = AlignedVec::with_capacity(bytes.len());
-    aligned.extend_from_slice(&bytes);
-    Ok(aligned)
+    Ok(Aligned::copy_from_slice(&bytes))
 }
 
 /// Validates `bytes`, which must be aligned, and returns the archive in place.

@@ -3,6 +3,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 
 use super::{Codec, EncodeError, Payload};
+use crate::spare::{LEAST, Spare};
 
 /// What holds a small payload without growing.
 const SMALL: usize = 128;
@@ -35,6 +36,9 @@ pub fn encoded<T: Payload>(codec: Codec, value: &T) -> Result<Bytes, EncodeError
     let mut out = SCRATCH.take();
     out.reserve_exact(SMALL);
     value.encode(codec, &mut out)?;
+    if out.len() >= LEAST && codec == Codec::Rkyv {
+        return Ok(Bytes::from_owner(Spare::from(out)));
+    }
     if out.len() > INLINE {
         return Ok(out.into());
     }

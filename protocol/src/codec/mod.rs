@@ -17,7 +17,7 @@ mod view;
 pub mod with;
 
 pub use arguments::Arguments;
-pub use buffer::Buffer;
+pub use buffer::{Aligned, Buffer};
 pub use encoded::encoded;
 pub use error::{DecodePayloadError, EncodeError};
 pub use output::{Argument, Output};

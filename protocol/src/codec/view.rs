@@ -3,11 +3,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use rkyv::bytecheck::CheckBytes;
-use rkyv::util::AlignedVec;
 use rkyv::{Archive, Deserialize, Portable, Serialize};
 use yoke::Yoke;
 
-use super::{Buffer, Codec, DecodePayloadError, Payload, archive};
+use super::{Aligned, Buffer, Codec, DecodePayloadError, Payload, archive};
 use crate::schema::Schema;
 
 /// A payload that can be read in place; every message can.
@@ -18,7 +17,7 @@ pub trait ViewPayload: Payload {
     #[doc(hidden)]
     fn access(bytes: &[u8]) -> Result<&Self::Archived, DecodePayloadError>;
     #[doc(hidden)]
-    fn archive(&self) -> Result<AlignedVec, DecodePayloadError>;
+    fn archive(&self) -> Result<Aligned, DecodePayloadError>;
     #[doc(hidden)]
     fn from_archived(archived: &Self::Archived) -> Result<Self, DecodePayloadError>;
 }
@@ -42,7 +41,7 @@ where
         Ok(archived)
     }
 
-    fn archive(&self) -> Result<AlignedVec, DecodePayloadError> {
+    fn archive(&self) -> Result<Aligned, DecodePayloadError> {
         archive::to_aligned(self).map_err(DecodePayloadError::archive)
     }
 
@@ -58,7 +57,7 @@ where
 /// one is copied once, so that it does not keep its neighbours in memory; one that came as JSON costs one decode and
 /// one archive. Where a type inside checks what it is made of (`#[message(try_from = ..)]`, or a field marked
 /// `#[message(recursive)]`, behind which there may be one), the whole value is made and dropped once to run the check.
-pub struct View<T: ViewPayload>(Yoke<&'static <T as ViewPayload>::Archived, Arc<AlignedVec>>);
+pub struct View<T: ViewPayload>(Yoke<&'static <T as ViewPayload>::Archived, Arc<Aligned>>);
 
 impl<T: ViewPayload> View<T> {
     /// Validates `buffer` and keeps it.
@@ -71,7 +70,7 @@ impl<T: ViewPayload> View<T> {
             Codec::Rkyv => buffer.into_aligned(),
             Codec::Json => Arc::new(T::decode(codec, &buffer)?.archive()?),
         };
-        Yoke::try_attach_to_cart(aligned, |bytes: &AlignedVec| T::access(bytes)).map(Self)
+        Yoke::try_attach_to_cart(aligned, |bytes: &Aligned| T::access(bytes)).map(Self)
     }
 
     /// Narrows the view to a part of the value, which shares the buffer.

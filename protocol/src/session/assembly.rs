@@ -4,6 +4,7 @@ use super::pool::Share;
 use super::types::{CallId, IncomingCall, Origin};
 use crate::Instant;
 use crate::codec::Codec;
+use crate::spare::Spare;
 
 /// Transfer numbers are below this, so that the table of transfers has a bound that no peer can move.
 pub(super) const MAX_TRANSFERS: usize = 1024;
@@ -40,7 +41,7 @@ pub(super) struct Assembly {
 /// What becomes of the bytes.
 #[derive(Debug)]
 pub(super) enum Sink {
-    Keep(Purpose, AlignedVec),
+    Keep(Purpose, Spare<AlignedVec>),
     /// Nobody waits for them any more; the number is free once all of them came or the writer gave up.
     Discard,
 }
@@ -195,7 +196,7 @@ impl Assembly {
         let unsequenced = matches!(purpose, Purpose::Value(..));
         let ends = matches!(purpose, Purpose::Response(..) | Purpose::Failure(..) | Purpose::LastValue(..));
         // Nothing has arrived: one step ahead of that.
-        let sink = Sink::Keep(purpose, AlignedVec::with_capacity(len.min(AHEAD)));
+        let sink = Sink::Keep(purpose, Spare::with_room(len.min(AHEAD)));
         Self { wire, len, arrived: 0, sink, progress: now, unsequenced, ends, share: None }
     }
 
@@ -211,7 +212,7 @@ impl Assembly {
 
     fn memory(&self) -> usize {
         match &self.sink {
-            Sink::Keep(_, buffer) => buffer.capacity(),
+            Sink::Keep(_, buffer) => buffer.memory(),
             Sink::Discard => 0,
         }
     }

@@ -369,7 +369,7 @@ impl Session {
     fn finish_assembly(&mut self, now: Instant, assembly: Assembly) {
         let Assembly { wire, len, sink, ends, .. } = assembly;
         let (purpose, buffer) = match sink {
-            Sink::Keep(purpose, buffer) => (purpose, Buffer::Assembled(Arc::new(buffer))),
+            Sink::Keep(purpose, buffer) => (purpose, Buffer::Assembled(Arc::new(buffer.into()))),
             Sink::Discard => {
                 self.counted.late += 1;
                 if ends && wire.0 == Origin::Local {
