@@ -140,6 +140,16 @@ fn what_is_slow_and_what_it_carries_is_a_setting() {
     assert!(!first(Limits::default(), Timing { flight: Duration::ZERO, ..quiet() }).is_empty(), "one goes");
 }
 
+/// What a loopback carries whole, and the bulk of one turn of a driver.
+#[test]
+fn a_large_payload_goes_in_messages_of_63_kib() {
+    let mut pair = with(Limits { slow_link: 0, ..Limits::default() }, quiet());
+    ask(&mut pair, request(UNARY, vec![0; 10 * 63 * KIB]));
+    let lengths = written(&mut pair);
+    let full = lengths.iter().filter(|len| (63 * KIB..63 * KIB + 64).contains(*len)).count();
+    assert!(full >= 9 && lengths.len() <= 12, "{lengths:?}");
+}
+
 /// A single payload of 60 KB takes 30 s on 2 KB/s, and is waited for.
 #[test]
 fn what_goes_at_once_and_takes_longer_has_its_time() {

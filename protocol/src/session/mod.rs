@@ -434,6 +434,14 @@ fn origin() -> Instant {
 mod tests {
     use super::*;
 
+    /// They are moved several times for each call: a handshake, a key and an outbox lie in boxes.
+    #[test]
+    fn what_is_rare_makes_nothing_larger_that_each_call_moves() {
+        let sizes = [size_of::<crate::envelope::Envelope>(), size_of::<Event>(), size_of::<caller::Own>()];
+        let most = [112, 112, 248];
+        assert!(sizes.iter().zip(most).all(|(size, most)| *size <= most), "{sizes:?}");
+    }
+
     /// Of each idle connection a server has one of these.
     #[test]
     fn a_session_that_was_busy_gives_back_what_it_has_no_use_for() {
