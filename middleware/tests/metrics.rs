@@ -4,17 +4,21 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowline_middleware::names::{self, Kind};
 use bowline_middleware::{BreakerConfig, BreakerLayer, MetricsLayer};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_rpc::{Call, Peer, Reply};
-use futures_util::StreamExt;
+use bowline_runtime::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use support::counted::Counted;
 use support::{Worker, layered, plain, server, unanswered};
+use tower::layer::layer_fn;
 use tower::layer::util::Identity;
 use tower::timeout::TimeoutLayer;
+use tower::util::MapRequestLayer;
 use tower::{Layer, Service, ServiceBuilder};
 
 /// Runs the test with the layer at the callee and then with it at the caller.
@@ -155,6 +159,71 @@ async fn a_call_is_in_flight_until_it_ended_and_a_stream_until_its_own_end() {
         };
         assert!((103.0..103.1).contains(&took), "{took}");
     });
+}
+
+/// As a handler or layer that computes and does not wait.
+fn compute(time: Duration) {
+    let _ = tokio::time::advance(time).now_or_never();
+}
+
+/// Looks at the clock are shared with the session, and with the calls that came in together.
+#[tokio::test(start_paused = true)]
+async fn a_call_takes_what_is_computed_for_it_and_not_what_is_for_others() {
+    let mut counted = Counted::default();
+    // Less than a turn of the dispatcher, so that all of it is one.
+    let each = Duration::from_micros(200);
+    let computing = MapRequestLayer::new(move |call: Call| {
+        compute(each);
+        call
+    });
+    let layers = ServiceBuilder::new().layer(MetricsLayer::server()).layer(computing).into_inner();
+    let server = server(&Worker::default(), layers);
+    let work = layered(&server, &MetricsLayer::client());
+    let (first, second, third) = tokio::join!(work.quick(), work.quick(), work.quick());
+    assert_eq!([first, second, third].map(Result::unwrap), [2; 3]);
+    assert_eq!(counted.values(&duration("server", "quick", None)), [0.000_2; 3]);
+    let at_caller = counted.values(&duration("client", "quick", None));
+    assert!(at_caller.iter().all(|took| (0.000_6..0.002).contains(took)), "{at_caller:?}");
+}
+
+/// Passes calls on after 3 s.
+#[derive(Clone)]
+struct Waiting<S>(S);
+
+impl<S> Service<Call> for Waiting<S>
+where
+    S: Service<Call> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        let mut inner = self.0.clone();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            inner.call(call).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_layer_further_out_waits_for_is_not_the_calls_time() {
+    let mut counted = Counted::default();
+    let at_server = ServiceBuilder::new().layer(layer_fn(Waiting)).layer(MetricsLayer::server()).into_inner();
+    let at_client = ServiceBuilder::new().layer(layer_fn(Waiting)).layer(MetricsLayer::client()).into_inner();
+    let server = server(&Worker::default(), at_server);
+    let work = layered(&server, &at_client);
+    work.quick().await.unwrap();
+    for (end, waits) in [("server", 0.0), ("client", 3.0)] {
+        let [took] = counted.values(&duration(end, "quick", None))[..] else { panic!("one call") };
+        assert!((waits..waits + 0.1).contains(&took), "{end}: {took}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

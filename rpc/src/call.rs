@@ -11,6 +11,7 @@ use crate::channel::Target;
 use crate::client::Asker;
 use crate::context::Incoming;
 use crate::once::Claim;
+use crate::peer::Peer;
 use crate::stream::Upload;
 
 /// One call on its way to its handler: what tower layers see, at the caller and at the callee alike.
@@ -148,7 +149,7 @@ impl Call {
     pub fn session<T: Send + Sync + 'static>(&self) -> Option<&T> {
         match &self.content {
             Content::Outgoing { .. } => None,
-            Content::Incoming { incoming, .. } => incoming.session.extensions.get(),
+            Content::Incoming { incoming, .. } => incoming.home.session.extensions.get(),
         }
     }
 
@@ -160,10 +161,11 @@ impl Call {
         }
     }
 
-    /// From now on the call is asked for as who this end is on `target` now, unless that is settled already.
-    pub(crate) fn ask_as(&mut self, target: &Target) {
+    /// From now on the call is asked for as who this end is now on `peer`, the session of `target`, unless that is settled
+    /// already.
+    pub(crate) fn ask_as(&mut self, target: &Target, peer: Peer) {
         if let Content::Outgoing { asker, .. } = &mut self.content {
-            asker.get_or_insert_with(|| Asker::of(target));
+            asker.get_or_insert_with(|| Asker::of(target, peer));
         }
     }
 

@@ -47,12 +47,17 @@ struct Attached {
 
 static NOTHING: LazyLock<Attached> = LazyLock::new(Attached::default);
 
+/// What all received calls of a session share.
+pub(crate) struct Home {
+    pub(crate) peer: Peer,
+    pub(crate) session: SessionInfo,
+}
+
 /// What ties a received call to its session: shared by whoever answers it, its layers and its handler.
 pub(crate) struct Incoming {
-    pub(crate) peer: Peer,
+    pub(crate) home: Arc<Home>,
     /// `None` for a one-way call, which nobody can stop or answer.
     pub(crate) call: Option<CallId>,
-    pub(crate) session: Arc<SessionInfo>,
     pub(crate) service: &'static ServiceDescriptor,
     pub(crate) method: usize,
     pub(crate) codec: Codec,
@@ -67,15 +72,14 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     pub(crate) fn new(
-        peer: Peer,
+        home: Arc<Home>,
         call: Option<CallId>,
-        session: Arc<SessionInfo>,
         (service, method): (&'static ServiceDescriptor, usize),
         (codec, depth): (Codec, u8),
         is_once: bool,
     ) -> Self {
         let (cancellation, notices) = (OnceLock::new(), OnceLock::new());
-        Self { peer, call, session, service, method, codec, depth, is_once, cancellation, notices }
+        Self { home, call, service, method, codec, depth, is_once, cancellation, notices }
     }
 
     fn cancellation(&self) -> &Cancellation {
@@ -100,7 +104,8 @@ impl Incoming {
 
     /// A client's dispatcher outlives its sessions: it knows no id of its own.
     pub(crate) fn session_id(&self) -> u128 {
-        if self.session.id == 0 { self.peer.session_id().unwrap_or(0) } else { self.session.id }
+        let Home { peer, session } = &*self.home;
+        if session.id == 0 { peer.session_id().unwrap_or(0) } else { session.id }
     }
 }
 
@@ -123,7 +128,7 @@ impl Context {
     /// The identity of the caller, or anything else of this type that a layer hung on the call or the server on the
     /// session; the call's comes first.
     pub fn identity<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.extensions().get().or_else(|| self.incoming.session.extensions.get())
+        self.extensions().get().or_else(|| self.incoming.home.session.extensions.get())
     }
 
     /// What layers hung on this call.
@@ -176,7 +181,7 @@ impl Context {
 
     /// The channel that [`client`](Self::client) puts its calls on.
     pub fn channel(&self) -> Channel {
-        self.incoming.peer.nested_channel(self.incoming.depth.saturating_add(1))
+        self.incoming.home.peer.nested_channel(self.incoming.depth.saturating_add(1))
     }
 
     pub(crate) fn method_index(&self) -> usize {
@@ -197,7 +202,7 @@ impl fmt::Debug for Context {
         f.debug_struct("Context")
             .field("service", &self.service().name)
             .field("method", &self.method().name)
-            .field("session", &self.incoming.session.id)
+            .field("session", &self.incoming.home.session.id)
             .finish_non_exhaustive()
     }
 }

@@ -247,5 +247,5 @@ fn open<A>(
 
 fn upload<U: Payload>(context: &Context) -> Streaming<U> {
     let incoming = context.incoming();
-    Streaming::received(incoming.peer.clone(), incoming.call, context.service(), context.method_index())
+    Streaming::received(incoming.home.peer.clone(), incoming.call, context.service(), context.method_index())
 }

@@ -10,6 +10,7 @@
 mod bell;
 mod clock;
 mod confined;
+mod moment;
 mod random;
 mod send;
 mod task;
@@ -18,6 +19,7 @@ mod timer;
 pub use bell::Bell;
 pub use clock::{Instant, now, wall_clock};
 pub use confined::Confined;
+pub use moment::Moment;
 pub use random::{random_bytes, random_u128};
 pub use send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
 pub use task::{Task, has_budget, spawn, wake_last};

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bowline_rpc::{BoxError, Reply};
-use bowline_runtime::{Instant, now};
+use bowline_runtime::{Instant, Moment, now};
 
 use super::BreakerOpen;
 use super::outcome::{self, Pace};
@@ -94,7 +94,7 @@ impl Watch {
     }
 
     fn end(mut self, outcome: Outcome) {
-        let now = now();
+        let now = Moment::after(self.pace.started);
         let outcome = self.pace.judge(now, outcome);
         self.give_back(now, outcome);
     }

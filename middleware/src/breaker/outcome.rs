@@ -33,7 +33,7 @@ fn of_status(status: &Status) -> Outcome {
 /// What a call was given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    started: Instant,
+    pub(super) started: Instant,
     /// Whoever is not done by then has failed.
     deadline: Option<Instant>,
     /// How long it may take and not be slow.

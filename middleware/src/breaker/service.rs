@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_rpc::{BoxError, Call, Reply};
-use bowline_runtime::now;
+use bowline_runtime::Moment;
 use tower_service::Service;
 
 use super::future::{BreakerFuture, Watch};
@@ -38,7 +38,7 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let now = now();
+        let now = Moment::recent();
         let watch = match self.shared.admit(call.service_name(), now) {
             Admission::Watched(breaker, permit) => {
                 let pace = Pace::new(&call, now, self.shared.config.slow);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::Metrics;
-use super::series::{Book, End};
+use super::series::{Book, End, Reader};
 
 /// Counts calls and takes their time, through the [`metrics`](https://docs.rs/metrics) facade.
 ///
@@ -16,6 +16,11 @@ use super::series::{Book, End};
 ///
 /// [`names`](crate::names) has them all, with their labels. A stream is followed to its end. A call that is dropped is
 /// `cancelled`, or `deadline_exceeded` where its time was up.
+///
+/// Looks at the clock are shared with the session, which has to know the time as well. A call begins where a client's was
+/// first polled, or where the server came to it among those that arrived together; it ends where a client's session read
+/// the answer, or where a server's handler ended. What a layer further out computes in the same poll, before it passes the call
+/// on, counts for it; what it waits for does not.
 ///
 /// Add it first to have it outside of the other layers, so that it sees what they refuse. What the session answers by
 /// itself, such as unknown methods, reaches no layer. Handles of the recorder are kept from a method's first call on,
@@ -54,6 +59,6 @@ impl<S> Layer<S> for MetricsLayer {
     type Service = Metrics<S>;
 
     fn layer(&self, inner: S) -> Metrics<S> {
-        Metrics::new(inner, self.book.clone())
+        Metrics::new(inner, Reader::new(self.book.clone()))
     }
 }

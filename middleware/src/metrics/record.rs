@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bowline_rpc::{BoxError, Call, Reply, StreamEnd};
-use bowline_runtime::{Instant, now};
+use bowline_runtime::{Instant, Moment, now};
 
 use super::series::Series;
 use crate::error::known_status;
@@ -23,7 +23,7 @@ const LATE: &str = "deadline_exceeded";
 impl Record {
     pub(super) fn new(series: Arc<Series>, call: &Call) -> Self {
         series.begin();
-        Self { series, started: now(), deadline: call.deadline(), polling: false, ended: false }
+        Self { series, started: Moment::recent(), deadline: call.deadline(), polling: false, ended: false }
     }
 
     /// Follows an answer to its end.
@@ -31,7 +31,7 @@ impl Record {
         let reply = match answer {
             Ok(reply) if reply.is_stream() => reply,
             ended => {
-                self.finish(error_of(&ended));
+                self.finish(Moment::after(self.started), error_of(&ended));
                 return ended;
             }
         };
@@ -47,13 +47,12 @@ impl Record {
     }
 
     fn end(mut self, error: Option<&'static str>) {
-        self.finish(error);
+        self.finish(now(), error);
     }
 
-    fn finish(&mut self, error: Option<&'static str>) {
-        if !std::mem::replace(&mut self.ended, true) {
-            self.series.end(now().saturating_duration_since(self.started), error);
-        }
+    fn finish(&mut self, now: Instant, error: Option<&'static str>) {
+        self.ended = true;
+        self.series.end(now.saturating_duration_since(self.started), error);
     }
 }
 
@@ -68,11 +67,19 @@ fn error_of(answer: &Result<Reply, BoxError>) -> Option<&'static str> {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let late = self.deadline.is_some_and(|deadline| now() >= deadline);
-        self.finish(Some(match (self.polling, late) {
-            (true, _) => PANICKED,
-            (false, true) => LATE,
-            (false, false) => DROPPED,
-        }));
+        if self.ended {
+            return;
+        }
+        // Whoever drops it may have been at it for long.
+        let now = now();
+        let late = self.deadline.is_some_and(|deadline| now >= deadline);
+        self.finish(
+            now,
+            Some(match (self.polling, late) {
+                (true, _) => PANICKED,
+                (false, true) => LATE,
+                (false, false) => DROPPED,
+            }),
+        );
     }
 }

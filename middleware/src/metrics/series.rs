@@ -61,6 +61,37 @@ struct Known {
     methods: Box<[OnceLock<Arc<Series>>]>,
 }
 
+/// Looks into a book, and first where it looked last: most calls are of the method of the one before.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    book: Arc<Book>,
+    last: Option<Found>,
+}
+
+#[derive(Clone)]
+struct Found {
+    service: &'static ServiceDescriptor,
+    method: usize,
+    series: Arc<Series>,
+}
+
+impl Reader {
+    pub(super) fn new(book: Arc<Book>) -> Self {
+        Self { book, last: None }
+    }
+
+    pub(super) fn series(&mut self, service: &'static ServiceDescriptor, method: usize) -> Arc<Series> {
+        match &self.last {
+            Some(last) if std::ptr::eq(last.service, service) && last.method == method => last.series.clone(),
+            _ => {
+                let series = self.book.series(service, method);
+                self.last = Some(Found { service, method, series: series.clone() });
+                series
+            }
+        }
+    }
+}
+
 /// The series of one method.
 pub(super) struct Series {
     end: End,
@@ -84,7 +115,7 @@ impl Book {
         Self { end, services: RwLock::default(), other: OnceLock::new() }
     }
 
-    pub(super) fn series(&self, service: &'static ServiceDescriptor, method: usize) -> Arc<Series> {
+    fn series(&self, service: &'static ServiceDescriptor, method: usize) -> Arc<Series> {
         let known = self.services.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(series) = self.find(&known, service, method) {
             return series;
@@ -176,6 +207,12 @@ impl Failed {
             ),
             errors: counter!(end.errors().name, "rpc.method" => method.clone(), "error.type" => error),
         }
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("service", &self.service.name).field("method", &self.method).finish()
     }
 }
 

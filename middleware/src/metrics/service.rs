@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bowline_rpc::{BoxError, Call, Reply};
@@ -6,18 +5,18 @@ use tower_service::Service;
 
 use super::MetricsFuture;
 use super::record::Record;
-use super::series::Book;
+use super::series::Reader;
 
 /// The service of [`MetricsLayer`](super::MetricsLayer).
 #[derive(Debug, Clone)]
 pub struct Metrics<S> {
     inner: S,
-    book: Arc<Book>,
+    reader: Reader,
 }
 
 impl<S> Metrics<S> {
-    pub(super) fn new(inner: S, book: Arc<Book>) -> Self {
-        Self { inner, book }
+    pub(super) fn new(inner: S, reader: Reader) -> Self {
+        Self { inner, reader }
     }
 }
 
@@ -36,7 +35,7 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let series = self.book.series(call.service(), call.method_index());
+        let series = self.reader.series(call.service(), call.method_index());
         let record = Record::new(series, &call);
         MetricsFuture::new(self.inner.call(call), record)
     }

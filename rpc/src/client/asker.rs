@@ -1,5 +1,5 @@
 use crate::channel::Target;
-use crate::peer::{Peer, Who};
+use crate::peer::Peer;
 
 /// Who this end was when something was asked: if it is asked again, or only now goes to its session, then as that one.
 #[derive(Debug, Clone)]
@@ -11,8 +11,8 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn of(target: &Target) -> Self {
-        let peer = target.peer();
+    /// This end as it is on `peer`, the session of `target`.
+    pub(crate) fn of(target: &Target, peer: Peer) -> Self {
         let changes = peer.who().changes;
         Self { target: target.clone(), peer, changes }
     }
@@ -23,12 +23,21 @@ impl Asker {
     /// A call that an application's own layer puts on other sessions than those of its channel is asked as whoever it is
     /// there.
     pub(crate) fn on(&self, target: &Target, peer: &Peer) -> Option<Self> {
-        let changes = self.who_on(target, peer)?.changes;
+        let changes = self.changes_on(target, peer)?;
         Some(Self { target: target.clone(), peer: peer.clone(), changes })
     }
 
-    /// Who that is.
-    pub(crate) fn who_on(&self, target: &Target, peer: &Peer) -> Option<Who> {
+    /// How often this end had become somebody else on `peer` when it was the same asker there. For calls, which ask nothing where
+    /// it is more by now: whoever is told so need not look at the session first.
+    pub(crate) fn expected_on(&self, target: &Target, peer: &Peer) -> Option<u64> {
+        if self.is_at(peer) && self.target.is_same(target) {
+            return Some(self.changes);
+        }
+        self.changes_on(target, peer)
+    }
+
+    /// The same, `None` also where it is more by now.
+    fn changes_on(&self, target: &Target, peer: &Peer) -> Option<u64> {
         let who = peer.who();
         let is_same = !self.target.is_same(target)
             || if self.peer.is_same(peer) {
@@ -37,7 +46,7 @@ impl Asker {
                 let before = self.peer.who();
                 self.changes == before.changes && before.identity == who.identity
             };
-        is_same.then_some(who)
+        is_same.then_some(who.changes)
     }
 
     /// Whether that was on `peer`.

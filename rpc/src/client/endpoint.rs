@@ -52,7 +52,7 @@ impl Future for EndpointFuture {
         if let State::Prepared(..) = &self.0
             && let State::Prepared(call, target) = std::mem::replace(&mut self.0, State::Done)
         {
-            match Sent::start(&target, call, None, cx) {
+            match Sent::start(&target, target.peer(), call, None, cx) {
                 Ok(sent) => self.0 = State::Sent(sent),
                 Err(reply) => return Poll::Ready(Ok(*reply)),
             }

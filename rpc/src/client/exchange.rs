@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Failure, Queued, Request};
 use bowline_protocol::status::{Code, Delivery, Status};
-use bowline_runtime::{Sleep, Task, now, random_u128};
+use bowline_runtime::{Moment, Sleep, Task, random_u128};
 
 use super::prepared::Prepared;
 use super::retry::{Again, Parts};
@@ -53,6 +53,8 @@ impl Exchange {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        // The call's deadline, its layers and its session depend on the time.
+        let _moment = Moment::begin();
         loop {
             match self {
                 // Parts of it are moved out, not the whole: it is large.
@@ -77,19 +79,20 @@ impl Exchange {
     }
 
     fn start(prepared: &mut Prepared, cx: &mut Context<'_>) -> Self {
-        let mut call = match prepared.take_call() {
+        let peer = prepared.channel().peer();
+        let mut call = match prepared.take_call(&peer, Moment::recent()) {
             Ok(call) => call,
             Err(status) => return Self::answered(status),
         };
         let channel = prepared.channel();
         let Some(stack) = channel.stack() else {
-            return match Sent::start(channel.target(), call, channel.lease(), cx) {
+            return match Sent::start(channel.target(), peer, call, channel.lease(), cx) {
                 Ok(sent) => Self::Sent(sent),
                 Err(reply) => Self::Answered(reply),
             };
         };
         // Who waits in a layer may be somebody else when its turn has come.
-        call.ask_as(channel.target());
+        call.ask_as(channel.target(), peer);
         match stack.pass(call, cx) {
             Ok(passing) => Self::Layered(Layered { passing, channel: channel.clone() }),
             Err(reply) => Self::Answered(reply),
@@ -128,16 +131,16 @@ enum Stage {
 }
 
 impl Sent {
-    /// Makes the call. One-way calls, and those that can't be made, have their reply at once.
+    /// Makes the call on `peer`, the session of `target`. One-way calls, and those that can't be made, have their reply at once.
     pub(crate) fn start(
         target: &Target,
+        peer: Peer,
         call: Call,
         lease: Option<Lease>,
         cx: &Context<'_>,
     ) -> Result<Self, Box<Reply>> {
-        let peer = target.peer();
         let again = Again::of(target, &peer, &call, lease.as_ref());
-        Ok(Self { stage: Stage::Asked(Attempt::start(target, &peer, call, lease, cx)?), again })
+        Ok(Self { stage: Stage::Asked(Attempt::start(target, peer, call, lease, cx)?), again })
     }
 
     /// The reply; polled no more once it was given.
@@ -180,7 +183,7 @@ impl Attempt {
     /// Opens the call on `peer`, a session of `target`, and starts what streams with it.
     fn start(
         target: &Target,
-        peer: &Peer,
+        peer: Peer,
         call: Call,
         lease: Option<Lease>,
         cx: &Context<'_>,
@@ -192,18 +195,19 @@ impl Attempt {
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
         };
-        let who = match asker.map(|asker| asker.who_on(target, peer)) {
+        let changes = match asker.map(|asker| asker.expected_on(target, &peer)) {
             None => None,
-            Some(Some(who)) => Some(who),
+            Some(Some(changes)) => Some(changes),
             Some(None) => {
                 let failure = Failure::Disconnected(Delivery::NotSent);
-                return Err(Box::new(failed(peer, failure)));
+                return Err(Box::new(failed(&peer, failure)));
             }
         };
         let queued = match (patience, deadline) {
             (Patience::Queued { timeout }, Some(until)) => {
                 // Layers may have changed it: whatever it is, it holds by both clocks.
-                let until_wall = peer.wall_clock().checked_add(until.saturating_duration_since(now()));
+                let until_wall =
+                    peer.wall_clock().checked_add(until.saturating_duration_since(Moment::recent()));
                 Some(Queued { until, until_wall, timeout })
             }
             _ => None,
@@ -219,14 +223,18 @@ impl Attempt {
             queued,
         };
         if method.kind == MethodKind::Notify {
-            let sent = peer.notify(request, who);
-            let reply = sent.map_or_else(|failure| failed(peer, failure), |()| Reply(Outcome::Done));
+            let sent = peer.notify(request, changes);
+            let reply = sent.map_or_else(|failure| failed(&peer, failure), |()| Reply(Outcome::Done));
             return Err(Box::new(reply));
         }
-        let handle = Handle::open(peer, request, patience, lease, who, cx)
-            .map_err(|failure| Box::new(failed(peer, failure)))?;
+        let opened = peer.open(request, patience, changes, cx);
+        let handle = match opened {
+            Ok(call) => Handle::new(peer, call, lease),
+            Err(failure) => return Err(Box::new(failed(&peer, failure))),
+        };
         let is_new = matches!(method.kind, MethodKind::Unary | MethodKind::ClientStream);
-        let upload = upload.map(|upload| upload.spawn(peer.clone(), handle.call(), name(service, method)));
+        let upload =
+            upload.map(|upload| upload.spawn(handle.peer().clone(), handle.call(), name(service, method)));
         Ok(Self { handle: Some(handle), upload, is_new, method })
     }
 

@@ -3,13 +3,14 @@ use std::time::Duration;
 use bowline_protocol::codec::{Arguments, EncodeError, Payload};
 use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
 use bowline_protocol::status::{Code, Status};
-use bowline_runtime::now;
+use bowline_runtime::Instant;
 use bytes::Bytes;
 
 use super::exchange::Exchange;
 use super::{Asker, CallKey};
 use crate::call::{Content, Patience};
 use crate::channel::Target;
+use crate::peer::Peer;
 use crate::stream::Upload;
 use crate::{Call, Channel, Metadata, error};
 
@@ -133,17 +134,17 @@ impl Prepared {
         })
     }
 
-    /// Makes the call of it, and starts the clock. Only once: what is left is the channel.
-    pub(crate) fn take_call(&mut self) -> Result<Call, Status> {
+    /// Makes the call of it, which begins `now` on `peer`, the session of its channel. Only once: what is left is the channel.
+    pub(crate) fn take_call(&mut self, peer: &Peer, now: Instant) -> Result<Call, Status> {
         assert!(!std::mem::replace(&mut self.is_taken, true), "a call was polled after it had panicked");
-        let timeout = self.timeout();
+        let timeout = self.timeout(peer);
         let (patience, until) = match self.waiting {
             Waiting::Deadline => (Patience::Deadline, timeout),
             Waiting::Queued(expiry) => (Patience::Queued { timeout }, Some(expiry.min(LONGEST))),
             Waiting::None => (Patience::None, timeout),
         };
         // A deadline beyond what the clock can hold is none.
-        let deadline = until.and_then(|until| now().checked_add(until));
+        let deadline = until.and_then(|until| now.checked_add(until));
         let method = self.descriptor();
         let arguments = match &mut self.arguments {
             Ok(known) => Arguments { rkyv: std::mem::take(&mut known.rkyv), recode: known.recode },
@@ -169,13 +170,13 @@ impl Prepared {
         })
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self, peer: &Peer) -> Option<Duration> {
         match self.timeout {
             Timeout::Never => None,
             Timeout::After(timeout) => Some(timeout),
             Timeout::Default => {
                 let of_method = self.descriptor().deadline;
-                Some(of_method.unwrap_or_else(|| self.channel.peer().default_deadline()))
+                Some(of_method.unwrap_or_else(|| peer.default_deadline()))
             }
         }
     }

@@ -47,7 +47,7 @@ impl Again {
             return None;
         }
         let mut call = call.try_clone()?;
-        call.ask_as(target);
+        call.ask_as(target, peer.clone());
         let (target, lease, budget) = (target.clone(), lease.cloned(), target.extensions().get());
         let peer = peer.clone();
         Some(Box::new(Self { call, target, peer, lease, retries: 0, budget }))
@@ -76,16 +76,17 @@ impl Again {
 
     /// The call once more, and what it is made on.
     pub(super) fn parts(&mut self) -> Option<Parts<'_>> {
-        self.peer = self.target.peer();
+        let peer = self.target.peer();
+        self.peer = peer.clone();
         let (call, lease) = (self.call.try_clone()?, self.lease.clone());
-        Some(Parts { target: &self.target, peer: &self.peer, call, lease })
+        Some(Parts { target: &self.target, peer, call, lease })
     }
 }
 
 /// What a call is made of once more.
 pub(super) struct Parts<'a> {
     pub(super) target: &'a Target,
-    pub(super) peer: &'a Peer,
+    pub(super) peer: Peer,
     pub(super) call: Call,
     pub(super) lease: Option<Lease>,
 }

@@ -6,8 +6,8 @@ use bowline_protocol::schema::Retry;
 use bowline_protocol::session::{CallId, Failure, Read, Request};
 use bowline_protocol::status::{Delivery, Status};
 
+use super::Peer;
 use super::state::State;
-use super::{Peer, Who};
 use crate::Call;
 use crate::call::Patience;
 use crate::channel::Lease;
@@ -23,27 +23,9 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Opens a call, as `who` if that is given: what this end has become meanwhile does not ask for it. The task of `cx`
-    /// is woken by the answer.
-    pub(crate) fn open(
-        peer: &Peer,
-        request: Request,
-        patience: Patience,
-        lease: Option<Lease>,
-        who: Option<Who>,
-        cx: &Context<'_>,
-    ) -> Result<Self, Failure> {
-        // Made before the lock is taken, and dropped after it: both may run foreign code.
-        let mut waker = Some(cx.waker().clone());
-        // Not handed into a closure, as it is large.
-        let mut turn = peer.turn();
-        let opened = turn.state.open(request, patience, who);
-        if let Ok(call) = opened {
-            turn.state.slots.insert(call).owner = waker.take();
-        }
-        turn.call_driver();
-        turn.end();
-        Ok(Self { peer: peer.clone(), call: opened?, is_over: false, _lease: lease })
+    /// Of a call that `peer` has [opened](Peer::open).
+    pub(crate) fn new(peer: Peer, call: CallId, lease: Option<Lease>) -> Self {
+        Self { peer, call, is_over: false, _lease: lease }
     }
 
     pub(crate) fn peer(&self) -> &Peer {
@@ -62,6 +44,8 @@ impl Handle {
             match slot.response.take() {
                 Some(response) => {
                     state.forget(call, wakes);
+                    // It came in then, or later.
+                    state.note_clock();
                     Poll::Ready(response)
                 }
                 None => {
@@ -116,17 +100,44 @@ impl fmt::Debug for Handle {
 }
 
 impl State {
-    fn open(&mut self, request: Request, patience: Patience, who: Option<Who>) -> Result<CallId, Failure> {
-        self.check(who)?;
+    fn open(
+        &mut self,
+        request: Request,
+        patience: Patience,
+        changes: Option<u64>,
+    ) -> Result<CallId, Failure> {
+        self.check(changes)?;
         if patience == Patience::None && !self.session.is_live() {
             return Err(Failure::Disconnected(Delivery::NotSent));
         }
-        let now = self.now();
+        let now = self.now_or_just_before();
         self.session.call(now, request).map_err(Failure::Status)
     }
 }
 
 impl Peer {
+    /// Opens a call, unless this end has become somebody else since it had `changes` behind it, if they are given. The task of
+    /// `cx` is woken by the answer.
+    pub(crate) fn open(
+        &self,
+        request: Request,
+        patience: Patience,
+        changes: Option<u64>,
+        cx: &Context<'_>,
+    ) -> Result<CallId, Failure> {
+        // Made before the lock is taken, and dropped after it: both may run foreign code.
+        let mut waker = Some(cx.waker().clone());
+        // Not handed into a closure, as it is large.
+        let mut turn = self.turn();
+        let opened = turn.state.open(request, patience, changes);
+        if let Ok(call) = opened {
+            turn.state.slots.insert(call).owner = waker.take();
+        }
+        turn.call_driver();
+        turn.end();
+        opened
+    }
+
     /// Whether a call that was answered may be made again: both ends call it idempotent, and this end has not given up.
     pub(crate) fn may_repeat(&self, call: &Call) -> bool {
         let state = self.lock();
@@ -146,10 +157,10 @@ impl Peer {
         });
     }
 
-    /// Makes a one-way call, as `who` if that is given.
-    pub(crate) fn notify(&self, request: Request, who: Option<Who>) -> Result<(), Failure> {
+    /// Makes a one-way call, unless this end has become somebody else since it had `changes` behind it, if they are given.
+    pub(crate) fn notify(&self, request: Request, changes: Option<u64>) -> Result<(), Failure> {
         self.command(|state, now, _| {
-            state.check(who)?;
+            state.check(changes)?;
             state.session.notify(now, request).map_err(Failure::Status)
         })
     }

@@ -223,7 +223,7 @@ mod tests {
     use bowline_protocol::codec::{Buffer, Codec};
     use bowline_protocol::schema::ServiceDescriptor;
     use bowline_protocol::session::{CallId, Origin};
-    use bowline_runtime::now;
+    use bowline_runtime::{Moment, now};
     use bytes::Bytes;
 
     use super::*;
@@ -269,6 +269,15 @@ mod tests {
         assert_eq!(seen(), first);
         let told = peer.command(|_, now, _| now);
         assert_eq!((told, seen()), (now(), told));
+        let opened = || peer.act(|state, _| state.now_or_just_before());
+        {
+            let _moment = Moment::begin();
+            let begun = Moment::recent();
+            second().await;
+            assert_eq!((opened(), seen()), (begun, begun), "a call is opened when its moment began");
+            let later = peer.command(|_, now, _| now);
+            assert_eq!((opened(), seen()), (later, later), "but never before what the session has seen");
+        }
         second().await;
         peer.attend();
         assert_eq!(seen(), now(), "time passed between two turns");

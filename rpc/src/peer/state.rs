@@ -5,9 +5,8 @@ use std::time::Duration;
 use bowline_protocol::envelope::{GapReason, Hello, Outcome};
 use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
 use bowline_protocol::status::Delivery;
-use bowline_runtime::{Instant, now};
+use bowline_runtime::{Instant, Moment, now};
 
-use super::Who;
 use super::callee::{Arrival, StopReason};
 use super::slot::Slots;
 use crate::few::Few;
@@ -83,12 +82,12 @@ impl State {
         }
     }
 
-    /// Whether a call of this end can be made, as `who` if that is given.
-    pub(super) fn check(&self, who: Option<Who>) -> Result<(), Failure> {
+    /// Whether a call of this end can be made, as who it was after so many `changes` if that is given.
+    pub(super) fn check(&self, changes: Option<u64>) -> Result<(), Failure> {
         if let Some(failure) = &self.failed {
             return Err(failure.clone());
         }
-        if who.is_some_and(|who| who.changes != self.changes) {
+        if changes.is_some_and(|changes| changes != self.changes) {
             return Err(Failure::Disconnected(Delivery::NotSent));
         }
         Ok(())
@@ -211,6 +210,25 @@ impl State {
         // Instants never go back for the session.
         self.clock = self.attended.then_some(now);
         now
+    }
+
+    /// What the clock said last in this moment, which the driver is never behind.
+    pub(super) fn now_or_just_before(&mut self) -> Instant {
+        let now = Moment::recent();
+        match &mut self.clock {
+            Some(clock) => {
+                *clock = now.max(*clock);
+                *clock
+            }
+            None => now,
+        }
+    }
+
+    /// Tells this moment what the clock said last while the driver was at work.
+    pub(super) fn note_clock(&self) {
+        if let Some(clock) = self.clock {
+            Moment::note(clock);
+        }
     }
 
     /// The driver goes to sleep.

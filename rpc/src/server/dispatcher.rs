@@ -9,7 +9,7 @@ use std::time::Duration;
 use bowline_protocol::once::Scope;
 use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::status::Status;
-use bowline_runtime::{Instant, MaybeSend, now, spawn};
+use bowline_runtime::{Instant, MaybeSend, Moment, spawn};
 use tower_service::Service;
 
 use super::guard::{Answers, Guard};
@@ -20,7 +20,7 @@ use super::streams::Streams;
 use super::tasks::Tasks;
 use super::waiting::Waiting;
 use crate::call::Content;
-use crate::context::{Incoming, SessionInfo};
+use crate::context::{Home, Incoming, SessionInfo};
 use crate::once::{Asked, OnceStore};
 use crate::peer::{Arrival, Peer, Taken, Ticket};
 use crate::{BoxError, Call, Reply};
@@ -43,7 +43,7 @@ const INLINE_TIME: Duration = Duration::from_millis(1);
 pub struct Dispatcher<S: Service<Call>> {
     peer: Peer,
     stack: S,
-    session: Arc<SessionInfo>,
+    home: Arc<Home>,
     /// Room for what comes in.
     arrivals: VecDeque<Arrival>,
     queue: VecDeque<Waiting>,
@@ -67,7 +67,7 @@ where
         Self {
             peer: peer.clone(),
             stack,
-            session: Arc::new(session),
+            home: Arc::new(Home { peer: peer.clone(), session }),
             arrivals: VecDeque::new(),
             queue: VecDeque::new(),
             streams: Streams::default(),
@@ -169,7 +169,8 @@ where
         // A key for anything else says nothing here: this end never promised to remember it.
         let once = once.filter(|_| described.retry == Retry::Once && described.kind == MethodKind::Unary);
         let asked = self.once.as_ref().zip(once).map(|(side, key)| {
-            let scope = Scope { identity: self.session.scope, service: service.name, method: described.name };
+            let scope =
+                Scope { identity: self.home.session.scope, service: service.name, method: described.name };
             Asked { key: *key, scope, arguments: side.store().digest(codec, &buffer) }
         });
         let number = match ticket {
@@ -177,9 +178,8 @@ where
             Ticket::Notify(_) => None,
         };
         let incoming = Arc::new(Incoming::new(
-            self.peer.clone(),
+            self.home.clone(),
             number,
-            self.session.clone(),
             (service, method),
             (codec, depth),
             asked.is_some(),
@@ -238,7 +238,7 @@ where
 impl<S: Service<Call>> fmt::Debug for Dispatcher<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
-            .field("session", &self.session)
+            .field("session", &self.home.session)
             .field("waiting", &self.queue.len())
             .finish_non_exhaustive()
     }
@@ -247,17 +247,19 @@ impl<S: Service<Call>> fmt::Debug for Dispatcher<S> {
 /// What one poll of the dispatcher spends on inline polls.
 struct Turn<F> {
     polled: usize,
-    /// When the first was polled.
-    started: Option<Instant>,
+    /// When the first was to start, and the last.
+    looked: Option<(Instant, Instant)>,
     /// What the last call that ended at once lay in.
     spare: Option<Room<F>>,
     /// Those of what ended at once, at most [`INLINE`]: they are given together when the turn is over.
     answers: Answers,
+    /// Layers that take the time of their calls look at the clock when these end, which is when the next one starts.
+    _moment: Moment,
 }
 
 impl<F> Turn<F> {
     fn new(answers: Answers) -> Self {
-        Self { polled: 0, started: None, spare: None, answers }
+        Self { polled: 0, looked: None, spare: None, answers, _moment: Moment::begin() }
     }
 
     /// Room for a call's future.
@@ -274,26 +276,33 @@ impl<F> Turn<F> {
     /// Polls a call once; if it is pending, it is to become a task.
     fn run(&mut self, poll: impl FnOnce(&mut Context<'_>, &mut Answers) -> Poll<()>) -> Poll<()> {
         self.polled += 1;
-        self.started.get_or_insert_with(now);
         // Whatever wakes it between here and the first poll of its task is seen by that poll.
         poll(&mut Context::from_waker(Waker::noop()), &mut self.answers)
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether no further call starts in this turn; else it starts now.
+    fn is_over(&mut self) -> bool {
+        if self.polled >= INLINE {
+            return true;
+        }
+        let now = self.looked.map_or_else(Moment::recent, |(_, last)| Moment::after(last));
         // At least one in each turn.
-        self.polled >= INLINE
-            || self.started.is_some_and(|started| now().saturating_duration_since(started) >= INLINE_TIME)
+        let first = self.looked.map_or(now, |(first, _)| first);
+        self.looked = Some((first, now));
+        now.saturating_duration_since(first) >= INLINE_TIME
     }
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
+    use std::future::Ready;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use bowline_protocol::schema::{Lag, MethodDescriptor, ServiceDescriptor};
     use bowline_protocol::session::{Config, Welcoming};
     use bowline_protocol::status::Code;
     use bowline_runtime::BoxFuture;
+    use futures_util::FutureExt;
 
     use super::*;
     use crate::{CallError, CallFuture, ReplyFuture, Router, macros};
@@ -474,5 +483,26 @@ mod tests {
         assert!(answers.by_ref().take(3).eq((0..3).map(|number| Poll::Ready(Ok(number)))));
         let Some(Poll::Ready(Err(error))) = answers.next() else { panic!("the one that it unwound at") };
         assert_eq!(error.code(), Some(Code::Unavailable));
+    }
+
+    /// As a handler that computes and does not wait.
+    fn compute(time: Duration) {
+        let _ = tokio::time::advance(time).now_or_never();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_starts_handlers_for_a_millisecond_also_where_layers_look_at_the_clock() {
+        for layers_look in [false, true] {
+            let mut turn = Turn::<Ready<()>>::new(Answers::new(Peer::server(Config::default())));
+            for is_over in [false, false, false, true] {
+                assert_eq!(turn.is_over(), is_over, "layers look: {layers_look}");
+                let started = Moment::recent();
+                assert_eq!(started, bowline_runtime::now(), "a call starts when the one before ended");
+                compute(INLINE_TIME * 2 / 5);
+                if layers_look {
+                    Moment::after(started);
+                }
+            }
+        }
     }
 }

@@ -39,26 +39,26 @@ impl Guard {
     /// Waits for the call to be stopped; one-way calls never are.
     pub(super) fn poll_stopped(&self, cx: &Context<'_>) -> Poll<StopReason> {
         match self.ticket {
-            Some(Ticket::Call(call)) => self.incoming.peer.poll_stopped(cx, call),
+            Some(Ticket::Call(call)) => self.incoming.home.peer.poll_stopped(cx, call),
             _ => Poll::Pending,
         }
     }
 
     pub(super) fn stopped(&self) -> Option<StopReason> {
         match self.ticket {
-            Some(Ticket::Call(call)) => self.incoming.peer.stopped(call),
+            Some(Ticket::Call(call)) => self.incoming.home.peer.stopped(call),
             _ => None,
         }
     }
 
     pub(super) fn accept(&self) {
         if let Some(Ticket::Call(call)) = self.ticket {
-            self.incoming.peer.accept(call);
+            self.incoming.home.peer.accept(call);
         }
     }
 
     pub(super) fn peer(&self) -> &Peer {
-        &self.incoming.peer
+        &self.incoming.home.peer
     }
 
     /// Leaves the answer of the call, whose handler has stopped, among `answers`.
@@ -100,7 +100,11 @@ impl Drop for Guard {
         if let Some(ticket) = self.ticket.take() {
             self.incoming.cancel();
             let terminal = failed(Code::Unavailable, "this end is being stopped");
-            self.incoming.peer.finish(std::iter::once(Ending { ticket, terminal, was_failed: &mut false }));
+            self.incoming.home.peer.finish(std::iter::once(Ending {
+                ticket,
+                terminal,
+                was_failed: &mut false,
+            }));
         }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Again<T> {
 
 impl<T> Again<T> {
     pub(crate) fn new(recipe: Recipe, start: Start<T>) -> Self {
-        let asker = Asker::of(recipe.target());
+        let asker = Asker::of(recipe.target(), recipe.target().peer());
         Self {
             recipe,
             start,

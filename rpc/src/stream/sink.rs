@@ -49,14 +49,14 @@ impl Sink {
 
         let mut stream = pin!(stream);
         let incoming = self.context.incoming();
-        let (Incoming { peer, call, .. }, notices) = (incoming, incoming.notices());
+        let (Incoming { home, call, .. }, notices) = (incoming, incoming.notices());
         let Some(call) = *call else { return };
         let end = match self.context.method().kind {
             MethodKind::Watch => {
                 let codec = self.context.codec();
-                poll_fn(|cx| poll_values(stream.as_mut(), cx, peer, call, codec)).await
+                poll_fn(|cx| poll_values(stream.as_mut(), cx, &home.peer, call, codec)).await
             }
-            _ => poll_fn(|cx| poll_items(stream.as_mut(), cx, peer, call, Some(notices))).await,
+            _ => poll_fn(|cx| poll_items(stream.as_mut(), cx, &home.peer, call, Some(notices))).await,
         };
         self.stage.set(Progress::Ended(match (end, notices.take_lagged()) {
             (PumpEnd::Over, None) => BodyEnd::Over,
