@@ -98,14 +98,11 @@ fn run_all(only: Option<&str>) -> Outcome<(usize, usize)> {
         (None, None)
     };
     if wanted("lints") {
-        let clippy =
-            ["clippy", "--locked", "--quiet", "--workspace", "--all-targets", "--exclude", "wasm-tools"];
-        tally.check(step("lints", || execute(cargo().args(clippy).args(["--", "-D", "warnings"]))));
+        let mut all = cargo();
+        all.args(["clippy", "--locked", "--quiet", "--workspace", "--all-targets", "--exclude", "wasm-tools"]);
         // What the comparison builds only when it is asked for, so that it does not rot.
-        let peers = ["clippy", "--locked", "--quiet", "--package", "bench", "--features", "peers"];
-        tally.check(step("lints, with the peers of the comparison", || {
-            execute(cargo().args(peers).args(["--all-targets", "--", "-D", "warnings"]))
-        }));
+        all.args(["--features", "bench/peers"]);
+        tally.check(step("lints", || execute(all.args(["--", "-D", "warnings"]))));
         let mut wasm = cargo();
         wasm.args(["clippy", "--locked", "--quiet", "--target", "wasm32-unknown-unknown"]);
         for package in BROWSER_CRATES.into_iter().chain(site::PAGES.map(|page| page.package)) {
