@@ -37,6 +37,8 @@ pub(super) struct Sent {
     handed_over: u64,
     /// Messages of this link that carried numbers.
     messages: VecDeque<Written>,
+    /// When the first of them was written: asked for at every turn, while they themselves lie elsewhere.
+    oldest: Option<Instant>,
     /// The small ones among them, one behind the other.
     small: VecDeque<u8>,
     bytes: usize,
@@ -127,6 +129,7 @@ impl Sent {
             } else {
                 Kept::Whole(message.clone())
             };
+            self.oldest.get_or_insert(now);
             lean::push(&mut self.messages, Written { last: self.written, message: kept, at: now });
             self.bytes += message.len();
             self.handed_over = self.written;
@@ -150,6 +153,7 @@ impl Sent {
             self.bytes -= len;
             self.messages.pop_front();
         }
+        self.oldest = self.messages.front().map(|written| written.at);
         Ok(news)
     }
 
@@ -168,6 +172,7 @@ impl Sent {
     pub(super) fn rewind(&mut self, processed: u64) -> Vec<(u64, Sequenced)> {
         let mut kept = Vec::new();
         let mut small = Bytes::from(Vec::from(std::mem::take(&mut self.small)));
+        self.oldest = None;
         for written in std::mem::take(&mut self.messages) {
             let message = match written.message {
                 Kept::Small(len) => small.split_to(len),
@@ -218,6 +223,7 @@ impl Sent {
 
     /// What is kept was written now, as far as its age counts.
     pub(super) fn restart(&mut self, now: Instant) {
+        self.oldest = self.oldest.map(|_| now);
         for written in &mut self.messages {
             written.at = now;
         }
@@ -231,7 +237,7 @@ impl Sent {
     }
 
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.messages.front().map(|written| written.at)
+        self.oldest
     }
 
     pub(super) fn unacknowledged(&self) -> (usize, usize) {

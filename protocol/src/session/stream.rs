@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::batch::{BATCH, Batch};
 use super::credit::{ITEM_COST, ReceiveWindow, SendWindow};
+use super::lean::Lean;
 use super::types::Config;
 use crate::codec::{Buffer, Codec};
 use crate::envelope::WireLimits;
@@ -26,7 +27,7 @@ pub(super) struct Stream {
     /// In the list of streams whose writer is to be told what was taken.
     pub(super) is_taken_listed: bool,
     /// Items to be written, in order.
-    pub(super) outbox: VecDeque<Outbound>,
+    pub(super) outbox: Lean<Outbound>,
     /// What the items in `outbox` cost.
     pub(super) queued: u64,
     pub(super) send: SendWindow,
@@ -112,7 +113,7 @@ impl Stream {
             received_end: false,
             wants_read: true,
             is_taken_listed: false,
-            outbox: VecDeque::new(),
+            outbox: Lean::default(),
             queued: 0,
             send: SendWindow::new(peer.stream_window),
             sent_end: false,

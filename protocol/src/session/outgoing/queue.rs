@@ -1,9 +1,8 @@
 //! The queue of turns: who may write data next.
 
-use std::collections::VecDeque;
-
 use crate::envelope::Sequenced;
 use crate::session::Session;
+use crate::session::lean::Lean;
 use crate::session::notify::Outgoing;
 use crate::session::types::{CallId, Origin};
 
@@ -22,7 +21,7 @@ pub(in crate::session) enum Turn {
 /// Data to be written, first come first served.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Queue {
-    pub(super) turns: VecDeque<Turn>,
+    pub(super) turns: Lean<Turn>,
     /// Places that belong to nobody any more.
     pub(super) forgotten: usize,
 }
@@ -39,7 +38,7 @@ impl Queue {
 
     /// Gives back what was allocated ahead.
     pub(in crate::session) fn trim(&mut self) {
-        self.turns.shrink_to_fit();
+        self.turns.trim();
     }
 
     /// A call went whose place is still here.
