@@ -66,8 +66,8 @@ pub(crate) struct Incoming {
     pub(crate) is_once: bool,
     /// Made when somebody asks for it, or when the call is stopped.
     cancellation: OnceLock<Cancellation>,
-    /// Made when a topic or a stream asks for it.
-    notices: OnceLock<Arc<Notices>>,
+    /// What a topic tells the call's stream.
+    pub(crate) notices: Notices,
 }
 
 impl Incoming {
@@ -78,7 +78,7 @@ impl Incoming {
         (codec, depth): (Codec, u8),
         is_once: bool,
     ) -> Self {
-        let (cancellation, notices) = (OnceLock::new(), OnceLock::new());
+        let (cancellation, notices) = (OnceLock::new(), Notices::default());
         Self { home, call, service, method, codec, depth, is_once, cancellation, notices }
     }
 
@@ -96,10 +96,6 @@ impl Incoming {
     /// Whether somebody beside the holder of `self` knows, or may still ask, whether the call was stopped.
     pub(crate) fn is_shared(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1 || self.cancellation.get().is_some()
-    }
-
-    pub(crate) fn notices(&self) -> &Arc<Notices> {
-        self.notices.get_or_init(Arc::default)
     }
 
     /// A client's dispatcher outlives its sessions: it knows no id of its own.
@@ -192,7 +188,7 @@ impl Context {
         self.incoming.codec
     }
 
-    pub(crate) fn incoming(&self) -> &Incoming {
+    pub(crate) fn incoming(&self) -> &Arc<Incoming> {
         &self.incoming
     }
 }

@@ -29,11 +29,11 @@ pub(crate) struct Arrival {
 }
 
 /// What happened to earlier calls since arrivals were last taken.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Taken {
     /// `once` calls whose callers have the end.
     pub(crate) acknowledged: Vec<CallId>,
-    /// Whether calls without a handler were stopped.
+    /// Whether calls were stopped that nobody else is told of: those without a handler, and streams of the dispatcher's.
     pub(crate) stopped_waiting: bool,
     /// Whether to give back memory that was needed for more than there is now.
     pub(crate) trims: bool,
@@ -75,9 +75,11 @@ impl From<IncomingNotify> for Arrival {
 impl Peer {
     /// Takes all calls that came in. `into` is empty, and its room is used for those that come.
     pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) -> Taken {
-        self.act(|state, wakes| {
-            state.dispatches = false;
+        self.look(|state, wakes| {
             wakes.park(&mut state.dispatcher, cx);
+            if !std::mem::take(&mut state.dispatches) {
+                return Taken::default();
+            }
             let trims = std::mem::take(&mut state.trims);
             if trims {
                 // It is the room of what comes next.
@@ -99,7 +101,7 @@ impl Peer {
 
     /// Waits until `call` is stopped.
     pub(crate) fn poll_stopped(&self, cx: &Context<'_>, call: CallId) -> Poll<StopReason> {
-        self.act(|state, wakes| {
+        self.look(|state, wakes| {
             let Some(slot) = state.slots.get_mut(call) else { return Poll::Pending };
             match slot.stopped.as_deref() {
                 Some(reason) => Poll::Ready(reason.clone()),

@@ -124,7 +124,7 @@ impl Peer {
         self.act(|state, _| {
             state.slots.shrink_to_fit();
             state.arrivals.shrink_to_fit();
-            state.trims = true;
+            (state.trims, state.dispatches) = (true, true);
             state.session.trim();
         });
     }

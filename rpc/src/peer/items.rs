@@ -51,15 +51,14 @@ impl Peer {
 
     /// Waits until items of `call` may be sent, and returns where to put them.
     pub(crate) fn poll_run(&self, cx: &Context<'_>, call: CallId) -> Poll<Run> {
-        self.act(|state, wakes| {
-            let Some(slot) = state.slots.get_mut(call) else { return Poll::Pending };
-            match state.session.begin_run(call) {
-                Some(run) => Poll::Ready(run),
-                None => {
-                    wakes.park(&mut slot.writer, cx);
-                    Poll::Pending
-                }
+        self.look(|state, wakes| {
+            if let Some(run) = state.session.begin_run(call) {
+                return Poll::Ready(run);
             }
+            if let Some(slot) = state.slots.get_mut(call) {
+                wakes.park(&mut slot.writer, cx);
+            }
+            Poll::Pending
         })
     }
 

@@ -36,9 +36,9 @@ pub(crate) struct State {
     /// `once` calls whose callers have the end, for the dispatcher.
     pub(super) acknowledged: Vec<CallId>,
     pub(super) dispatcher: Option<Waker>,
-    /// The dispatcher was not woken, since a driver at work runs it by itself.
+    /// There is something for the dispatcher. It was woken unless a driver is at work, which runs it by itself.
     pub(super) dispatches: bool,
-    /// Whether a call was stopped that has no handler yet, so that the dispatcher looks through its queue.
+    /// Whether a call was stopped that has no task to be told, so that the dispatcher looks through those that it has.
     pub(super) stopped_waiting: bool,
     /// Memory was given back since the dispatcher last took arrivals, and it has some, too.
     pub(super) trims: bool,
@@ -180,9 +180,8 @@ impl State {
     }
 
     fn call_dispatcher(&mut self, wakes: &mut Wakes) {
-        if self.attended {
-            self.dispatches = true;
-        } else {
+        self.dispatches = true;
+        if !self.attended {
             wakes.push(self.dispatcher.take());
         }
     }
@@ -246,7 +245,7 @@ impl State {
     /// The driver was at work, and has not looked at what came after it ran the dispatcher.
     pub(super) fn leave(&mut self, wakes: &mut Wakes) {
         self.away();
-        if std::mem::take(&mut self.dispatches) {
+        if self.dispatches {
             wakes.push(self.dispatcher.take());
         }
     }

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::guard::{Answers, Guard};
 use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
-use super::running::{Room, Running, failed};
+use super::running::{Apart, Room, Running, failed};
 use super::streams::Streams;
 use super::tasks::Tasks;
 use super::waiting::Waiting;
@@ -141,7 +141,7 @@ where
             self.queue.shrink_to_fit();
         }
         let Self { streams, tasks, .. } = self;
-        streams.poll(cx, |slow| tasks.own(spawn(slow)));
+        streams.poll(cx, |slow| tasks.own(spawn(Apart(slow))));
         Poll::Pending
     }
 
@@ -195,8 +195,9 @@ where
         }
     }
 
-    /// Answers calls that were stopped before they started.
+    /// Answers calls that were stopped before they started, and streams that go on here.
     fn drop_stopped(&mut self) {
+        self.streams.remove(Running::end_if_stopped);
         let waiting = std::mem::take(&mut self.queue);
         self.queue.extend(waiting.into_iter().filter_map(Waiting::unless_stopped));
         if let Some(once) = &mut self.once {
@@ -226,7 +227,7 @@ where
                         let elsewhere =
                             if running.is_stream() { self.streams.take_in(running) } else { Some(running) };
                         if let Some(running) = elsewhere {
-                            self.tasks.own(spawn(running));
+                            self.tasks.own(spawn(Apart(running)));
                         }
                     }
                 }

@@ -14,14 +14,14 @@ use crate::stream::{Body, BodyEnd};
 use crate::{BoxError, Reply};
 
 /// One received call from the layers' future to its terminal envelope.
+///
+/// Whoever polls it says when it was stopped: [`Apart`] for a call with a task of its own, for others the dispatcher.
 pub(super) struct Running<F> {
     /// `None` once the call was answered.
     guard: Option<Guard>,
     room: Room<F>,
     /// The stream that the handler accepted.
     body: Option<Box<Body>>,
-    /// Its first poll is inline, where it has been seen that nobody stopped it.
-    is_new: bool,
     status_of: fn(&BoxError) -> Status,
 }
 
@@ -31,7 +31,7 @@ pub(super) type Room<F> = Pin<Box<Option<F>>>;
 impl<F> Running<F> {
     /// `room` holds the future.
     pub(super) fn new(guard: Guard, room: Room<F>, status_of: fn(&BoxError) -> Status) -> Self {
-        Self { guard: Some(guard), room, body: None, is_new: true, status_of }
+        Self { guard: Some(guard), room, body: None, status_of }
     }
 
     /// Whether its handler has accepted a stream, which goes on.
@@ -58,6 +58,12 @@ impl<F> Running<F> {
         Poll::Ready(())
     }
 
+    /// Drops the handler and answers if the call was stopped; says whether it was.
+    pub(super) fn end_if_stopped(&mut self) -> bool {
+        let stopped = self.guard.as_ref().and_then(|guard| Some((guard.stopped()?, guard.peer().clone())));
+        stopped.map(|(reason, peer)| self.stop(reason, &mut Answers::new(peer))).is_some()
+    }
+
     fn stop(&mut self, reason: StopReason, answers: &mut Answers) -> Poll<()> {
         let Some(guard) = self.guard.take() else { return Poll::Ready(()) };
         // A destructor that panics was logged; the call ends as it was going to.
@@ -76,11 +82,6 @@ where
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, answers: &mut Answers) -> Poll<()> {
         loop {
             let Some(guard) = &self.guard else { return Poll::Ready(()) };
-            if !std::mem::take(&mut self.is_new)
-                && let Poll::Ready(reason) = guard.poll_stopped(cx)
-            {
-                return self.stop(reason, answers);
-            }
             let polled = if let Some(body) = &mut self.body {
                 guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
             } else {
@@ -121,6 +122,26 @@ where
         let Some(guard) = &self.guard else { return Poll::Ready(()) };
         let mut answers = Answers::new(guard.peer().clone());
         self.poll_end(cx, &mut answers)
+    }
+}
+
+/// A call in a task of its own, which waits for its stop itself.
+pub(super) struct Apart<F>(pub(super) Running<F>);
+
+impl<F, E> Future for Apart<F>
+where
+    F: Future<Output = Result<Reply, E>>,
+    E: Into<BoxError>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(guard) = &self.0.guard else { return Poll::Ready(()) };
+        let mut answers = Answers::new(guard.peer().clone());
+        match guard.poll_stopped(cx) {
+            Poll::Ready(reason) => self.0.stop(reason, &mut answers),
+            Poll::Pending => self.0.poll_end(cx, &mut answers),
+        }
     }
 }
 

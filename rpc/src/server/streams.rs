@@ -42,6 +42,11 @@ impl<R: Future<Output = ()> + Unpin> Streams<R> {
         None
     }
 
+    /// Drops those of which `ends` says that they are over.
+    pub(super) fn remove(&mut self, mut ends: impl FnMut(&mut R) -> bool) {
+        self.streams.retain_mut(|stream| !ends(stream));
+    }
+
     /// Polls all of them. Those that leave are given to `leave`.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, leave: impl FnMut(R)) {
         if self.streams.is_empty() {

@@ -48,8 +48,7 @@ impl Sink {
             .await;
 
         let mut stream = pin!(stream);
-        let incoming = self.context.incoming();
-        let (Incoming { home, call, .. }, notices) = (incoming, incoming.notices());
+        let Incoming { home, call, notices, .. } = &**self.context.incoming();
         let Some(call) = *call else { return };
         let end = match self.context.method().kind {
             MethodKind::Watch => {

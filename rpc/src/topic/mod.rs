@@ -115,7 +115,7 @@ impl<T: Payload> Topic<T> {
         fill(&mut state, &mut queue);
         let id = state.queues.insert(queue);
         drop(state);
-        Subscription::new(self.inner.clone(), id, cx.incoming().notices().clone())
+        Subscription::new(self.inner.clone(), id, cx.incoming().clone())
     }
 }
 

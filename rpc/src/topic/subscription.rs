@@ -8,7 +8,8 @@ use bowline_runtime::now;
 use futures_core::Stream;
 
 use super::queue::Taken;
-use super::{Inner, Notices, Shared, State};
+use super::{Inner, Shared, State};
+use crate::context::Incoming;
 
 /// The items of a topic for one call's stream. Dropping it ends the subscription.
 pub struct Subscription<T> {
@@ -16,12 +17,13 @@ pub struct Subscription<T> {
     queue: usize,
     /// Items that were taken out together with one before them.
     ready: VecDeque<Shared<T>>,
-    notices: Arc<Notices>,
+    /// The call whose stream is told of gaps.
+    call: Arc<Incoming>,
 }
 
 impl<T> Subscription<T> {
-    pub(super) fn new(topic: Arc<Inner<T>>, queue: usize, notices: Arc<Notices>) -> Self {
-        Self { topic, queue, ready: VecDeque::new(), notices }
+    pub(super) fn new(topic: Arc<Inner<T>>, queue: usize, call: Arc<Incoming>) -> Self {
+        Self { topic, queue, ready: VecDeque::new(), call }
     }
 }
 
@@ -39,12 +41,12 @@ impl<T> Stream for Subscription<T> {
         let Some(queue) = queues.get_mut(this.queue) else { return Poll::Ready(None) };
         match queue.take(now, retained) {
             Taken::Item(missed, item) => {
-                this.notices.miss(missed);
+                this.call.notices.miss(missed);
                 queue.take_more(&mut this.ready);
                 Poll::Ready(Some(item))
             }
             Taken::Lagged(missed) => {
-                this.notices.lag(missed);
+                this.call.notices.lag(missed);
                 Poll::Ready(None)
             }
             Taken::Nothing if closed => Poll::Ready(None),
