@@ -36,7 +36,8 @@ pub(crate) struct State {
     /// `once` calls whose callers have the end, for the dispatcher.
     pub(super) acknowledged: Vec<CallId>,
     pub(super) dispatcher: Option<Waker>,
-    /// There is something for the dispatcher. It was woken unless a driver is at work, which runs it by itself.
+    /// There is something for the dispatcher. It was woken unless a driver is at work, which runs it by itself, or there is only
+    /// memory to be given back, which has time until it runs next.
     pub(super) dispatches: bool,
     /// Whether a call was stopped that has no task to be told, so that the dispatcher looks through those that it has.
     pub(super) stopped_waiting: bool,

@@ -45,6 +45,7 @@ impl<R: Future<Output = ()> + Unpin> Streams<R> {
     /// Drops those of which `ends` says that they are over.
     pub(super) fn remove(&mut self, mut ends: impl FnMut(&mut R) -> bool) {
         self.streams.retain_mut(|stream| !ends(stream));
+        self.give_back();
     }
 
     /// Polls all of them. Those that leave are given to `leave`.
@@ -64,6 +65,10 @@ impl<R: Future<Output = ()> + Unpin> Streams<R> {
             self.were_slow = false;
             self.streams.drain(..).for_each(leave);
         }
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
         if self.streams.is_empty() {
             self.streams = Vec::new();
         }
@@ -121,6 +126,22 @@ mod tests {
             assert_eq!(leave(&mut streams), 0);
             assert_eq!((polls.get(), streams.streams.len()), (polled, left));
         }
+        assert_eq!(streams.streams.capacity(), 0);
+    }
+
+    #[test]
+    fn those_that_are_stopped_leave_room_too_and_nothing_when_they_were_the_last() {
+        let mut streams = Streams::default();
+        for _ in 0..ROOM {
+            assert!(streams.take_in(Box::pin(pending()) as Stream).is_none());
+        }
+        let mut seen = 0;
+        streams.remove(|_| {
+            seen += 1;
+            seen <= ROOM / 2
+        });
+        assert_eq!((seen, streams.streams.len()), (ROOM, ROOM / 2));
+        streams.remove(|_| true);
         assert_eq!(streams.streams.capacity(), 0);
     }
 
