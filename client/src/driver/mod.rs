@@ -134,11 +134,13 @@ impl Driver {
         }
     }
 
-    /// Notices when the process slept.
+    /// Notices when the process slept, and gives back what calls took that are over: this runs now and then, and so needs no
+    /// timer of its own for that.
     fn watch_sleep(&mut self, now: Instant) {
         if self.naps.poll_timeout() > now {
             return;
         }
+        self.lanes().for_each(|lane| lane.peer.trim());
         let slept = self.naps.handle_tick(now, (self.wall_clock)());
         if slept {
             tracing::debug!("slept");
