@@ -57,9 +57,12 @@ impl Positional for Tail {
 impl<E> Writer<E> for Tail {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
-        if bytes.len() > LARGE && self.bytes.capacity() - self.bytes.len() < bytes.len() + LARGE {
-            // Room for the little that follows it: else the vector doubles for that, and copies all of this.
-            spare::reserve(&mut self.bytes, bytes.len() + LARGE);
+        let room = bytes.len() + LARGE;
+        if bytes.len() > LARGE && self.bytes.capacity() - self.bytes.len() < room {
+            // Room for the little that follows it: else the vector doubles for that, and copies all of this. But where there is more
+            // than this already, as much again: many like it may follow, and what there is would be moved for each.
+            let room = room.max(self.bytes.len());
+            spare::reserve(&mut self.bytes, room);
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -142,4 +145,23 @@ where
     T::Archived: Deserialize<T, Deserializer> + for<'a> CheckBytes<Checker<'a>>,
 {
     deserialize(access::<T::Archived>(bytes)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_not_moved_for_each_of_many_long_pieces() {
+        let mut tail = Tail { bytes: Vec::new(), start: 0 };
+        let piece = vec![7; LARGE + 1];
+        let mut moves = 0;
+        for _ in 0..1000 {
+            let room = tail.bytes.capacity();
+            Writer::<Error>::write(&mut tail, &piece).unwrap();
+            moves += usize::from(tail.bytes.capacity() != room);
+        }
+        assert!(moves <= 20, "{moves}");
+        assert!(tail.bytes.len() == 1000 * piece.len() && tail.bytes.iter().all(|byte| *byte == 7));
+    }
 }
