@@ -86,6 +86,10 @@ impl Peer {
                 into.shrink_to_fit();
             }
             std::mem::swap(&mut state.arrivals, into);
+            if !into.is_empty() {
+                // Their handlers may compute for long and then wait. One that answers has looked by then.
+                state.look_again();
+            }
             Taken {
                 acknowledged: std::mem::take(&mut state.acknowledged),
                 stopped_waiting: std::mem::take(&mut state.stopped_waiting),

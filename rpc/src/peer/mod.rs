@@ -220,6 +220,9 @@ pub struct PeerStats {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::task::{Context, Waker};
+
     use bowline_protocol::codec::{Buffer, Codec};
     use bowline_protocol::schema::ServiceDescriptor;
     use bowline_protocol::session::{CallId, Origin};
@@ -228,6 +231,21 @@ mod tests {
 
     use super::*;
     use crate::Metadata;
+
+    fn arrival() -> Arrival {
+        static SERVICE: ServiceDescriptor = ServiceDescriptor { name: "Rooms", methods: &[] };
+        Arrival {
+            ticket: Ticket::Call(CallId { id: 0, generation: 0, origin: Origin::Remote }),
+            service: &SERVICE,
+            method: 0,
+            codec: Codec::Rkyv,
+            buffer: Buffer::Small(Bytes::new()),
+            metadata: Metadata::default(),
+            deadline: None,
+            depth: 0,
+            once: None,
+        }
+    }
 
     /// An idle connection kept a KiB and a half of room for its busiest moment.
     #[test]
@@ -240,21 +258,27 @@ mod tests {
 
     #[test]
     fn one_call_that_came_in_takes_room_for_one() {
-        static SERVICE: ServiceDescriptor = ServiceDescriptor { name: "Rooms", methods: &[] };
         let peer = Peer::server(Config::default());
-        let arrival = Arrival {
-            ticket: Ticket::Call(CallId { id: 0, generation: 0, origin: Origin::Remote }),
-            service: &SERVICE,
-            method: 0,
-            codec: Codec::Rkyv,
-            buffer: Buffer::Small(Bytes::new()),
-            metadata: Metadata::default(),
-            deadline: None,
-            depth: 0,
-            once: None,
-        };
-        peer.act(|state, wakes| state.arrive(arrival, wakes));
+        peer.act(|state, wakes| state.arrive(arrival(), wakes));
         assert_eq!(peer.lock().arrivals.capacity(), 1);
+    }
+
+    /// A handler that computed for 4 s before it waited made the message that was written next look 4 s old.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_dispatcher_ran_may_have_taken_long_without_a_word() {
+        let (peer, cx) = (Peer::server(Config::default()), Context::from_waker(Waker::noop()));
+        let (mut took, second) = (VecDeque::new(), || tokio::time::advance(Duration::from_secs(1)));
+        let seen = || peer.drive(|_, now, _| now);
+        peer.attend();
+        for arrives in [false, true] {
+            let before = seen();
+            if arrives {
+                peer.act(|state, wakes| state.arrive(arrival(), wakes));
+            }
+            peer.take_arrivals(&cx, &mut took);
+            second().await;
+            assert_eq!(seen(), if arrives { now() } else { before });
+        }
     }
 
     /// Clocks take as long to read as a small step. An instant that went back would be a timer that never comes.
@@ -281,7 +305,7 @@ mod tests {
         second().await;
         peer.attend();
         assert_eq!(seen(), now(), "time passed between two turns");
-        peer.register(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        peer.register(&mut Context::from_waker(Waker::noop()));
         for _ in 0..2 {
             second().await;
             assert_eq!(seen(), now(), "nobody says when a driver turns up that does not attend");

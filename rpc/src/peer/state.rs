@@ -198,8 +198,13 @@ impl State {
         self.clock = None;
     }
 
+    /// What the clock said last is too long ago.
+    pub(super) fn look_again(&mut self) {
+        self.clock = None;
+    }
+
     /// The instant now, for the driver: what it does in one go takes less time than to look each time, and whatever took
-    /// longer in between has looked.
+    /// longer in between has looked, or had it [looked again](Self::look_again).
     pub(super) fn recent(&mut self) -> Instant {
         self.clock.unwrap_or_else(|| self.now())
     }
