@@ -99,7 +99,15 @@ fn run_all(only: Option<&str>) -> Outcome<(usize, usize)> {
     };
     if wanted("lints") {
         let mut all = cargo();
-        all.args(["clippy", "--locked", "--quiet", "--workspace", "--all-targets", "--exclude", "wasm-tools"]);
+        all.args([
+            "clippy",
+            "--locked",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--exclude",
+            "wasm-tools",
+        ]);
         // What the comparison builds only when it is asked for, so that it does not rot.
         all.args(["--features", "bench/peers"]);
         tally.check(step("lints", || execute(all.args(["--", "-D", "warnings"]))));
