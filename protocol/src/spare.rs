@@ -1,8 +1,8 @@
 //! Buffers of large payloads, kept for the next ones.
 //!
-//! An allocator gives memory of this size back to the system as soon as it is free, and the system hands it out again page by
-//! page: a MiB costs more that way than everything else that is done with it. What is kept belongs to the process, not to a
-//! session: an idle one holds nothing. It is shared behind a lock that is held for a few instructions per large payload.
+//! An allocator may give memory of this size back to the system as soon as it is free, as the heap around it happens to lie, and
+//! the system hands it out again page by page: a MiB costs more that way than everything else that is done with it. What is kept
+//! belongs to the process, not to a session: an idle one holds nothing. It is shared behind a lock that is held for a few instructions per large payload.
 //! What a session does never depends on it, only where its bytes lie.
 
 use std::collections::VecDeque;
@@ -31,41 +31,30 @@ pub(crate) trait Memory: Default + 'static {
     fn shelf() -> &'static Shelf<Self>;
 }
 
-impl Memory for Vec<u8> {
-    fn with_capacity(capacity: usize) -> Self {
-        Self::with_capacity(capacity)
-    }
+macro_rules! memory {
+    ($kind:ty, $shelf:ident) => {
+        impl Memory for $kind {
+            fn with_capacity(capacity: usize) -> Self {
+                Self::with_capacity(capacity)
+            }
 
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
+            fn capacity(&self) -> usize {
+                self.capacity()
+            }
 
-    fn clear(&mut self) {
-        self.clear();
-    }
+            fn clear(&mut self) {
+                self.clear();
+            }
 
-    fn shelf() -> &'static Shelf<Self> {
-        &BYTES
-    }
+            fn shelf() -> &'static Shelf<Self> {
+                &$shelf
+            }
+        }
+    };
 }
 
-impl Memory for AlignedVec {
-    fn with_capacity(capacity: usize) -> Self {
-        Self::with_capacity(capacity)
-    }
-
-    fn capacity(&self) -> usize {
-        self.capacity()
-    }
-
-    fn clear(&mut self) {
-        self.clear();
-    }
-
-    fn shelf() -> &'static Shelf<Self> {
-        &ALIGNED
-    }
-}
+memory!(Vec<u8>, BYTES);
+memory!(AlignedVec, ALIGNED);
 
 /// A buffer that is kept for the next payload when it is dropped.
 #[derive(Debug, Default)]

@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(assemblies.bytes(), reserved, "moved for its last bytes");
         let whole = assemblies.push(now, 0, &[7; 1000], false).unwrap().unwrap();
         assert!(
-            matches!(whole.sink, Sink::Keep(_, buffer) if buffer.len() == len && buffer.capacity() == reserved)
+            matches!(whole.sink, Sink::Keep(_, buffer) if buffer.len() == len && buffer.memory() == reserved)
         );
     }
 
