@@ -186,22 +186,6 @@ async fn a_call_takes_what_is_computed_for_it_and_not_what_is_for_others() {
     assert!(at_caller.iter().all(|took| (0.000_6..0.002).contains(took)), "{at_caller:?}");
 }
 
-/// Two answers came in one message: what the first caller computes with its own is not the second call's time.
-#[tokio::test(start_paused = true)]
-async fn a_callers_call_ends_when_its_session_read_the_answer() {
-    let mut counted = Counted::default();
-    let server = server(&Worker::default(), Identity::new());
-    let work = layered(&server, &MetricsLayer::client());
-    let computing = async {
-        work.quick().await.unwrap();
-        compute(Duration::from_secs(1));
-    };
-    let (_, second) = tokio::join!(computing, work.quick());
-    assert_eq!(second.unwrap(), 2);
-    let took = counted.values(&duration("client", "quick", None));
-    assert!(took.len() == 2 && took.iter().all(|took| *took < 0.1), "{took:?}");
-}
-
 /// Passes calls on after 3 s.
 #[derive(Clone)]
 struct Waiting<S>(S);

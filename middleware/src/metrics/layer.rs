@@ -18,9 +18,10 @@ use super::series::{Book, End, Reader};
 /// `cancelled`, or `deadline_exceeded` where its time was up.
 ///
 /// Looks at the clock are shared with the session, which has to know the time as well. A call begins where a client's was
-/// first polled, or where the server came to it among those that arrived together; it ends where a client's session read
-/// the answer, or where a server's handler ended. What a layer further out computes in the same poll, before it passes the call
-/// on, counts for it; what it waits for does not.
+/// first polled, or where the server came to it among those that arrived together. It ends where a client's task takes
+/// the answer, or a few steps before, where its session read it and is still at work; or where a server's handler ended.
+/// What a layer further out computes in the same poll, before it passes the call on, counts for it; what it waits for
+/// does not.
 ///
 /// Add it first to have it outside of the other layers, so that it sees what they refuse. What the session answers by
 /// itself, such as unknown methods, reaches no layer. Handles of the recorder are kept from a method's first call on,

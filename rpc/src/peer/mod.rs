@@ -225,10 +225,12 @@ mod tests {
 
     use bowline_protocol::codec::{Buffer, Codec};
     use bowline_protocol::schema::ServiceDescriptor;
-    use bowline_protocol::session::{CallId, Origin};
+    use bowline_protocol::session::{CallId, Failure, Origin};
+    use bowline_protocol::status::Delivery;
     use bowline_runtime::{Moment, now};
     use bytes::Bytes;
 
+    use super::caller::Handle;
     use super::*;
     use crate::Metadata;
 
@@ -278,6 +280,26 @@ mod tests {
             peer.take_arrivals(&cx, &mut took);
             second().await;
             assert_eq!(seen(), if arrives { now() } else { before });
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_tells_its_caller_what_a_driver_at_work_has_read_of_the_clock() {
+        let (peer, cx) = (Peer::client(Config::default()), Context::from_waker(Waker::noop()));
+        let call = CallId { id: 0, generation: 0, origin: Origin::Local };
+        for attends in [true, false] {
+            if attends {
+                peer.attend()
+            } else {
+                peer.act(|state, _| state.away())
+            };
+            let seen = peer.drive(|_, now, _| now);
+            let answer = Err(Failure::Disconnected(Delivery::NotSent));
+            peer.act(|state, _| state.slots.insert(call).response = Some(answer));
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let _moment = Moment::begin();
+            assert!(Handle::new(peer.clone(), call, None).poll_response(&cx).is_ready());
+            assert_eq!(Moment::recent(), if attends { seen } else { now() });
         }
     }
 
