@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bowline_protocol::envelope::{Ack, Control, Encoder, Envelope};
@@ -9,7 +10,7 @@ use bowline_protocol::limits::{Limits, Timing};
 use bowline_protocol::session::Config;
 use bowline_protocol::status::CloseCode;
 use bowline_test_support::{Pair, Side};
-use common::{CHAT, UNARY, ask, live, quiet, request, serving};
+use common::{CHAT, UNARY, ask, incoming, live, quiet, request, response, serving};
 
 const KIB: usize = 1024;
 
@@ -120,6 +121,21 @@ fn a_link_becomes_slow_and_fast_again() {
     assert!(largest(&mut pair).0 >= 64);
 }
 
+/// A link that lets little through at once and then 2 KB/s is known to do so by small calls that are answered at once.
+#[test]
+fn small_calls_now_and_then_say_nothing_of_what_a_link_carries() {
+    let mut pair = with(many(), quiet());
+    for _ in 0..200 {
+        ask(&mut pair, request(UNARY, vec![0; 100]));
+        assert_eq!(written(&mut pair).len(), 1);
+        pair.now += secs(0.01);
+        acknowledge(&mut pair);
+        pair.advance(secs(0.99));
+    }
+    let bytes = rounds(&mut pair, 1e9, 0.05, 1)[0];
+    assert!((8 * KIB..8 * KIB + 3000).contains(&bytes), "{bytes}");
+}
+
 #[test]
 fn what_is_slow_and_what_it_carries_is_a_setting() {
     let first = |limits: Limits, timing: Timing| {
@@ -148,6 +164,45 @@ fn a_large_payload_goes_in_messages_of_63_kib() {
     let lengths = written(&mut pair);
     let full = lengths.iter().filter(|len| (63 * KIB..63 * KIB + 64).contains(*len)).count();
     assert!(full >= 9 && lengths.len() <= 12, "{lengths:?}");
+}
+
+/// A link without any delay is found to be fast without waiting for a timer, whatever the ends' tasks do first: one that
+/// acknowledges each message before the next one comes, or one that lets so many come together.
+#[test]
+fn a_large_payload_on_a_new_fast_link_waits_for_no_timer() {
+    for (side, together) in
+        [Side::Client, Side::Server].into_iter().flat_map(|it| (1..10).map(move |n| (it, n)))
+    {
+        let mut pair = live(
+            Config { limits: Limits::default(), ..serving() },
+            Config { limits: Limits::default(), ..serving() },
+        );
+        let (start, large) = (pair.now, vec![7; 1024 * KIB]);
+        let own = ask(&mut pair, request(UNARY, if side == Side::Client { large.clone() } else { vec![1] }));
+        if side == Side::Server {
+            pair.run();
+            let call = incoming(&mut pair).call;
+            pair.server().respond(start, call, Ok(large.clone().into()));
+        }
+        let mut under_way = VecDeque::new();
+        loop {
+            while under_way.len() < together
+                && let Some(message) = pair.session(side).poll_transmit(start)
+            {
+                under_way.push_back(message);
+            }
+            let Some(message) = under_way.pop_front() else { break };
+            pair.session(side.other()).handle_message(start, message);
+            while let Some(answer) = pair.session(side.other()).poll_transmit(start) {
+                pair.session(side).handle_message(start, answer);
+            }
+        }
+        pair.run();
+        match side {
+            Side::Client => assert_eq!(incoming(&mut pair).buffer.len(), large.len(), "{together} together"),
+            Side::Server => assert_eq!(response(&mut pair, own).unwrap(), large, "{together} together"),
+        }
+    }
 }
 
 /// A single payload of 60 KB takes 30 s on 2 KB/s, and is waited for.

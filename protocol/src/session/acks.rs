@@ -19,8 +19,10 @@ const ACK_BYTES: u64 = 256 * 1024;
 /// Bytes after which one goes alone at once, as long as there are not too many: what a slow link carries is measured by
 /// acknowledgements, and a new one is taken for slow.
 const PROMPT_BYTES: u64 = 2048;
-/// How many of those there are. Source: our choice; a link that carries more gets them for its bytes anyway.
-const PROMPT: Rate = Rate { count: 10, per: Duration::from_secs(1) };
+/// How many of those there are: ten in a second in the long run, and 32 in a row. Source: our choice. A link that carries
+/// more gets them for its bytes anyway, and one that is new is known to be fast after 20, if each message is acknowledged
+/// before the next one comes. What is beyond waits until it is within the rate, 100 ms.
+const PROMPT: Rate = Rate { count: 32, per: Duration::from_millis(3200) };
 
 /// A message up to this length is copied to be kept: what it lies in is given back as soon as it was written then, which
 /// costs less than memory that many sessions give back in any order.
@@ -307,16 +309,16 @@ impl Received {
             return;
         }
         self.bytes += bytes as u64;
-        if self.due.is_none() {
-            self.due = Some(now + delay);
-        }
+        let due = self.due.unwrap_or(now + delay);
         let envelopes =
             self.processed.seq - self.acked.seq + self.processed.unsequenced - self.acked.unsequenced;
-        let is_full = envelopes >= ACK_ENVELOPES || self.bytes >= self.max_bytes;
-        let waits = self.due.is_some_and(|due| due > now);
-        if is_full || (waits && self.bytes >= PROMPT_BYTES && self.prompt.admit(now, PROMPT)) {
-            self.due = Some(now);
-        }
+        self.due = Some(if envelopes >= ACK_ENVELOPES || self.bytes >= self.max_bytes {
+            now
+        } else if due > now && self.bytes >= PROMPT_BYTES {
+            self.prompt.reserve(now, PROMPT).map_or(due, |at| at.min(due))
+        } else {
+            due
+        });
     }
 
     /// When an acknowledgement goes alone.
@@ -420,21 +422,44 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_goes_at_once_after_2_kib_ten_times_a_second() {
-        let start = origin();
+    fn an_ack_goes_at_once_after_2_kib_32_times_in_a_row_and_then_ten_times_a_second() {
+        let (start, second) = (origin(), Duration::from_secs(1));
         let mut received = Received::new(1 << 20);
-        let mut arrives = |seq, at, bytes| {
+        let mut seq = 0;
+        let mut arrives = |at, bytes| {
+            seq += 1;
             received.accept(seq);
-            received.finish_message(at, bytes, Duration::from_secs(1));
-            let is_due = received.is_due(at);
-            received.take();
-            is_due
+            received.finish_message(at, bytes, second);
+            let due = received.due();
+            if due.is_some_and(|due| due <= at) {
+                received.take();
+            }
+            due.map(|due| due - at)
         };
-        assert!(!arrives(1, start, 2047));
-        assert!((2..12).all(|seq| arrives(seq, start, 2048)));
-        assert!(!arrives(12, start, 2048), "the eleventh waits for more");
-        assert!(arrives(13, start + Duration::from_millis(100), 2048));
-        assert!(!arrives(14, start + Duration::from_millis(100), 2048));
+        assert_eq!(arrives(start, 2047), Some(second));
+        assert!((0..32).all(|_| arrives(start, 2048) == Some(Duration::ZERO)));
+        let tenth = Duration::from_millis(100);
+        assert_eq!(arrives(start, 2048), Some(tenth), "the next waits until it is within the rate");
+        assert_eq!(
+            arrives(start + tenth / 2, 2048),
+            Some(tenth / 2),
+            "and what comes meanwhile waits with it"
+        );
+        assert_eq!(arrives(start + tenth, 10), Some(Duration::ZERO));
+        assert_eq!(arrives(start + tenth, 2048), Some(tenth));
+    }
+
+    /// Data carries acknowledgements along all the time: that costs nothing, however late the next prompt one is.
+    #[test]
+    fn a_prompt_ack_that_was_not_needed_is_there_for_the_next() {
+        let (start, second) = (origin(), Duration::from_secs(1));
+        let mut received = Received::new(1 << 20);
+        for seq in 1..=100 {
+            received.accept(seq);
+            received.finish_message(start, 2048, second);
+            assert!(received.due().is_some_and(|due| due <= start + second / 10), "{seq}");
+            received.take();
+        }
     }
 
     #[test]

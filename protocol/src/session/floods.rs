@@ -1,5 +1,7 @@
 //! What costs a client nothing to write is bounded per link: more of it closes the link.
 
+use std::time::Duration;
+
 use super::Session;
 use super::types::Role;
 use crate::Instant;
@@ -27,15 +29,30 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Whether one more is within the rate.
+    /// Whether one more is within the rate; then it is paid for.
     pub(super) fn admit(&mut self, now: Instant, rate: Rate) -> bool {
-        let Some(each) = rate.per.checked_div(rate.count) else { return false };
-        let until = self.paid_until.map_or(now, |until| until.max(now)) + each;
-        if until > now + rate.per {
-            return false;
+        let next = self.next(now, rate).filter(|(wait, _)| wait.is_zero());
+        self.paid_until = next.map(|(_, until)| until).or(self.paid_until);
+        next.is_some()
+    }
+
+    /// From when on one is within the rate, which is paid for: the last one that was, if it is still to come, or one more.
+    /// `None` if none ever is.
+    pub(super) fn reserve(&mut self, now: Instant, rate: Rate) -> Option<Instant> {
+        let (wait, until) = self.next(now, rate)?;
+        match self.paid_until {
+            Some(paid) if paid > now + rate.per => Some(now + (paid - (now + rate.per))),
+            _ => {
+                self.paid_until = Some(until);
+                Some(now + wait)
+            }
         }
-        self.paid_until = Some(until);
-        true
+    }
+
+    /// How long one more has to wait to be within the rate, and until when it pays.
+    fn next(&self, now: Instant, rate: Rate) -> Option<(Duration, Instant)> {
+        let until = self.paid_until.map_or(now, |until| until.max(now)) + rate.per.checked_div(rate.count)?;
+        Some((until.saturating_duration_since(now + rate.per), until))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Measured by acknowledgements, since all that is known of what a socket took is that it lies in some buffer: so many
 //! bytes were under way when a message was handed over, and so much later it was acknowledged. A link begins as a slow
-//! one, and every round trip in which it is filled and keeps its time doubles what it may carry.
+//! one, and each half of what it may carry that was faster than this doubles it: in one go, or message by message where
+//! each is acknowledged before the next one goes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub(super) struct Pace {
     marks: VecDeque<Mark>,
     /// Their bytes.
     in_flight: usize,
+    /// What was acknowledged since it last became clear whether the link carries more.
+    series: Option<Series>,
 }
 
 /// A message that was handed over.
@@ -40,9 +43,17 @@ struct Mark {
     under_way: usize,
 }
 
+/// Messages that were acknowledged, one behind the other.
+#[derive(Debug, Clone, Copy)]
+struct Series {
+    /// When the first was handed over.
+    since: Instant,
+    bytes: usize,
+}
+
 impl Default for Pace {
     fn default() -> Self {
-        Self { rate: Some(START), marks: VecDeque::new(), in_flight: 0 }
+        Self { rate: Some(START), marks: VecDeque::new(), in_flight: 0, series: None }
     }
 }
 
@@ -60,29 +71,41 @@ impl Pace {
 
     fn handle_ack(&mut self, now: Instant, ack: Ack, limits: &Limits, timing: &Timing) {
         let is_acked = |mark: &Mark| mark.ack.seq <= ack.seq && mark.ack.unsequenced <= ack.unsequenced;
-        let mut last = None;
-        while self.marks.front().is_some_and(is_acked) {
-            last = self.marks.pop_front();
-            self.in_flight -= last.as_ref().map_or(0, |mark| mark.len);
+        let (mut first, mut last, mut bytes) = (None, None, 0);
+        while self.marks.front().is_some_and(is_acked)
+            && let Some(mark) = self.marks.pop_front()
+        {
+            bytes += mark.len;
+            first.get_or_insert(mark.at);
+            last = Some(mark);
         }
-        if let Some(mark) = last {
-            self.measure(mark.under_way, now.saturating_duration_since(mark.at), limits, timing);
-        }
-    }
-
-    /// So many bytes took so long.
-    fn measure(&mut self, bytes: usize, took: Duration, limits: &Limits, timing: &Timing) {
-        let measured = (bytes as f64 / took.as_secs_f64().max(1e-9)) as u64;
-        let window = self.window(limits, timing);
+        self.in_flight -= bytes;
+        let (Some(since), Some(last)) = (first, last) else { return };
+        let took = now.saturating_duration_since(last.at);
         if took > timing.flight {
+            self.series = None;
+            let measured = per_second(last.under_way, took);
             if measured < self.rate.unwrap_or(limits.slow_link as u64) {
                 self.rate = Some(measured.max(LEAST));
             }
-        } else if let (Some(rate), Some(window)) = (self.rate, window)
-            // Who does not fill a link learns nothing of what it could carry.
-            && bytes >= window / 2
-            && measured > rate
-        {
+        } else if let (Some(rate), Some(window)) = (self.rate, self.window(limits, timing)) {
+            self.grow(now, Series { since, bytes }, rate, window, limits);
+        }
+    }
+
+    /// Lets the link carry more once it has carried half of what it may, faster than that. Who does not fill a link learns
+    /// nothing of what it could carry.
+    fn grow(&mut self, now: Instant, latest: Series, rate: u64, window: usize, limits: &Limits) {
+        let mut series = latest;
+        if let Some(earlier) = self.series.take().filter(|_| latest.bytes < window / 2) {
+            series = Series { since: earlier.since, bytes: earlier.bytes + latest.bytes };
+        }
+        if series.bytes < window / 2 {
+            self.series = Some(series);
+            return;
+        }
+        let measured = per_second(series.bytes, now.saturating_duration_since(series.since));
+        if measured > rate {
             let rate = measured.min(rate.saturating_mul(2));
             self.rate = (rate < fast(limits)).then_some(rate);
         }
@@ -105,10 +128,16 @@ impl Pace {
 
     /// What is under way was handed over now, as far as its age counts.
     pub(super) fn restart(&mut self, now: Instant) {
+        self.series = None;
         for mark in &mut self.marks {
             mark.at = now;
         }
     }
+}
+
+/// So many bytes took so long.
+fn per_second(bytes: usize, took: Duration) -> u64 {
+    (bytes as f64 / took.as_secs_f64().max(1e-9)) as u64
 }
 
 /// From which rate on a link is no slow one any more.
