@@ -39,6 +39,20 @@ impl Moment {
         }
     }
 
+    /// Whether somebody has looked in this moment, and saw that it is later than `earlier`.
+    #[inline]
+    pub fn is_seen_after(earlier: Instant) -> bool {
+        SEEN.get().flatten().is_some_and(|seen| seen > earlier)
+    }
+
+    /// What was seen in this moment is too long ago: whoever asks next looks.
+    #[inline]
+    pub fn forget() {
+        if SEEN.get().is_some() {
+            SEEN.set(Some(None));
+        }
+    }
+
     /// What the clock said last in this moment.
     #[inline]
     pub fn recent() -> Instant {
@@ -104,6 +118,22 @@ mod tests {
         assert_eq!(later, now());
         second().await;
         assert_eq!((Moment::after(first), Moment::recent()), (later, later));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_forgotten_is_looked_at_again() {
+        Moment::forget();
+        let _moment = Moment::begin();
+        let first = Moment::recent();
+        second().await;
+        assert!(!Moment::is_seen_after(first));
+        Moment::forget();
+        assert!(!Moment::is_seen_after(first), "nobody has looked");
+        assert_eq!(Moment::recent(), now());
+        assert!(Moment::is_seen_after(first));
+        Moment::forget();
+        second().await;
+        assert_eq!(Moment::after(first), now());
     }
 
     #[tokio::test(start_paused = true)]

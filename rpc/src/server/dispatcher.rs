@@ -3,34 +3,27 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bowline_protocol::once::Scope;
 use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::status::Status;
-use bowline_runtime::{Instant, MaybeSend, Moment, spawn};
+use bowline_runtime::{MaybeSend, spawn};
 use tower_service::Service;
 
 use super::guard::{Answers, Guard};
 use super::once::{OnceRunning, OnceSide};
 use super::panic::guarded;
-use super::running::{Apart, Room, Running, failed};
+use super::running::{Apart, Running, failed};
 use super::streams::Streams;
 use super::tasks::Tasks;
+use super::turn::Turn;
 use super::waiting::Waiting;
 use crate::call::Content;
 use crate::context::{Home, Incoming, SessionInfo};
 use crate::once::{Asked, OnceStore};
 use crate::peer::{Arrival, Peer, Taken, Ticket};
 use crate::{BoxError, Call, Reply};
-
-/// How many handlers one poll of the dispatcher starts and polls: 64, then writing gets its turn. Calls start in their
-/// order, so the rest waits for the next poll. Source: rule 22 of the protocol.
-const INLINE: usize = 64;
-
-/// How long one poll of the dispatcher starts handlers: 1 ms.
-const INLINE_TIME: Duration = Duration::from_millis(1);
 
 /// Runs the calls that come in on one session through that session's own stack of layers.
 ///
@@ -99,8 +92,7 @@ where
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
         }
-        let mut turn = Turn::new(Answers::new(self.peer.clone()));
-        turn.answers.reserve(arrivals.len().min(INLINE));
+        let mut turn = Turn::new(Answers::new(self.peer.clone()), arrivals.len());
         // Mostly nothing waits, and what came in starts without having been in the queue.
         let mut starts = self.queue.is_empty() && !stopped_waiting;
         for arrival in arrivals.drain(..) {
@@ -222,7 +214,7 @@ where
             _ => {
                 let mut running = Running::new(guard, turn.room(future), self.status_of);
                 match turn.run(|cx, answers| running.poll_end(cx, answers)) {
-                    Poll::Ready(()) => turn.spare = Some(running.into_room()),
+                    Poll::Ready(()) => turn.keep(running.into_room()),
                     Poll::Pending => {
                         let elsewhere =
                             if running.is_stream() { self.streams.take_in(running) } else { Some(running) };
@@ -245,67 +237,19 @@ impl<S: Service<Call>> fmt::Debug for Dispatcher<S> {
     }
 }
 
-/// What one poll of the dispatcher spends on inline polls.
-struct Turn<F> {
-    polled: usize,
-    /// When the first was to start, and the last.
-    looked: Option<(Instant, Instant)>,
-    /// What the last call that ended at once lay in.
-    spare: Option<Room<F>>,
-    /// Those of what ended at once, at most [`INLINE`]: they are given together when the turn is over.
-    answers: Answers,
-    /// Layers that take the time of their calls look at the clock when these end, which is when the next one starts.
-    _moment: Moment,
-}
-
-impl<F> Turn<F> {
-    fn new(answers: Answers) -> Self {
-        Self { polled: 0, looked: None, spare: None, answers, _moment: Moment::begin() }
-    }
-
-    /// Room for a call's future.
-    fn room(&mut self, future: F) -> Room<F> {
-        match self.spare.take() {
-            Some(mut room) => {
-                room.set(Some(future));
-                room
-            }
-            None => Box::pin(Some(future)),
-        }
-    }
-
-    /// Polls a call once; if it is pending, it is to become a task.
-    fn run(&mut self, poll: impl FnOnce(&mut Context<'_>, &mut Answers) -> Poll<()>) -> Poll<()> {
-        self.polled += 1;
-        // Whatever wakes it between here and the first poll of its task is seen by that poll.
-        poll(&mut Context::from_waker(Waker::noop()), &mut self.answers)
-    }
-
-    /// Whether no further call starts in this turn; else it starts now.
-    fn is_over(&mut self) -> bool {
-        if self.polled >= INLINE {
-            return true;
-        }
-        let now = self.looked.map_or_else(Moment::recent, |(_, last)| Moment::after(last));
-        // At least one in each turn.
-        let first = self.looked.map_or(now, |(first, _)| first);
-        self.looked = Some((first, now));
-        now.saturating_duration_since(first) >= INLINE_TIME
-    }
-}
-
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
-    use std::future::Ready;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::task::Waker;
 
+    use bowline_protocol::limits::Limits;
     use bowline_protocol::schema::{Lag, MethodDescriptor, ServiceDescriptor};
     use bowline_protocol::session::{Config, Welcoming};
     use bowline_protocol::status::Code;
     use bowline_runtime::BoxFuture;
-    use futures_util::FutureExt;
 
     use super::*;
+    use crate::server::turn::INLINE;
     use crate::{CallError, CallFuture, ReplyFuture, Router, macros};
 
     static SERVICE: ServiceDescriptor = ServiceDescriptor {
@@ -371,7 +315,10 @@ mod tests {
         fn new() -> Self {
             let router = Router::new().add(Echo);
             let client = Peer::client(Config::default());
-            let server = Peer::server(Config { services: router.descriptors(), ..Config::default() });
+            // More than one turn starts may come at once.
+            let limits = Limits { calls: 4 * INLINE as u32, ..Limits::default() };
+            let services = router.descriptors();
+            let server = Peer::server(Config { services, limits, ..Config::default() });
             let fuse = Fuse { router, left: usize::MAX };
             let dispatcher =
                 Dispatcher::new(&server, fuse, SessionInfo::default(), |error| panic!("no word for {error}"));
@@ -460,6 +407,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_one_turn_has_no_room_for_starts_in_the_next_in_order() {
+        let mut ends = Ends::new();
+        let calls = 5 * INLINE / 2;
+        let mut waiting: VecDeque<_> = ends.ask(0..calls as u64).into();
+        for (turn, started) in [INLINE, INLINE, INLINE / 2].into_iter().enumerate() {
+            ends.turn();
+            ends.carry();
+            for number in turn * INLINE..turn * INLINE + started {
+                let mut call = waiting.pop_front().unwrap();
+                assert_eq!(poll(&mut call), Poll::Ready(Ok(number as u64)));
+            }
+            assert!(waiting.iter_mut().all(|call| poll(call).is_pending()), "turn {turn}");
+        }
+        assert!(waiting.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_handler_that_panics_leaves_the_others_of_its_turn_their_answers() {
         let mut ends = Ends::new();
         let mut calls = ends.ask([0, 1, BAD, 3]);
@@ -484,26 +448,5 @@ mod tests {
         assert!(answers.by_ref().take(3).eq((0..3).map(|number| Poll::Ready(Ok(number)))));
         let Some(Poll::Ready(Err(error))) = answers.next() else { panic!("the one that it unwound at") };
         assert_eq!(error.code(), Some(Code::Unavailable));
-    }
-
-    /// As a handler that computes and does not wait.
-    fn compute(time: Duration) {
-        let _ = tokio::time::advance(time).now_or_never();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_turn_starts_handlers_for_a_millisecond_also_where_layers_look_at_the_clock() {
-        for layers_look in [false, true] {
-            let mut turn = Turn::<Ready<()>>::new(Answers::new(Peer::server(Config::default())));
-            for is_over in [false, false, false, true] {
-                assert_eq!(turn.is_over(), is_over, "layers look: {layers_look}");
-                let started = Moment::recent();
-                assert_eq!(started, bowline_runtime::now(), "a call starts when the one before ended");
-                compute(INLINE_TIME * 2 / 5);
-                if layers_look {
-                    Moment::after(started);
-                }
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ mod panic;
 mod running;
 mod streams;
 mod tasks;
+mod turn;
 mod waiting;
 
 pub use dispatcher::Dispatcher;

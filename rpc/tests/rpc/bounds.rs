@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use bowline_protocol::limits::Limits;
+use bowline_protocol::session::Config;
 use bowline_rpc::{Call, CallError, Reply, Router};
 use futures_util::future::join_all;
 use tower::Service;
@@ -23,10 +25,19 @@ async fn answers_that_are_ready_at_once_leave_in_one_message() {
     assert_eq!(ends.server.stats().session.counted.messages_out - before, 1);
 }
 
+/// As many calls as two turns and a half start.
+const BURST: usize = 640;
+
+/// Takes a burst at once.
+fn wide() -> Config {
+    let limits = Limits { calls: BURST as u32, ..Limits::default() };
+    Config { limits, ..Config::default() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_calls_than_one_turn_polls_inline_are_all_answered() {
-    let ends = Ends::new().await;
-    let calls = (0..250).map(|number| ends.stub().echo(number));
+    let ends = Ends::with(Config::default(), wide(), |router| router).await;
+    let calls = (0..BURST).map(|number| ends.stub().echo(number as u64));
     let answers = join_all(calls).await;
     assert!(answers.into_iter().enumerate().all(|(number, answer)| answer == Ok(number as u64)));
     settle().await;
@@ -68,9 +79,10 @@ async fn calls_start_in_their_order_however_many_come_at_once() {
     let overtaken = Arc::new(AtomicUsize::new(0));
     let (called, polled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let counted = overtaken.clone();
-    let ends = Ends::layered(|router| InTurn { router, called, polled, overtaken: counted }).await;
-    let answers = join_all((0..250).map(|number| ends.stub().echo(number))).await;
-    assert_eq!(answers.len(), 250);
+    let layer = |router| InTurn { router, called, polled, overtaken: counted };
+    let ends = Ends::with(Config::default(), wide(), layer).await;
+    let answers = join_all((0..BURST).map(|number| ends.stub().echo(number as u64))).await;
+    assert!(answers.into_iter().enumerate().all(|(number, answer)| answer == Ok(number as u64)));
     assert_eq!(overtaken.load(Ordering::SeqCst), 0);
 }
 
