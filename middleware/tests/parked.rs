@@ -58,12 +58,12 @@ async fn a_thousand_parked_sessions_stay_under_the_bound_and_leave_nothing() {
     for _ in 0..SESSIONS {
         clients.push(Client::builder("memory").connector(connector.clone()).connect().await.unwrap());
     }
-    // The clients acknowledge everything before this, and of eleven answers in one moment all but the last.
+    // The clients acknowledge everything before this, and of 33 answers in one moment all but the last.
     sleep(Duration::from_secs(5)).await;
     for client in &clients {
         let store = client.client::<StoreClient>();
-        for _ in 0..11 {
-            assert_eq!(store.bytes(ANSWER as u32).await.unwrap().len(), ANSWER);
+        for len in std::iter::repeat_n(4096, 32).chain([ANSWER]) {
+            assert_eq!(store.bytes(len as u32).await.unwrap().len(), len);
         }
     }
     assert_eq!(server.stats().held.attached, SESSIONS);
