@@ -43,12 +43,12 @@ impl<T> Few<T> {
         self.first.iter_mut().chain(&mut self.rest)
     }
 
-    /// Calls `each` with all of it, in order.
+    /// Takes all of it out and calls `each` with it, in order.
     #[inline]
-    pub(crate) fn for_each(self, mut each: impl FnMut(T)) {
-        if let Some(first) = self.first {
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(T)) {
+        if let Some(first) = self.first.take() {
             each(first);
-            self.rest.into_iter().for_each(each);
+            self.rest.drain(..).for_each(each);
         }
     }
 }
@@ -73,7 +73,8 @@ mod tests {
         few.push(3);
         few.iter_mut().for_each(|one| *one *= 10);
         let mut all = Vec::new();
-        few.for_each(|one| all.push(one));
+        few.drain(|one| all.push(one));
+        assert!(few.is_empty());
         assert_eq!(all, [10, 20, 30]);
     }
 }

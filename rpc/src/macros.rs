@@ -3,9 +3,12 @@
 //! Each takes the received call, decodes its arguments, and gives the reply's future. The handler is a closure that
 //! owns its service, so that its one future may borrow service and context. Not meant to be called by hand.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll, ready};
 
 use bowline_protocol::codec::{Buffer, Codec};
+use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
 use bowline_protocol::status::{Code, Status};
 use bowline_runtime::MaybeSend;
 
@@ -171,11 +174,28 @@ where
         Err(refusal) => return reply(refusal.into()),
     };
     let (codec, service, method) = (context.codec(), context.service(), context.method());
-    let output = handler(context, arguments);
-    Box::pin(async move {
-        let output = output.await;
-        Reply::output(codec, &|| error::name(service, method), output)
-    })
+    Box::pin(Answering { handler: handler(context, arguments), codec, service, method })
+}
+
+pin_project_lite::pin_project! {
+    /// A handler's future, until its output is encoded. By hand, as an `async` block would move it before it is polled.
+    struct Answering<Fut> {
+        #[pin]
+        handler: Fut,
+        codec: Codec,
+        service: &'static ServiceDescriptor,
+        method: &'static MethodDescriptor,
+    }
+}
+
+impl<Fut: Future<Output: Output>> Future for Answering<Fut> {
+    type Output = Reply;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Reply> {
+        let this = self.project();
+        let output = ready!(this.handler.poll(cx));
+        Poll::Ready(Reply::output(*this.codec, &|| error::name(this.service, this.method), output))
+    }
 }
 
 fn stream<A, Fut>(

@@ -30,19 +30,19 @@ impl<T> Table<T> {
         self.len
     }
 
-    /// Puts `value` in a place of the table's choice.
+    /// A place of the table's choice for a call, which is to be put there at once: it is large, and made where it stays.
     #[inline]
-    pub(super) fn insert(&mut self, value: T) -> CallId {
+    pub(super) fn vacant(&mut self) -> (CallId, &mut Option<T>) {
         let id = self.free.pop_front().unwrap_or_else(|| {
             self.places.push(Place { generation: self.generation, value: None });
             (self.places.len() - 1) as u32
         });
-        self.put(id, value)
+        self.take(id)
     }
 
-    /// Puts `value` in place `id`, which is free. The caller bounds `id`.
+    /// The same for place `id`, which is free. The caller bounds `id`.
     #[inline]
-    pub(super) fn insert_at(&mut self, id: u32, value: T) -> CallId {
+    pub(super) fn vacant_at(&mut self, id: u32) -> (CallId, &mut Option<T>) {
         if self.places.capacity() == 0 {
             // Of an idle session there is the first place alone.
             self.places.reserve_exact(id as usize + 1);
@@ -50,16 +50,15 @@ impl<T> Table<T> {
         while self.places.len() <= id as usize {
             self.places.push(Place { generation: self.generation, value: None });
         }
-        self.put(id, value)
+        self.take(id)
     }
 
     #[inline]
-    fn put(&mut self, id: u32, value: T) -> CallId {
+    fn take(&mut self, id: u32) -> (CallId, &mut Option<T>) {
         let place = &mut self.places[id as usize];
         debug_assert!(place.value.is_none());
-        place.value = Some(value);
         self.len += 1;
-        CallId { id, generation: place.generation, origin: self.origin }
+        (CallId { id, generation: place.generation, origin: self.origin }, &mut place.value)
     }
 
     #[inline]
@@ -143,6 +142,20 @@ impl<T> Table<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<T> Table<T> {
+        fn insert(&mut self, value: T) -> CallId {
+            let (call, place) = self.vacant();
+            *place = Some(value);
+            call
+        }
+
+        fn insert_at(&mut self, id: u32, value: T) -> CallId {
+            let (call, place) = self.vacant_at(id);
+            *place = Some(value);
+            call
+        }
+    }
 
     #[test]
     fn a_place_is_used_again_under_another_name() {

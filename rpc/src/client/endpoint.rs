@@ -31,7 +31,7 @@ impl Service<Call> for Endpoint {
     }
 
     fn call(&mut self, call: Call) -> EndpointFuture {
-        EndpointFuture(State::Prepared(call, self.target.clone()))
+        EndpointFuture(State::Prepared { call, target: self.target.clone(), is_taken: false })
     }
 }
 
@@ -40,7 +40,12 @@ impl Service<Call> for Endpoint {
 pub struct EndpointFuture(State);
 
 enum State {
-    Prepared(Call, Target),
+    /// Parts of the call are taken out, not the whole: it is large.
+    Prepared {
+        call: Call,
+        target: Target,
+        is_taken: bool,
+    },
     Sent(Sent),
     Done,
 }
@@ -49,12 +54,14 @@ impl Future for EndpointFuture {
     type Output = Result<Reply, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::Prepared(..) = &self.0
-            && let State::Prepared(call, target) = std::mem::replace(&mut self.0, State::Done)
-        {
-            match Sent::start(&target, target.peer(), call, None, cx) {
+        if let State::Prepared { call, target, is_taken } = &mut self.0 {
+            assert!(!std::mem::replace(is_taken, true), "a call was polled after it had panicked");
+            match Sent::start(target, target.peer(), call, None, cx) {
                 Ok(sent) => self.0 = State::Sent(sent),
-                Err(reply) => return Poll::Ready(Ok(*reply)),
+                Err(reply) => {
+                    self.0 = State::Done;
+                    return Poll::Ready(Ok(*reply));
+                }
             }
         }
         let State::Sent(sent) = &mut self.0 else { panic!("a call was polled after it had ended") };

@@ -1,6 +1,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bowline_protocol::codec::Arguments;
 use bowline_protocol::schema::{MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Failure, Queued, Request};
 use bowline_protocol::status::{Code, Delivery, Status};
@@ -80,13 +81,14 @@ impl Exchange {
 
     fn start(prepared: &mut Prepared, cx: &mut Context<'_>) -> Self {
         let peer = prepared.channel().peer();
+        // Lent from here on, as it is large.
         let mut call = match prepared.take_call(&peer, Moment::recent()) {
             Ok(call) => call,
             Err(status) => return Self::answered(status),
         };
         let channel = prepared.channel();
         let Some(stack) = channel.stack() else {
-            return match Sent::start(channel.target(), peer, call, channel.lease(), cx) {
+            return match Sent::start(channel.target(), peer, &mut call, channel.lease(), cx) {
                 Ok(sent) => Self::Sent(sent),
                 Err(reply) => Self::Answered(reply),
             };
@@ -131,19 +133,21 @@ enum Stage {
 }
 
 impl Sent {
-    /// Makes the call on `peer`, the session of `target`. One-way calls, and those that can't be made, have their reply at once.
+    /// Makes the call on `peer`, the session of `target`, and takes out of it what that needs. One-way calls, and those that can't be made, have their reply at once.
+    #[inline]
     pub(crate) fn start(
         target: &Target,
         peer: Peer,
-        call: Call,
+        call: &mut Call,
         lease: Option<Lease>,
         cx: &Context<'_>,
     ) -> Result<Self, Box<Reply>> {
-        let again = Again::of(target, &peer, &call, lease.as_ref());
+        let again = Again::of(target, &peer, call, lease.as_ref());
         Ok(Self { stage: Stage::Asked(Attempt::start(target, peer, call, lease, cx)?), again })
     }
 
     /// The reply; polled no more once it was given.
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         loop {
             self.stage = match &mut self.stage {
@@ -157,9 +161,9 @@ impl Sent {
                 Stage::Pausing(pause) => {
                     ready!(Pin::new(pause).poll(cx));
                     let parts = self.again.as_mut().and_then(|again| again.parts());
-                    let Parts { target, peer, call, lease } =
+                    let Parts { target, peer, mut call, lease } =
                         parts.expect("only a call that can be made again pauses");
-                    match Attempt::start(target, peer, call, lease, cx) {
+                    match Attempt::start(target, peer, &mut call, lease, cx) {
                         Ok(attempt) => Stage::Asked(attempt),
                         Err(reply) => return Poll::Ready(*reply),
                     }
@@ -181,21 +185,23 @@ struct Attempt {
 
 impl Attempt {
     /// Opens the call on `peer`, a session of `target`, and starts what streams with it.
+    #[inline]
     fn start(
         target: &Target,
         peer: Peer,
-        call: Call,
+        call: &mut Call,
         lease: Option<Lease>,
         cx: &Context<'_>,
     ) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, depth, deadline) = (call.service, call.depth, call.deadline);
-        let Content::Outgoing { arguments, upload, patience, asker } = call.content else {
+        let Content::Outgoing { arguments, upload, patience, asker } = &mut call.content else {
             // A layer of a callee that puts a received call on another session.
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
         };
-        let changes = match asker.map(|asker| asker.expected_on(target, &peer)) {
+        let patience = *patience;
+        let changes = match asker.as_ref().map(|asker| asker.expected_on(target, &peer)) {
             None => None,
             Some(Some(changes)) => Some(changes),
             Some(None) => {
@@ -215,9 +221,9 @@ impl Attempt {
         let request = Request {
             service,
             method: call.method,
-            arguments,
+            arguments: Arguments { rkyv: std::mem::take(&mut arguments.rkyv), recode: arguments.recode },
             deadline,
-            metadata: call.metadata.into_wire(),
+            metadata: std::mem::take(&mut call.metadata).into_wire(),
             depth,
             once: (method.retry == Retry::Once).then(random_u128),
             queued,
@@ -233,8 +239,9 @@ impl Attempt {
             Err(failure) => return Err(Box::new(failed(&peer, failure))),
         };
         let is_new = matches!(method.kind, MethodKind::Unary | MethodKind::ClientStream);
-        let upload =
-            upload.map(|upload| upload.spawn(handle.peer().clone(), handle.call(), name(service, method)));
+        let upload = upload
+            .take()
+            .map(|upload| upload.spawn(handle.peer().clone(), handle.call(), name(service, method)));
         Ok(Self { handle: Some(handle), upload, is_new, method })
     }
 

@@ -20,12 +20,19 @@ pub(crate) struct Prepared {
     service: &'static ServiceDescriptor,
     method: usize,
     arguments: Result<Arguments, EncodeError>,
+    /// Apart, so that a call with nothing of it is not moved together with room for it.
+    special: Option<Box<Special>>,
+    is_taken: bool,
+}
+
+/// What most calls have nothing of.
+#[derive(Default)]
+struct Special {
     upload: Option<Upload>,
     timeout: Timeout,
     waiting: Waiting,
     metadata: Metadata,
     asker: Option<Asker>,
-    is_taken: bool,
 }
 
 /// How long a call is queued that does not say how long.
@@ -35,9 +42,10 @@ pub(super) const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// How long the call waits for a session.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Waiting {
     /// Within its deadline.
+    #[default]
     Deadline,
     /// So long, and its deadline begins afterwards.
     Queued(Duration),
@@ -46,9 +54,10 @@ enum Waiting {
 }
 
 /// How long the call may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Timeout {
     /// As the method's attribute or the session's configuration says.
+    #[default]
     Default,
     After(Duration),
     Never,
@@ -67,33 +76,33 @@ impl Prepared {
             service,
             method,
             arguments: Arguments::new(arguments),
-            upload,
-            timeout: Timeout::Default,
-            waiting: Waiting::Deadline,
-            metadata: Metadata::new(),
-            asker: None,
+            special: upload.map(|upload| Box::new(Special { upload: Some(upload), ..Special::default() })),
             is_taken: false,
         }
     }
 
+    fn special(&mut self) -> &mut Special {
+        self.special.get_or_insert_default()
+    }
+
     pub(crate) fn deadline(&mut self, timeout: Duration) {
-        self.timeout = Timeout::After(timeout);
+        self.special().timeout = Timeout::After(timeout);
     }
 
     pub(crate) fn no_deadline(&mut self) {
-        self.timeout = Timeout::Never;
+        self.special().timeout = Timeout::Never;
     }
 
     pub(crate) fn fail_fast(&mut self) {
-        self.waiting = Waiting::None;
+        self.special().waiting = Waiting::None;
     }
 
     pub(crate) fn queued(&mut self, expiry: Duration) {
-        self.waiting = Waiting::Queued(expiry);
+        self.special().waiting = Waiting::Queued(expiry);
     }
 
     pub(crate) fn metadata(&mut self, name: String, value: String) {
-        self.metadata.insert(name, value);
+        self.special().metadata.insert(name, value);
     }
 
     pub(crate) fn key(&self) -> CallKey {
@@ -122,23 +131,26 @@ impl Prepared {
     /// That are calls whose stream went with them, calls of a server, whose session ends for good, and those of
     /// handlers, which end with it.
     pub(crate) fn recipe(&self) -> Option<Recipe> {
-        let may_repeat =
-            self.upload.is_none() && self.channel.peer().is_client() && self.channel.depth() == 0;
+        let may_repeat = self.special.as_ref().is_none_or(|special| special.upload.is_none())
+            && self.channel.peer().is_client()
+            && self.channel.depth() == 0;
         let arguments = self.arguments.as_ref().ok().filter(|_| may_repeat)?;
         Some(Recipe {
             channel: self.channel.clone(),
             service: self.service,
             method: self.method,
             arguments: arguments.clone(),
-            metadata: self.metadata.clone(),
+            metadata: self.special.as_ref().map_or_else(Metadata::new, |special| special.metadata.clone()),
         })
     }
 
     /// Makes the call of it, which begins `now` on `peer`, the session of its channel. Only once: what is left is the channel.
     pub(crate) fn take_call(&mut self, peer: &Peer, now: Instant) -> Result<Call, Status> {
         assert!(!std::mem::replace(&mut self.is_taken, true), "a call was polled after it had panicked");
-        let timeout = self.timeout(peer);
-        let (patience, until) = match self.waiting {
+        let (timeout, waiting) =
+            self.special.as_ref().map_or_else(Default::default, |it| (it.timeout, it.waiting));
+        let timeout = self.timeout(timeout, peer);
+        let (patience, until) = match waiting {
             Waiting::Deadline => (Patience::Deadline, timeout),
             Waiting::Queued(expiry) => (Patience::Queued { timeout }, Some(expiry.min(LONGEST))),
             Waiting::None => (Patience::None, timeout),
@@ -154,24 +166,23 @@ impl Prepared {
                 return Err(Status::new(Code::InvalidArgument, message));
             }
         };
+        let (upload, metadata, asker) = match self.special.take() {
+            Some(special) => (special.upload, special.metadata, special.asker),
+            None => (None, Metadata::new(), None),
+        };
         Ok(Call {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing {
-                arguments,
-                upload: self.upload.take(),
-                patience,
-                asker: self.asker.take(),
-            },
-            metadata: std::mem::take(&mut self.metadata),
+            content: Content::Outgoing { arguments, upload, patience, asker },
+            metadata,
             extensions: http::Extensions::new(),
             deadline,
             depth: self.channel.depth(),
         })
     }
 
-    fn timeout(&self, peer: &Peer) -> Option<Duration> {
-        match self.timeout {
+    fn timeout(&self, timeout: Timeout, peer: &Peer) -> Option<Duration> {
+        match timeout {
             Timeout::Never => None,
             Timeout::After(timeout) => Some(timeout),
             Timeout::Default => {
@@ -200,16 +211,14 @@ impl Recipe {
     /// Makes the call as `asker`, with other `arguments` if there are some, through the channel's layers, without a
     /// deadline.
     pub(crate) fn exchange(&self, asker: Asker, arguments: Option<Arguments>) -> Exchange {
+        let metadata = self.metadata.clone();
+        let special = Special { timeout: Timeout::Never, metadata, asker: Some(asker), ..Special::default() };
         Exchange::new(Prepared {
             channel: self.channel.clone(),
             service: self.service,
             method: self.method,
             arguments: Ok(arguments.unwrap_or_else(|| self.arguments.clone())),
-            upload: None,
-            timeout: Timeout::Never,
-            waiting: Waiting::Deadline,
-            metadata: self.metadata.clone(),
-            asker: Some(asker),
+            special: Some(Box::new(special)),
             is_taken: false,
         })
     }

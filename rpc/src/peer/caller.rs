@@ -37,6 +37,7 @@ impl Handle {
     }
 
     /// The one answer of a unary call or client stream.
+    #[inline]
     pub(crate) fn poll_response(&mut self, cx: &Context<'_>) -> Poll<Result<(Codec, Buffer), Failure>> {
         let call = self.call;
         let response = ready!(self.peer.act(|state, wakes| {
@@ -100,6 +101,7 @@ impl fmt::Debug for Handle {
 }
 
 impl State {
+    #[inline]
     fn open(
         &mut self,
         request: Request,
@@ -118,6 +120,7 @@ impl State {
 impl Peer {
     /// Opens a call, unless this end has become somebody else since it had `changes` behind it, if they are given. The task of
     /// `cx` is woken by the answer.
+    #[inline]
     pub(crate) fn open(
         &self,
         request: Request,

@@ -183,11 +183,10 @@ impl Turn<'_> {
 
     /// Hands the session's events out, releases the lock, and wakes who waits for them.
     #[inline]
-    fn end(self) {
-        let Self { mut state, mut wakes } = self;
-        state.settle(&mut wakes);
-        drop(state);
-        wakes.wake();
+    fn end(mut self) {
+        self.state.settle(&mut self.wakes);
+        drop(self.state);
+        self.wakes.wake();
     }
 }
 

@@ -309,9 +309,10 @@ impl Wakes {
         }
     }
 
+    /// Lent, as it is large.
     #[inline]
-    pub(super) fn wake(self) {
-        self.woken.for_each(Waker::wake);
-        self.retired.for_each(drop);
+    pub(super) fn wake(&mut self) {
+        self.woken.drain(Waker::wake);
+        self.retired.drain(drop);
     }
 }

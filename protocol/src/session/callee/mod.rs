@@ -71,6 +71,7 @@ pub(super) enum Acceptance {
 }
 
 impl Incoming {
+    #[inline]
     fn new(kind: MethodKind, class: Class, codec: Codec, handling: Handling) -> Self {
         Self {
             kind,

@@ -44,15 +44,13 @@ impl Session {
             Payload::Whole(_) => Handling::Running,
             Payload::Chunked { .. } => Handling::Assembling,
         };
-        let call = self.incoming.insert_at(
-            open.id,
-            Incoming {
-                deadline: Some(deadline),
-                is_once: open.once.is_some(),
-                stream,
-                ..Incoming::new(kind, class, open.codec, handling)
-            },
-        );
+        let (call, place) = self.incoming.vacant_at(open.id);
+        *place = Some(Incoming {
+            deadline: Some(deadline),
+            is_once: open.once.is_some(),
+            stream,
+            ..Incoming::new(kind, class, open.codec, handling)
+        });
         self.incoming_deadline = earlier(self.incoming_deadline, Some(deadline));
         let mut event = IncomingCall {
             call,
@@ -125,8 +123,8 @@ impl Session {
     /// Answers a call with a failure before any handler hears of it.
     fn refuse_call(&mut self, now: Instant, open: CallOpen, class: Class, status: Status) {
         let answered = Handling::Answered(Answer::Failed(WireFailure::Status(status)));
-        let call =
-            self.incoming.insert_at(open.id, Incoming::new(MethodKind::Unary, class, open.codec, answered));
+        let (call, place) = self.incoming.vacant_at(open.id);
+        *place = Some(Incoming::new(MethodKind::Unary, class, open.codec, answered));
         if let Payload::Chunked { transfer, len } = open.payload {
             let len = usize::try_from(len).unwrap_or(usize::MAX);
             let assembly = Assembly::discarded(now, (Origin::Remote, open.id), len, false, false);

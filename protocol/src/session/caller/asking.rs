@@ -24,6 +24,7 @@ impl Session {
     /// handler would have to wait. `Unimplemented` and `SchemaMismatch` where the other end is known not to serve the
     /// method. `InvalidArgument` when the metadata or the arguments are larger than what may be sent. Later failures
     /// come as [`Event::Response`](crate::session::Event::Response) or through [`read`](Self::read).
+    #[inline]
     pub fn call(&mut self, _now: Instant, request: Request) -> Result<CallId, Status> {
         if self.is_over() {
             return Err(Status::new(Code::Unavailable, "the session has ended"));
@@ -53,7 +54,8 @@ impl Session {
             .map(|key| Box::new(Once { key, table: None }));
         let ask = Ask { arguments: request.arguments, metadata: request.metadata, encoded: None, once };
         self.calls_made += 1;
-        let call = self.own.insert(Own {
+        let (call, place) = self.own.vacant();
+        *place = Some(Own {
             order: self.calls_made,
             service: request.service,
             service_number,
