@@ -21,7 +21,8 @@ use crate::stream::Upload;
 /// [`Context`](crate::Context) when it runs at the callee.
 pub struct Call {
     pub(crate) service: &'static ServiceDescriptor,
-    pub(crate) method: usize,
+    /// The method's place in it.
+    pub(crate) method: u32,
     pub(crate) content: Content,
     pub(crate) metadata: Metadata,
     pub(crate) extensions: http::Extensions,
@@ -34,8 +35,9 @@ pub(crate) enum Content {
     /// At the caller: arguments that can still become either codec, and the stream that goes with them.
     Outgoing {
         arguments: Arguments,
-        upload: Option<Upload>,
         patience: Patience,
+        /// Apart, as most calls have none, and all are moved.
+        extra: Option<Box<Extra>>,
         /// Who asks, of a call that does not go to its session at once.
         asker: Option<Asker>,
     },
@@ -48,13 +50,22 @@ pub(crate) enum Content {
     },
 }
 
+/// What some calls of this end have beside their arguments.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// What is streamed with it.
+    pub(crate) upload: Option<Upload>,
+    /// Of a call that is queued: what it may take, from when it was written.
+    pub(crate) timeout: Option<Duration>,
+}
+
 /// How long a call of this end waits for a live session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// As long as its deadline lets it.
     Deadline,
-    /// Until the call's deadline. What it may take counts from when it was written, and is this.
-    Queued { timeout: Option<Duration> },
+    /// Until the call's deadline. What it may take counts from when it was written.
+    Queued,
     /// Not at all.
     None,
 }
@@ -67,12 +78,12 @@ impl Call {
 
     /// The method.
     pub fn descriptor(&self) -> &'static MethodDescriptor {
-        &self.service.methods[self.method]
+        &self.service.methods[self.method_index()]
     }
 
     /// The method's place in the service.
     pub fn method_index(&self) -> usize {
-        self.method
+        self.method as usize
     }
 
     /// The name of the trait.
@@ -181,14 +192,21 @@ impl Call {
     ///
     /// Extensions are cloned with it.
     pub fn try_clone(&self) -> Option<Self> {
-        let Content::Outgoing { arguments, upload: None, patience, asker } = &self.content else {
+        let Content::Outgoing { arguments, patience, extra, asker } = &self.content else {
             return None;
+        };
+        let extra = match extra.as_deref() {
+            None => None,
+            Some(Extra { upload: Some(_), .. }) => return None,
+            Some(Extra { upload: None, timeout }) => {
+                Some(Box::new(Extra { upload: None, timeout: *timeout }))
+            }
         };
         let (arguments, patience, asker) = (arguments.clone(), *patience, asker.clone());
         Some(Self {
             service: self.service,
             method: self.method,
-            content: Content::Outgoing { arguments, upload: None, patience, asker },
+            content: Content::Outgoing { arguments, patience, extra, asker },
             metadata: self.metadata.clone(),
             extensions: self.extensions.clone(),
             deadline: self.deadline,
@@ -206,5 +224,16 @@ impl fmt::Debug for Call {
             .field("deadline", &self.deadline)
             .field("depth", &self.depth)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+
+    /// Layers move it, and their futures, which it lies in. What is longer than this is moved by a call of `memcpy`.
+    #[test]
+    fn a_call_is_small() {
+        assert!(size_of::<Call>() <= 128, "{}", size_of::<Call>());
     }
 }

@@ -260,7 +260,12 @@ fn open<A>(
     };
     let codec = incoming.codec;
     let arguments = decode(codec, buffer).map_err(|cause| {
-        error::undecodable(codec, "arguments", &error::name(service, &service.methods[method]), &cause)
+        error::undecodable(
+            codec,
+            "arguments",
+            &error::name(service, &service.methods[method as usize]),
+            &cause,
+        )
     })?;
     Ok((Context::new(incoming, deadline, metadata, extensions), arguments))
 }

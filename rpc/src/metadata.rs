@@ -5,12 +5,15 @@ use std::fmt;
 /// A short list in the order of insertion; names are compared byte by byte, so write them in lower case. The limits
 /// of the other end apply (64 entries, 8 KiB by default): more fails the call.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Metadata(Vec<(String, String)>);
+pub struct Metadata(Option<Box<Entries>>);
+
+/// Never empty. Apart, since most calls have none, and all are moved.
+type Entries = Vec<(String, String)>;
 
 impl Metadata {
     /// Makes an empty list.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// Returns the first value under `name`.
@@ -22,35 +25,42 @@ impl Metadata {
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) {
         let name = name.into();
         self.remove(&name);
-        self.0.push((name, value.into()));
+        self.0.get_or_insert_default().push((name, value.into()));
     }
 
     /// Takes everything under `name` out.
     pub fn remove(&mut self, name: &str) {
-        self.0.retain(|entry| entry.0 != name);
+        if let Some(entries) = &mut self.0 {
+            entries.retain(|entry| entry.0 != name);
+            if entries.is_empty() {
+                self.0 = None;
+            }
+        }
     }
 
     /// Goes through the entries in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().flat_map(|entries| entries.iter()).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, |entries| entries.len())
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
+    #[inline]
     pub(crate) fn from_wire(entries: Vec<(String, String)>) -> Self {
-        Self(entries)
+        Self((!entries.is_empty()).then(|| Box::new(entries)))
     }
 
+    #[inline]
     pub(crate) fn into_wire(self) -> Vec<(String, String)> {
-        self.0
+        self.0.map_or_else(Vec::new, |entries| *entries)
     }
 }
 
@@ -76,5 +86,9 @@ mod tests {
         assert!(!format!("{metadata:?}").contains("secret"));
         metadata.remove("authorization");
         assert_eq!(metadata.get("authorization"), None);
+        assert_eq!(metadata.iter().collect::<Vec<_>>(), [("traceparent", "00-1")]);
+        metadata.remove("traceparent");
+        assert!(metadata.is_empty() && metadata == Metadata::from_wire(Vec::new()));
+        assert_eq!((metadata.len(), metadata.into_wire()), (0, Vec::new()));
     }
 }

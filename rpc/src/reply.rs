@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bowline_protocol::codec::{Buffer, Codec, Output, Payload, encoded};
+use bowline_protocol::codec::{Buffer, Codec, Output, Payload, encoded_alone};
 use bowline_protocol::session::Failure;
 use bowline_protocol::status::{Delivery, Status};
 
@@ -155,7 +155,7 @@ impl fmt::Debug for Reply {
 
 /// A value that can't be encoded is a bug of this end: its cause goes to the log.
 fn encode<T: Payload>(codec: Codec, method: &dyn Fn() -> String, value: &T) -> Result<Buffer, Status> {
-    let bytes = encoded(codec, value).map_err(|error| {
+    let bytes = encoded_alone(codec, value).map_err(|error| {
         let method = method();
         boxed::internal("an answer can't be encoded", &method, &error)
     })?;

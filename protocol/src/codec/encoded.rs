@@ -27,12 +27,35 @@ impl AsRef<[u8]> for Inline {
     }
 }
 
-/// Encodes a value into a buffer of its own.
+/// Encodes a value into a buffer of its own, which may be shared: clones cost no allocation.
 ///
 /// # Errors
 ///
 /// What [`Payload::encode`] says.
 pub fn encoded<T: Payload>(codec: Codec, value: &T) -> Result<Bytes, EncodeError> {
+    encode(codec, value, |bytes| {
+        let mut inline = Inline { len: bytes.len() as u8, bytes: [0; INLINE] };
+        inline.bytes[..bytes.len()].copy_from_slice(bytes);
+        Bytes::from_owner(inline)
+    })
+}
+
+/// The same for a buffer that mostly has one owner: the first clone of a small one costs an allocation.
+///
+/// # Errors
+///
+/// What [`Payload::encode`] says.
+pub fn encoded_alone<T: Payload>(codec: Codec, value: &T) -> Result<Bytes, EncodeError> {
+    encode(codec, value, Bytes::copy_from_slice)
+}
+
+/// `small` makes a buffer of up to [`INLINE`] bytes.
+#[inline]
+fn encode<T: Payload>(
+    codec: Codec,
+    value: &T,
+    small: impl FnOnce(&[u8]) -> Bytes,
+) -> Result<Bytes, EncodeError> {
     let mut out = SCRATCH.take();
     out.reserve_exact(SMALL);
     value.encode(codec, &mut out)?;
@@ -42,11 +65,10 @@ pub fn encoded<T: Payload>(codec: Codec, value: &T) -> Result<Bytes, EncodeError
     if out.len() > INLINE {
         return Ok(out.into());
     }
-    let mut inline = Inline { len: out.len() as u8, bytes: [0; INLINE] };
-    inline.bytes[..out.len()].copy_from_slice(&out);
+    let bytes = small(&out);
     out.clear();
     SCRATCH.set(out);
-    Ok(Bytes::from_owner(inline))
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -61,6 +83,7 @@ mod tests {
                 let mut plain = Vec::new();
                 text.encode(codec, &mut plain).unwrap();
                 assert_eq!(encoded(codec, &text).unwrap(), plain, "{len} {codec:?}");
+                assert_eq!(encoded_alone(codec, &text).unwrap(), plain, "{len} {codec:?}");
             }
         }
     }

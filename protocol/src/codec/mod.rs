@@ -18,7 +18,7 @@ pub mod with;
 
 pub use arguments::Arguments;
 pub use buffer::{Aligned, Buffer};
-pub use encoded::encoded;
+pub use encoded::{encoded, encoded_alone};
 pub use error::{DecodePayloadError, EncodeError};
 pub use output::{Argument, Output};
 pub use payload::Payload;

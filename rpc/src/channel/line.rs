@@ -46,6 +46,10 @@ impl Line {
         Channel::new(Target::Line(self.clone()), 0)
     }
 
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The innermost `tower` service of a caller's stack, as [`Peer::endpoint`].
     pub fn endpoint(&self) -> Endpoint {
         Endpoint::new(Target::Line(self.clone()))
@@ -73,6 +77,14 @@ impl Target {
         }
     }
 
+    /// `None` for a session that is meant itself.
+    pub(crate) fn line(&self) -> Option<&Line> {
+        match self {
+            Self::Session(_) => None,
+            Self::Line(line) => Some(line),
+        }
+    }
+
     pub(crate) fn extensions(&self) -> &Extensions {
         match self {
             Self::Session(peer) => peer.extensions(),
@@ -83,7 +95,7 @@ impl Target {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Session(this), Self::Session(other)) => this.is_same(other),
-            (Self::Line(this), Self::Line(other)) => Arc::ptr_eq(&this.0, &other.0),
+            (Self::Line(this), Self::Line(other)) => this.is_same(other),
             _ => false,
         }
     }

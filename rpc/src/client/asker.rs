@@ -1,10 +1,11 @@
-use crate::channel::Target;
+use crate::channel::{Line, Target};
 use crate::peer::Peer;
 
 /// Who this end was when something was asked: if it is asked again, or only now goes to its session, then as that one.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
-    target: Target,
+    /// What the peer is a session of; `None` if it was meant itself.
+    line: Option<Line>,
     peer: Peer,
     /// How often it had become somebody else there.
     changes: u64,
@@ -14,7 +15,7 @@ impl Asker {
     /// This end as it is on `peer`, the session of `target`.
     pub(crate) fn of(target: &Target, peer: Peer) -> Self {
         let changes = peer.who().changes;
-        Self { target: target.clone(), peer, changes }
+        Self { line: target.line().cloned(), peer, changes }
     }
 
     /// The same asker on `peer`, a session of `target`; `None` where this end is somebody else there, or became somebody
@@ -24,13 +25,13 @@ impl Asker {
     /// there.
     pub(crate) fn on(&self, target: &Target, peer: &Peer) -> Option<Self> {
         let changes = self.changes_on(target, peer)?;
-        Some(Self { target: target.clone(), peer: peer.clone(), changes })
+        Some(Self { line: target.line().cloned(), peer: peer.clone(), changes })
     }
 
     /// How often this end had become somebody else on `peer` when it was the same asker there. For calls, which ask nothing where
     /// it is more by now: whoever is told so need not look at the session first.
     pub(crate) fn expected_on(&self, target: &Target, peer: &Peer) -> Option<u64> {
-        if self.is_at(peer) && self.target.is_same(target) {
+        if self.is_at(peer) && self.is_of(target) {
             return Some(self.changes);
         }
         self.changes_on(target, peer)
@@ -39,7 +40,7 @@ impl Asker {
     /// The same, `None` also where it is more by now.
     fn changes_on(&self, target: &Target, peer: &Peer) -> Option<u64> {
         let who = peer.who();
-        let is_same = !self.target.is_same(target)
+        let is_same = !self.is_of(target)
             || if self.peer.is_same(peer) {
                 self.changes == who.changes
             } else {
@@ -47,6 +48,14 @@ impl Asker {
                 self.changes == before.changes && before.identity == who.identity
             };
         is_same.then_some(who.changes)
+    }
+
+    fn is_of(&self, target: &Target) -> bool {
+        match (&self.line, target) {
+            (None, Target::Session(peer)) => self.is_at(peer),
+            (Some(line), Target::Line(other)) => line.is_same(other),
+            _ => false,
+        }
     }
 
     /// Whether that was on `peer`.

@@ -194,13 +194,14 @@ impl Attempt {
         cx: &Context<'_>,
     ) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
-        let (service, depth, deadline) = (call.service, call.depth, call.deadline);
-        let Content::Outgoing { arguments, upload, patience, asker } = &mut call.content else {
+        let (service, index, depth, deadline) =
+            (call.service, call.method_index(), call.depth, call.deadline);
+        let Content::Outgoing { arguments, patience, extra, asker } = &mut call.content else {
             // A layer of a callee that puts a received call on another session.
             let status = Status::new(Code::Internal, "a received call can't be sent on");
             return Err(Box::new(status.into()));
         };
-        let patience = *patience;
+        let (patience, extra) = (*patience, extra.take());
         let changes = match asker.as_ref().map(|asker| asker.expected_on(target, &peer)) {
             None => None,
             Some(Some(changes)) => Some(changes),
@@ -210,17 +211,17 @@ impl Attempt {
             }
         };
         let queued = match (patience, deadline) {
-            (Patience::Queued { timeout }, Some(until)) => {
+            (Patience::Queued, Some(until)) => {
                 // Layers may have changed it: whatever it is, it holds by both clocks.
                 let until_wall =
                     peer.wall_clock().checked_add(until.saturating_duration_since(Moment::recent()));
-                Some(Queued { until, until_wall, timeout })
+                Some(Queued { until, until_wall, timeout: extra.as_ref().and_then(|extra| extra.timeout) })
             }
             _ => None,
         };
         let request = Request {
             service,
-            method: call.method,
+            method: index,
             arguments: Arguments { rkyv: std::mem::take(&mut arguments.rkyv), recode: arguments.recode },
             deadline,
             metadata: std::mem::take(&mut call.metadata).into_wire(),
@@ -239,8 +240,8 @@ impl Attempt {
             Err(failure) => return Err(Box::new(failed(&peer, failure))),
         };
         let is_new = matches!(method.kind, MethodKind::Unary | MethodKind::ClientStream);
-        let upload = upload
-            .take()
+        let upload = extra
+            .and_then(|extra| extra.upload)
             .map(|upload| upload.spawn(handle.peer().clone(), handle.call(), name(service, method)));
         Ok(Self { handle: Some(handle), upload, is_new, method })
     }

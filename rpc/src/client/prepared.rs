@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::exchange::Exchange;
 use super::{Asker, CallKey};
-use crate::call::{Content, Patience};
+use crate::call::{Content, Extra, Patience};
 use crate::channel::Target;
 use crate::peer::Peer;
 use crate::stream::Upload;
@@ -150,10 +150,10 @@ impl Prepared {
         let (timeout, waiting) =
             self.special.as_ref().map_or_else(Default::default, |it| (it.timeout, it.waiting));
         let timeout = self.timeout(timeout, peer);
-        let (patience, until) = match waiting {
-            Waiting::Deadline => (Patience::Deadline, timeout),
-            Waiting::Queued(expiry) => (Patience::Queued { timeout }, Some(expiry.min(LONGEST))),
-            Waiting::None => (Patience::None, timeout),
+        let (patience, until, timeout) = match waiting {
+            Waiting::Deadline => (Patience::Deadline, timeout, None),
+            Waiting::Queued(expiry) => (Patience::Queued, Some(expiry.min(LONGEST)), timeout),
+            Waiting::None => (Patience::None, timeout, None),
         };
         // A deadline beyond what the clock can hold is none.
         let deadline = until.and_then(|until| now.checked_add(until));
@@ -170,10 +170,12 @@ impl Prepared {
             Some(special) => (special.upload, special.metadata, special.asker),
             None => (None, Metadata::new(), None),
         };
+        let is_plain = upload.is_none() && timeout.is_none();
+        let extra = (!is_plain).then(|| Box::new(Extra { upload, timeout }));
         Ok(Call {
             service: self.service,
-            method: self.method,
-            content: Content::Outgoing { arguments, upload, patience, asker },
+            method: self.method as u32,
+            content: Content::Outgoing { arguments, patience, extra, asker },
             metadata,
             extensions: http::Extensions::new(),
             deadline,

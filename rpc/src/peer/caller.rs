@@ -144,7 +144,7 @@ impl Peer {
     /// Whether a call that was answered may be made again: both ends call it idempotent, and this end has not given up.
     pub(crate) fn may_repeat(&self, call: &Call) -> bool {
         let state = self.lock();
-        let class = state.session.retry_class(call.service, call.method);
+        let class = state.session.retry_class(call.service, call.method_index());
         state.failed.is_none() && class == Retry::Idempotent
     }
 

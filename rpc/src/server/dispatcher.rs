@@ -179,6 +179,7 @@ where
         let guard = Guard::new(ticket, incoming.clone());
         let content = Content::Incoming { buffer, incoming, once: None };
         let extensions = http::Extensions::new();
+        let method = method as u32;
         let call = Call { service, method, content, metadata, extensions, deadline, depth };
         let waiting = Waiting { call, guard, run: None };
         match (&mut self.once, asked) {
@@ -199,7 +200,11 @@ where
 
     fn start(&mut self, waiting: Waiting, turn: &mut Turn<S::Future>) {
         let Waiting { call, guard, run } = waiting;
-        let future = match guarded(&|| guard.name(), || self.stack.call(call)) {
+        // Lent to what catches a panic, which would move it twice.
+        let mut call = Some(call);
+        let stack = &mut self.stack;
+        let started = guarded(&|| guard.name(), || stack.call(call.take().expect("it is taken once")));
+        let future = match started {
             Ok(future) => future,
             Err(panicked) => return guard.finish(failed(panicked)),
         };
