@@ -16,7 +16,7 @@ mod send;
 mod task;
 mod timer;
 
-pub use bell::Bell;
+pub use bell::{Bell, Rope};
 pub use clock::{Instant, now, wall_clock};
 pub use confined::Confined;
 pub use moment::Moment;

@@ -331,11 +331,12 @@ impl Pair {
 
     fn transmit(&mut self, side: Side) -> bool {
         let now = self.now;
-        let mut progress = false;
+        let (mut progress, mut has_more) = (false, true);
         while self.ends[side as usize].takes {
             let end = &mut self.ends[side as usize];
             let Some(message) = end.session.poll_transmit(now) else { break };
-            progress = true;
+            assert!(has_more, "the message before was said to be the last");
+            (progress, has_more) = (true, end.session.has_more());
             end.bytes += message.len();
             end.largest = end.largest.max(message.len());
             if self.records {

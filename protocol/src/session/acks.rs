@@ -29,6 +29,8 @@ const PROMPT: Rate = Rate { count: 32, per: Duration::from_millis(3200) };
 const COPIED: usize = 512;
 
 /// The writer's half: numbers given, and the messages that are kept until they are acknowledged.
+// In this order: what each message asks for lies together.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     /// The last number given.
@@ -37,13 +39,13 @@ pub(super) struct Sent {
     /// The last number written on this link, and the last one of a message that was handed over on it.
     written: u64,
     handed_over: u64,
-    /// Messages of this link that carried numbers.
-    messages: VecDeque<Written>,
     /// When the first of them was written: asked for at every turn, while they themselves lie elsewhere.
     oldest: Option<Instant>,
+    bytes: usize,
+    /// Messages of this link that carried numbers.
+    messages: VecDeque<Written>,
     /// The small ones among them, one behind the other.
     small: VecDeque<u8>,
-    bytes: usize,
     /// What is to be written again, in order, before anything new gets a number.
     replay: VecDeque<Again>,
     replay_bytes: usize,

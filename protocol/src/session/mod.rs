@@ -92,88 +92,107 @@ pub use types::{
 };
 
 /// One end of a session. See the [module](self) for the order in which it is driven.
+// In this order: what each message asks for lies together.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Session {
+    state: State,
+    link: Link,
     role: Role,
+    /// Counts the sessions of this machine, so that late commands for an earlier one are told apart.
+    sessions: u32,
     config: Arc<Config>,
+    events: VecDeque<Event>,
+    /// Calls of the other end.
+    incoming: Table<Incoming>,
+    /// No deadline of a call of this end is earlier.
+    own_deadline: Option<Instant>,
+    /// No deadline of a call of the other end is earlier.
+    incoming_deadline: Option<Instant>,
+    /// The earliest end by the wall clock of a call that is or was queued.
+    own_wall: Option<Duration>,
+    /// When `handle_timeout` was last called.
+    timed_out_at: Option<Instant>,
+    counted: Counted,
     /// Which client this is; random, made by whoever drives it.
     instance: u128,
+    /// Client: who it was to the server at its last welcome. It outlives the session: what waits for the next one was
+    /// asked as that caller.
+    caller: Option<Option<u128>>,
     /// Links so far.
     attempt: u64,
     /// What all sessions of a node may have under assembly.
     pool: Option<AssemblyPool>,
     /// What a client shows in its hello.
     credentials: Secret,
-    link: Link,
-    state: State,
-    /// Client: who it was to the server at its last welcome. It outlives the session: what waits for the next one was
-    /// asked as that caller.
-    caller: Option<Option<u128>>,
-    /// Counts the sessions of this machine, so that late commands for an earlier one are told apart.
-    sessions: u32,
     /// Calls that this end made, ever.
     calls_made: u64,
     /// Calls of this end; they outlive links.
     own: Table<Own>,
     waiting: Waiting,
-    /// Calls of the other end.
-    incoming: Table<Incoming>,
     /// Services that this end calls; their places are their numbers in declarations.
     services: Vec<&'static ServiceDescriptor>,
-    events: VecDeque<Event>,
-    /// No deadline of a call of this end is earlier.
-    own_deadline: Option<Instant>,
-    /// The earliest end by the wall clock of a call that is or was queued.
-    own_wall: Option<Duration>,
-    /// No deadline of a call of the other end is earlier.
-    incoming_deadline: Option<Instant>,
-    counted: Counted,
-    /// When `handle_timeout` was last called.
-    timed_out_at: Option<Instant>,
 }
 
 /// What belongs to one link and is never continued on another.
+// In this order: what each message asks for lies together.
+#[repr(C)]
 #[derive(Debug, Default)]
 struct Link {
-    phase: Phase,
-    /// Client: how many services the hello declared, and whether it asked for the session.
-    declared: usize,
+    /// An acknowledgement is to be written, news or not.
+    ack_due: bool,
+    /// New credentials to answer.
+    auth_answer_due: bool,
     asked: bool,
     /// Whether the session was live on it.
     has_lived: bool,
     /// Server: whether the client showed that it has the newest token.
     proved: bool,
-    /// An acknowledgement is to be written, news or not.
-    ack_due: bool,
-    heartbeat: Heartbeat,
-    /// What comes, and does not become a message.
-    progress: Progress,
-    /// How fast it drains.
-    pace: Pace,
-    floods: Floods,
-    /// The go-away to write, in milliseconds.
-    go_away: Option<u64>,
-    /// When hello or welcome must have come.
-    hello_due: Option<Instant>,
-    /// Since when the socket accepts nothing.
-    blocked_since: Option<Instant>,
-    /// The length of the message that is being read.
-    message: usize,
+    /// Whether watches had their turn before the replay.
+    values_came_first: bool,
+    phase: Phase,
     /// The welcome to write.
     welcome: Option<Box<Welcome>>,
     /// The ping to answer.
     pong: Option<u64>,
-    /// New credentials to answer.
-    auth_answer_due: bool,
+    /// The go-away to write, in milliseconds.
+    go_away: Option<u64>,
+    /// Since when the socket accepts nothing.
+    blocked_since: Option<Instant>,
+    /// When hello or welcome must have come.
+    hello_due: Option<Instant>,
     /// Watch values and notifies written.
     unsequenced: SentUnsequenced,
-    /// Whether watches had their turn before the replay.
-    values_came_first: bool,
+    /// How fast it drains.
+    pace: Pace,
+    heartbeat: Heartbeat,
+    /// What comes, and does not become a message.
+    progress: Progress,
+    /// Client: how many services the hello declared, and whether it asked for the session.
+    declared: usize,
+    floods: Floods,
+    /// The length of the message that is being read.
+    message: usize,
 }
 
 /// What belongs to a session: a later link may continue it, or make it anew.
+// In this order: what each message asks for lies together.
+#[repr(C)]
 #[derive(Debug)]
 struct State {
+    taken_due: Option<Instant>,
+    /// Streams whose reader took items that the writer does not know of.
+    taken: Vec<CallId>,
+    received: Received,
+    /// Calls and streams that the other end may open.
+    granted: [Grant; 2],
+    /// Bytes of large payloads that the other end may begin.
+    assembly_granted: Grant,
+    sent: Sent,
+    /// Data to be written, first come first served.
+    queue: Queue,
+    transfers: Transfers,
+    assemblies: Assemblies,
     /// What the other end accepts.
     peer: WireLimits,
     /// What the welcome said, or will say.
@@ -188,30 +207,17 @@ struct State {
     counted: (u64, u64),
     /// Links that were closed for cause since the last acknowledgement that was news.
     strikes: u8,
-    sent: Sent,
-    received: Received,
     /// About our services, by number.
     agreements: Vec<Agreement>,
     /// What the other end declared, by number; `None` where this end serves no such thing.
     served: Vec<Option<&'static ServiceDescriptor>>,
     /// Calls and streams that this end may open.
     opening: [Allowance; 2],
-    /// Calls and streams that the other end may open.
-    granted: [Grant; 2],
     /// Bytes of large payloads that this end may begin.
     assembly_opening: Allowance,
-    /// Bytes of large payloads that the other end may begin.
-    assembly_granted: Grant,
     wire: WireIds,
-    /// Data to be written, first come first served.
-    queue: Queue,
     /// Calls whose next payload waits for assembly credit.
     large: VecDeque<CallId>,
-    transfers: Transfers,
-    assemblies: Assemblies,
-    /// Streams whose reader took items that the writer does not know of.
-    taken: Vec<CallId>,
-    taken_due: Option<Instant>,
     /// What the windows of all streams have grown by.
     extra_window: usize,
     /// Notifies queued, and their bytes.
@@ -375,6 +381,12 @@ impl Session {
         self.state.queue.trim();
         self.state.sent.trim();
         self.link.pace.trim();
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    #[inline]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// The next thing that the application is to know.

@@ -11,15 +11,17 @@ use crate::envelope::WireLimits;
 use crate::schema::MethodKind;
 
 /// What a call has beside its opening and its end when items belong to it, at either end.
+// In this order: what each message asks for lies together.
+#[repr(C)]
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// Items that came, in order. Of a watch, the newest value alone.
-    pub(super) inbox: VecDeque<Inbound>,
-    /// What the items of a batch cost that the application has and did not say to have used.
-    pub(super) lent: u64,
-    /// What a batch of items costs at most: so little of the window that the writer does not miss it.
-    batch: u64,
-    pub(super) receive: ReceiveWindow,
+    pub(super) send: SendWindow,
+    /// What the items in `outbox` cost.
+    pub(super) queued: u64,
+    /// This end's items are over.
+    pub(super) sent_end: bool,
+    /// What `capacity` last was, so that the application hears of its return.
+    pub(super) writable: bool,
     /// The other end's items are over.
     pub(super) received_end: bool,
     /// The application found nothing and waits to be told.
@@ -28,15 +30,15 @@ pub(super) struct Stream {
     pub(super) is_taken_listed: bool,
     /// Items to be written, in order.
     pub(super) outbox: Lean<Outbound>,
-    /// What the items in `outbox` cost.
-    pub(super) queued: u64,
-    pub(super) send: SendWindow,
-    /// This end's items are over.
-    pub(super) sent_end: bool,
-    /// What `capacity` last was, so that the application hears of its return.
-    pub(super) writable: bool,
     /// A watch's value that waits for its place.
     pub(super) latest: Option<Bytes>,
+    /// Items that came, in order. Of a watch, the newest value alone.
+    pub(super) inbox: VecDeque<Inbound>,
+    /// What the items of a batch cost that the application has and did not say to have used.
+    pub(super) lent: u64,
+    /// What a batch of items costs at most: so little of the window that the writer does not miss it.
+    batch: u64,
+    pub(super) receive: ReceiveWindow,
     /// A large value of a watch, while its chunks are written: the whole of it.
     pub(super) sending: Option<Bytes>,
 }

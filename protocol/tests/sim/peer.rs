@@ -130,12 +130,13 @@ impl Peer {
                     event => self.app.take(cx, &mut self.machine, event),
                 }
             }
-            let mut wrote = false;
+            let (mut wrote, mut has_more) = (false, true);
             if let Some(link) = self.link {
                 let end = self.end();
                 while net.takes(cx.now, link, end) {
                     let Some(message) = self.machine.poll_transmit(cx.now) else { break };
-                    wrote = true;
+                    assert!(has_more, "the message before was said to be the last");
+                    (wrote, has_more) = (true, self.machine.has_more());
                     let Some(message) = self.rewriter.outgoing(message) else { continue };
                     self.largest = self.largest.max(message.len());
                     note!(cx, "{} > {} B {:08x} on l{link}", self.place, message.len(), digest(&message));

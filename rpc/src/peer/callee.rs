@@ -73,12 +73,12 @@ impl From<IncomingNotify> for Arrival {
 
 /// What the dispatcher and handlers call.
 impl Peer {
-    /// Takes all calls that came in. `into` is empty, and its room is used for those that come.
-    pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) -> Taken {
+    /// Takes all calls that came in; `None` if there is nothing. `into` is empty, and its room is used for those that come.
+    pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) -> Option<Taken> {
         self.look(|state, wakes| {
             wakes.park(&mut state.dispatcher, cx);
             if !std::mem::take(&mut state.dispatches) {
-                return Taken::default();
+                return None;
             }
             let trims = std::mem::take(&mut state.trims);
             if trims {
@@ -90,11 +90,11 @@ impl Peer {
                 // Their handlers may compute for long and then wait. One that answers has looked by then.
                 state.look_again();
             }
-            Taken {
+            Some(Taken {
                 acknowledged: std::mem::take(&mut state.acknowledged),
                 stopped_waiting: std::mem::take(&mut state.stopped_waiting),
                 trims,
-            }
+            })
         })
     }
 

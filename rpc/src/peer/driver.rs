@@ -11,6 +11,17 @@ use bytes::Bytes;
 use super::Peer;
 use super::state::{Mailbox, State};
 
+/// What there is to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transmit {
+    /// A message. There may be another.
+    Message(Bytes),
+    /// A message that is the last for now: the task is woken by commands, as where there is nothing.
+    Last(Bytes),
+    /// Nothing. The task is woken by commands.
+    Nothing,
+}
+
 /// What a driver calls.
 impl Peer {
     /// A link is there. A client's session says hello on it; a server's waits for one.
@@ -89,16 +100,23 @@ impl Peer {
 
     /// The next message to write. Ask again after each one; while there is none, the task is woken by commands.
     pub fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        match self.transmit(cx) {
+            Transmit::Message(message) | Transmit::Last(message) => Poll::Ready(message),
+            Transmit::Nothing => Poll::Pending,
+        }
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), and says which message is the last that there is.
+    pub fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
         self.drive(|state, now, wakes| {
             self.expire_queued(state, now);
-            match state.session.poll_transmit(now) {
-                Some(message) => Poll::Ready(message),
-                None => {
-                    state.news = false;
-                    state.park_driver(wakes, cx);
-                    Poll::Pending
-                }
+            let message = state.session.poll_transmit(now);
+            if message.is_some() && state.session.has_more() {
+                return message.map_or(Transmit::Nothing, Transmit::Message);
             }
+            state.news = false;
+            state.park_driver(wakes, cx);
+            message.map_or(Transmit::Nothing, Transmit::Last)
         })
     }
 
@@ -137,6 +155,12 @@ impl Peer {
     /// When [`handle_timeout`](Self::handle_timeout) is due. May change with every other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.lock().session.poll_timeout()
+    }
+
+    /// [`poll_close`](Self::poll_close), and [`poll_timeout`](Self::poll_timeout) of a link that goes on.
+    pub fn rest(&self) -> Result<Option<Instant>, Refusal> {
+        let mut state = self.lock();
+        state.session.poll_close().map_or_else(|| Ok(state.session.poll_timeout()), Err)
     }
 
     /// Server: the client's hello, to be answered by [`welcome`](Self::welcome) or [`close`](Self::close).

@@ -19,6 +19,7 @@ use state::State;
 
 pub(crate) use callee::{Arrival, Ending, StopReason, Taken, Terminal, Ticket};
 pub(crate) use caller::Handle;
+pub use driver::Transmit;
 pub(crate) use state::Wakes;
 
 /// One end of a session, shared by its driver, its dispatcher and every call on it. Cheap to clone.
@@ -124,18 +125,23 @@ impl Peer {
 
     /// Takes the lock, runs `step`, hands the session's events out, and wakes who waits for them.
     fn act<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
-        let mut turn = self.turn();
-        let result = step(&mut turn.state, &mut turn.wakes);
-        turn.end();
+        let mut wakes = Wakes::default();
+        let mut state = self.lock();
+        let result = step(&mut state, &mut wakes);
+        state.settle(&mut wakes);
+        drop(state);
+        wakes.wake();
         result
     }
 
     /// As [`act`](Self::act), for steps that leave the session alone: it has nothing new to say, and nobody is woken.
     fn look<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::default();
-        // Released before wakers are dropped.
         let mut state = self.lock();
-        step(&mut state, &mut wakes)
+        let result = step(&mut state, &mut wakes);
+        drop(state);
+        wakes.wake();
+        result
     }
 
     /// As [`act`](Self::act), for steps that depend on the time: reading the clock costs as much as a small step.

@@ -95,7 +95,15 @@ impl State {
     }
 
     /// Hands out what the session has to say.
+    #[inline]
     pub(super) fn settle(&mut self, wakes: &mut Wakes) {
+        if self.session.has_events() {
+            self.tell(wakes);
+        }
+    }
+
+    #[inline(never)]
+    fn tell(&mut self, wakes: &mut Wakes) {
         while let Some(event) = self.session.poll_event() {
             self.handle_event(event, wakes);
         }
@@ -309,9 +317,19 @@ impl Wakes {
         }
     }
 
-    /// Lent, as it is large.
     #[inline]
-    pub(super) fn wake(&mut self) {
+    pub(super) fn wake(mut self) {
+        if self.woken.is_empty() && self.retired.is_empty() {
+            // As mostly: nothing is left to be dropped, which need not be looked for.
+            std::mem::forget(self);
+        } else {
+            self.tell();
+        }
+    }
+
+    /// Lent, as it is large.
+    #[inline(never)]
+    fn tell(&mut self) {
         self.woken.drain(Waker::wake);
         self.retired.drain(drop);
     }

@@ -86,13 +86,28 @@ where
 
     /// Starts what came in. Never ends; the task is woken when there is more to do.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
+        let taken = self.peer.take_arrivals(cx, &mut self.arrivals);
+        let waits = !self.queue.is_empty() || self.once.as_ref().is_some_and(OnceSide::waits);
+        if taken.is_some() || waits {
+            self.start_calls(cx, taken.unwrap_or_default());
+        }
+        if let Some(once) = &mut self.once {
+            once.tell(&self.peer);
+        }
+        let Self { streams, tasks, .. } = self;
+        streams.poll(cx, |slow| tasks.own(spawn(Apart(slow))));
+        Poll::Pending
+    }
+
+    /// Starts what came in, and what waited.
+    fn start_calls(&mut self, cx: &mut Context<'_>, taken: Taken) {
+        let Taken { acknowledged, stopped_waiting, trims } = taken;
         let mut arrivals = std::mem::take(&mut self.arrivals);
-        let Taken { acknowledged, stopped_waiting, trims } = self.peer.take_arrivals(cx, &mut arrivals);
         if let Some(once) = &mut self.once {
             // First: what came in by the same message may need their room.
             once.forget(acknowledged);
         }
-        let mut turn = Turn::new(Answers::new(self.peer.clone()), arrivals.len());
+        let mut turn = Turn::new(Answers::default(), arrivals.len());
         // Mostly nothing waits, and what came in starts without having been in the queue.
         let mut starts = self.queue.is_empty() && !stopped_waiting;
         for arrival in arrivals.drain(..) {
@@ -113,7 +128,6 @@ where
         self.arrivals = arrivals;
         if let Some(once) = &mut self.once {
             self.queue.extend(once.poll(cx));
-            once.tell(&self.peer);
         }
         if stopped_waiting {
             self.drop_stopped();
@@ -132,9 +146,6 @@ where
         if trims {
             self.queue.shrink_to_fit();
         }
-        let Self { streams, tasks, .. } = self;
-        streams.poll(cx, |slow| tasks.own(spawn(Apart(slow))));
-        Poll::Pending
     }
 
     /// Whether the stack takes a call, or why it takes none.

@@ -65,6 +65,7 @@ impl Guard {
     pub(super) fn end(mut self, terminal: Terminal, answers: &mut Answers) {
         // Mostly all that belonged to the handler is gone.
         let told = self.incoming.is_shared().then(|| self.incoming.clone());
+        answers.peer.get_or_insert_with(|| self.peer().clone());
         answers.ended.push(Ended { ticket: self.ticket.take(), terminal, told, was_failed: false });
     }
 
@@ -84,14 +85,12 @@ impl Guard {
 
     /// Answers the call, whose handler has stopped.
     pub(super) fn finish(self, terminal: Terminal) {
-        let mut answers = Answers::new(self.peer().clone());
-        self.end(terminal, &mut answers);
+        self.end(terminal, &mut Answers::default());
     }
 
     /// Answers a call that was stopped.
     pub(super) fn finish_stopped(self, reason: StopReason) {
-        let mut answers = Answers::new(self.peer().clone());
-        self.end_stopped(reason, &mut answers);
+        self.end_stopped(reason, &mut Answers::default());
     }
 }
 
@@ -118,17 +117,15 @@ struct Ended {
     was_failed: bool,
 }
 
-/// Calls that have ended, which are answered together when this is dropped.
+/// Calls of one session that have ended, which are answered together when this is dropped.
+#[derive(Default)]
 pub(super) struct Answers {
-    peer: Peer,
+    /// `None` if there are none.
+    peer: Option<Peer>,
     ended: Few<Ended>,
 }
 
 impl Answers {
-    pub(super) fn new(peer: Peer) -> Self {
-        Self { peer, ended: Few::default() }
-    }
-
     pub(super) fn reserve(&mut self, all: usize) {
         self.ended.reserve(all);
     }
@@ -136,10 +133,8 @@ impl Answers {
 
 impl Drop for Answers {
     fn drop(&mut self) {
-        if self.ended.is_empty() {
-            return;
-        }
-        self.peer.finish(self.ended.iter_mut().filter_map(|ended| {
+        let Some(peer) = &self.peer else { return };
+        peer.finish(self.ended.iter_mut().filter_map(|ended| {
             let terminal = std::mem::replace(&mut ended.terminal, Terminal::Nothing);
             Some(Ending { ticket: ended.ticket.take()?, terminal, was_failed: &mut ended.was_failed })
         }));

@@ -94,6 +94,11 @@ impl OnceSide {
         }
     }
 
+    /// Whether there are calls that wait.
+    pub(super) fn waits(&self) -> bool {
+        !self.repeats.is_empty()
+    }
+
     /// What is to be started of the calls that waited.
     pub(super) fn poll(&mut self, cx: &Context<'_>) -> Vec<Waiting> {
         if self.repeats.is_empty() || !self.bell.heard(cx) {

@@ -19,10 +19,16 @@ use crate::{BoxError, Reply};
 pub(super) struct Running<F> {
     /// `None` once the call was answered.
     guard: Option<Guard>,
-    room: Room<F>,
-    /// The stream that the handler accepted.
-    body: Option<Box<Body>>,
+    work: Work<F>,
     status_of: fn(&BoxError) -> Status,
+}
+
+/// What there is to be polled.
+enum Work<F> {
+    Call(Room<F>),
+    /// The stream that the handler accepted. It lies here: each of its items comes by.
+    Stream(Body),
+    Nothing,
 }
 
 /// Where the layers' future around the handler's lies; empty once that has ended, and then good for another.
@@ -31,23 +37,28 @@ pub(super) type Room<F> = Pin<Box<Option<F>>>;
 impl<F> Running<F> {
     /// `room` holds the future.
     pub(super) fn new(guard: Guard, room: Room<F>, status_of: fn(&BoxError) -> Status) -> Self {
-        Self { guard: Some(guard), room, body: None, status_of }
+        Self { guard: Some(guard), work: Work::Call(room), status_of }
     }
 
     /// Whether its handler has accepted a stream, which goes on.
     pub(super) fn is_stream(&self) -> bool {
-        self.body.is_some()
+        matches!(self.work, Work::Stream(_))
     }
 
-    /// Gives the room back, once the call was answered.
-    pub(super) fn into_room(self) -> Room<F> {
-        self.room
+    /// Gives the room back, once the call was answered; that of a stream is gone.
+    pub(super) fn into_room(self) -> Option<Room<F>> {
+        match self.work {
+            Work::Call(room) => Some(room),
+            Work::Stream(_) | Work::Nothing => None,
+        }
     }
 
     /// Drops what is left of the handler.
     fn clear(&mut self) {
-        self.room.set(None);
-        self.body = None;
+        match &mut self.work {
+            Work::Call(room) => room.set(None),
+            Work::Stream(_) | Work::Nothing => self.work = Work::Nothing,
+        }
     }
 
     /// Drops the handler, then answers.
@@ -60,8 +71,8 @@ impl<F> Running<F> {
 
     /// Drops the handler and answers if the call was stopped; says whether it was.
     pub(super) fn end_if_stopped(&mut self) -> bool {
-        let stopped = self.guard.as_ref().and_then(|guard| Some((guard.stopped()?, guard.peer().clone())));
-        stopped.map(|(reason, peer)| self.stop(reason, &mut Answers::new(peer))).is_some()
+        let stopped = self.guard.as_ref().and_then(Guard::stopped);
+        stopped.map(|reason| self.stop(reason, &mut Answers::default())).is_some()
     }
 
     fn stop(&mut self, reason: StopReason, answers: &mut Answers) -> Poll<()> {
@@ -82,22 +93,25 @@ where
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>, answers: &mut Answers) -> Poll<()> {
         loop {
             let Some(guard) = &self.guard else { return Poll::Ready(()) };
-            let polled = if let Some(body) = &mut self.body {
-                guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
-            } else {
-                let Some(future) = self.room.as_mut().as_pin_mut() else { return Poll::Ready(()) };
-                guarded(&|| guard.name(), || {
-                    future.poll(cx).map(|output| Step::from(answer(output, self.status_of)))
-                })
+            let polled = match &mut self.work {
+                Work::Stream(body) => {
+                    guarded(&|| guard.name(), || Pin::new(body).poll(cx).map(|end| Step::End(end.into())))
+                }
+                Work::Call(room) => {
+                    let Some(future) = room.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+                    guarded(&|| guard.name(), || {
+                        future.poll(cx).map(|output| Step::from(answer(output, self.status_of)))
+                    })
+                }
+                Work::Nothing => return Poll::Ready(()),
             };
             match polled {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Step::Accept(body))) => {
                     guard.accept();
                     // The layers' future has ended, and what it held is given back before the first item.
-                    self.body = Some(body);
-                    let room = &mut self.room;
-                    if let Err(panicked) = guarded(&|| guard.name(), || room.set(None)) {
+                    let ended = std::mem::replace(&mut self.work, Work::Stream(*body));
+                    if let Err(panicked) = guarded(&|| guard.name(), || drop(ended)) {
                         return self.end(failed(panicked), answers);
                     }
                 }
@@ -119,9 +133,7 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(guard) = &self.guard else { return Poll::Ready(()) };
-        let mut answers = Answers::new(guard.peer().clone());
-        self.poll_end(cx, &mut answers)
+        self.poll_end(cx, &mut Answers::default())
     }
 }
 
@@ -137,7 +149,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(guard) = &self.0.guard else { return Poll::Ready(()) };
-        let mut answers = Answers::new(guard.peer().clone());
+        let mut answers = Answers::default();
         match guard.poll_stopped(cx) {
             Poll::Ready(reason) => self.0.stop(reason, &mut answers),
             Poll::Pending => self.0.poll_end(cx, &mut answers),

@@ -50,8 +50,8 @@ impl<F> Turn<F> {
     }
 
     /// Takes the room of a call that has ended, for the next one.
-    pub(super) fn keep(&mut self, room: Room<F>) {
-        self.spare = Some(room);
+    pub(super) fn keep(&mut self, room: Option<Room<F>>) {
+        self.spare = room;
     }
 
     /// Polls a call once; if it is pending, it is to become a task.
@@ -121,15 +121,13 @@ impl Clock {
 mod tests {
     use std::future::Ready;
 
-    use bowline_protocol::session::Config;
     use bowline_runtime::now;
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::peer::Peer;
 
     fn turn() -> Turn<Ready<()>> {
-        Turn::new(Answers::new(Peer::server(Config::default())), 0)
+        Turn::new(Answers::default(), 0)
     }
 
     /// As a handler that computes and does not wait.

@@ -50,12 +50,14 @@ impl Sink {
         let mut stream = pin!(stream);
         let Incoming { home, call, notices, .. } = &**self.context.incoming();
         let Some(call) = *call else { return };
+        // Beside the stream, as every item asks for it.
+        let peer = home.peer.clone();
         let end = match self.context.method().kind {
             MethodKind::Watch => {
                 let codec = self.context.codec();
-                poll_fn(|cx| poll_values(stream.as_mut(), cx, &home.peer, call, codec)).await
+                poll_fn(|cx| poll_values(stream.as_mut(), cx, &peer, call, codec)).await
             }
-            _ => poll_fn(|cx| poll_items(stream.as_mut(), cx, &home.peer, call, Some(notices))).await,
+            _ => poll_fn(|cx| poll_items(stream.as_mut(), cx, &peer, call, Some(notices))).await,
         };
         self.stage.set(Progress::Ended(match (end, notices.take_lagged()) {
             (PumpEnd::Over, None) => BodyEnd::Over,

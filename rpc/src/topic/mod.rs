@@ -1,11 +1,12 @@
+mod follower;
+mod log;
 mod notices;
-mod queue;
-mod retained;
 mod shared;
 mod subscription;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use bowline_protocol::codec::{Codec, Payload};
 use bowline_protocol::schema::{Lag, MethodKind};
@@ -13,8 +14,8 @@ use bowline_runtime::{now, random_u128};
 use slab::Slab;
 
 use crate::Context;
-use queue::{Queue, Room};
-use retained::Retained;
+use follower::{Follower, Room};
+use log::Log;
 
 pub use shared::Shared;
 pub use subscription::Subscription;
@@ -47,8 +48,7 @@ pub struct Position {
 impl<T: Payload> Topic<T> {
     /// Makes a topic without subscribers.
     pub fn new() -> Self {
-        let state =
-            State { epoch: random_u128(), retained: Retained::default(), queues: Slab::new(), closed: false };
+        let state = State { epoch: random_u128(), log: Log::default(), readers: Slab::new(), closed: false };
         let inner = Arc::new(Inner { state: Mutex::new(state) });
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
@@ -62,10 +62,12 @@ impl<T: Payload> Topic<T> {
         let mut wakers = Vec::new();
         let position = {
             let mut state = self.inner.lock();
-            for (_, queue) in &mut state.queues {
-                wakers.extend(queue.push(item.clone(), size));
+            let mut unread = u64::MAX;
+            for (_, reader) in &mut state.readers {
+                unread = unread.min(reader.next);
+                wakers.extend(reader.waker.take());
             }
-            Position { epoch: state.epoch, offset: state.retained.push(now(), item, size) }
+            Position { epoch: state.epoch, offset: state.log.push(now(), item, size, unread) }
         };
         for waker in wakers {
             waker.wake();
@@ -77,45 +79,43 @@ impl<T: Payload> Topic<T> {
     ///
     /// Give it to that call's stream: gaps are shown there.
     pub fn subscribe(&self, cx: &Context) -> Subscription<T> {
-        self.subscribe_queue(cx, |_, _| {})
+        self.follow(cx, |state, _| state.log.next())
     }
 
     /// Every item from `position` on. What is no longer kept is shown as a gap; a position of another topic, or of a
     /// time before a restart, gives everything that is kept. What is kept takes no room of the subscriber's.
     pub fn subscribe_from(&self, cx: &Context, position: Position) -> Subscription<T> {
-        self.subscribe_queue(cx, |state, queue| {
+        self.follow(cx, |state, follower| {
+            follower.start_behind();
             let is_known = position.epoch == state.epoch;
-            queue.start_at(if is_known { position.offset } else { state.retained.first(now()) });
+            if is_known { position.offset.min(state.log.next()) } else { state.log.first(now()) }
         })
     }
 
     /// The place of the next item.
     pub fn position(&self) -> Position {
         let state = self.inner.lock();
-        Position { epoch: state.epoch, offset: state.retained.next() }
+        Position { epoch: state.epoch, offset: state.log.next() }
     }
 
     /// How many subscriptions there are.
     pub fn subscribers(&self) -> usize {
-        self.inner.lock().queues.len()
+        self.inner.lock().readers.len()
     }
 
-    fn subscribe_queue(
-        &self,
-        cx: &Context,
-        fill: impl FnOnce(&mut State<T>, &mut Queue<T>),
-    ) -> Subscription<T> {
+    /// `start` says with which item the subscriber begins.
+    fn follow(&self, cx: &Context, start: impl FnOnce(&State<T>, &mut Follower) -> u64) -> Subscription<T> {
         let (room, lag) = match cx.method().kind {
             // A watch shows the newest value, and never a gap.
             MethodKind::Watch => (Room::NEWEST, Lag::Latest),
             _ => (Room::DEFAULT, cx.method().lag),
         };
-        let mut queue = Queue::new(room, lag);
+        let mut follower = Follower::new(room, lag);
         let mut state = self.inner.lock();
-        fill(&mut state, &mut queue);
-        let id = state.queues.insert(queue);
+        let next = start(&state, &mut follower);
+        let id = state.readers.insert(Reader { next, waker: None });
         drop(state);
-        Subscription::new(self.inner.clone(), id, cx.incoming().clone())
+        Subscription::new(self.inner.clone(), id, follower, cx.incoming().clone())
     }
 }
 
@@ -133,7 +133,7 @@ impl<T> Clone for Topic<T> {
 
 impl<T> fmt::Debug for Topic<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Topic").field("subscribers", &self.inner.lock().queues.len()).finish_non_exhaustive()
+        f.debug_struct("Topic").field("subscribers", &self.inner.lock().readers.len()).finish_non_exhaustive()
     }
 }
 
@@ -143,11 +143,18 @@ struct Inner<T> {
 
 struct State<T> {
     epoch: u128,
-    retained: Retained<T>,
+    log: Log<T>,
     /// In the order in which they came: what belongs to subscribers that came together lies together too, and a value is
     /// given to all of them in the order of memory.
-    queues: Slab<Queue<T>>,
+    readers: Slab<Reader>,
     closed: bool,
+}
+
+/// What publishing has to know of a subscriber.
+struct Reader {
+    /// The number of the item that it reads next.
+    next: u64,
+    waker: Option<Waker>,
 }
 
 impl<T> Inner<T> {
@@ -164,7 +171,7 @@ impl<T> Drop for Handle<T> {
         let wakers: Vec<_> = {
             let mut state = self.0.lock();
             state.closed = true;
-            state.queues.iter_mut().filter_map(|(_, queue)| queue.take_waker()).collect()
+            state.readers.iter_mut().filter_map(|(_, reader)| reader.waker.take()).collect()
         };
         for waker in wakers {
             waker.wake();

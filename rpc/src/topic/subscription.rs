@@ -7,14 +7,15 @@ use std::task::{Context, Poll};
 use bowline_runtime::now;
 use futures_core::Stream;
 
-use super::queue::Taken;
+use super::follower::{Follower, Taken};
 use super::{Inner, Shared, State};
 use crate::context::Incoming;
 
 /// The items of a topic for one call's stream. Dropping it ends the subscription.
 pub struct Subscription<T> {
     topic: Arc<Inner<T>>,
-    queue: usize,
+    reader: usize,
+    follower: Follower,
     /// Items that were taken out together with one before them.
     ready: VecDeque<Shared<T>>,
     /// The call whose stream is told of gaps.
@@ -22,8 +23,8 @@ pub struct Subscription<T> {
 }
 
 impl<T> Subscription<T> {
-    pub(super) fn new(topic: Arc<Inner<T>>, queue: usize, call: Arc<Incoming>) -> Self {
-        Self { topic, queue, ready: VecDeque::new(), call }
+    pub(super) fn new(topic: Arc<Inner<T>>, reader: usize, follower: Follower, call: Arc<Incoming>) -> Self {
+        Self { topic, reader, follower, ready: VecDeque::new(), call }
     }
 }
 
@@ -36,22 +37,21 @@ impl<T> Stream for Subscription<T> {
         }
         let this = &mut *self;
         let mut state = this.topic.lock();
-        let State { retained, queues, closed, .. } = &mut *state;
-        let closed = *closed;
-        let Some(queue) = queues.get_mut(this.queue) else { return Poll::Ready(None) };
-        match queue.take(now, retained) {
+        let State { log, readers, closed, .. } = &mut *state;
+        let Some(reader) = readers.get_mut(this.reader) else { return Poll::Ready(None) };
+        match this.follower.take(&mut reader.next, log, now) {
             Taken::Item(missed, item) => {
                 this.call.notices.miss(missed);
-                queue.take_more(&mut this.ready);
+                this.follower.take_more(&mut reader.next, log, &mut this.ready);
                 Poll::Ready(Some(item))
             }
             Taken::Lagged(missed) => {
                 this.call.notices.lag(missed);
                 Poll::Ready(None)
             }
-            Taken::Nothing if closed => Poll::Ready(None),
+            Taken::Nothing if *closed => Poll::Ready(None),
             Taken::Nothing => {
-                let retired = queue.waker.replace(cx.waker().clone());
+                let retired = reader.waker.replace(cx.waker().clone());
                 // Its drop may run foreign code: not under the lock.
                 drop(state);
                 drop(retired);
@@ -64,14 +64,14 @@ impl<T> Stream for Subscription<T> {
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
         let mut state = self.topic.lock();
-        let queue = state.queues.try_remove(self.queue);
-        if state.queues.is_empty() {
+        let reader = state.readers.try_remove(self.reader);
+        if state.readers.is_empty() {
             // Of many that were there at one time.
-            state.queues.shrink_to_fit();
+            state.readers.shrink_to_fit();
         }
         // Its drop may run foreign code: not under the lock.
         drop(state);
-        drop(queue);
+        drop(reader);
     }
 }
 

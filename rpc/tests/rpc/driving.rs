@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bowline_protocol::session::{Config, Welcoming};
-use bowline_rpc::{Dispatcher, Peer, Router, SessionInfo, status_of};
+use bowline_rpc::{Dispatcher, Peer, Router, SessionInfo, Transmit, status_of};
 
 use crate::support::service::Served;
 use crate::support::{Handlers, Stub};
@@ -74,6 +74,40 @@ async fn one_call_is_never_held_back_for_others() {
     park();
     assert!(!peer.gathers(false), "nothing is new");
     assert!(peer.gathers(true), "an answer to one of them may be a question of the other");
+}
+
+/// It asked again after each message, and most sessions have one at a time.
+#[tokio::test(start_paused = true)]
+async fn who_has_the_last_message_need_not_ask_for_more_and_is_woken() {
+    let (client, server, _) = ends();
+    let (stub, woken) = (Stub::new(&client.channel()), Arc::new(Woken::default()));
+    let waker = Waker::from(woken.clone());
+    let mut driver = Context::from_waker(&waker);
+    for number in 0..3 {
+        client.attend();
+        let mut call = stub.echo(number);
+        assert!(Pin::new(&mut call).poll(&mut noop()).is_pending());
+        let transmitted = client.transmit(&mut driver);
+        let Transmit::Last(message) = transmitted else { panic!("{transmitted:?}, call {number}") };
+        server.handle_message(message);
+        assert!(!client.gathers(false), "nothing is new");
+        assert_eq!(woken.take(), 0);
+        drop(call);
+        assert_eq!(woken.take(), 1, "it sleeps");
+        carry(&client, &server);
+        carry(&server, &client);
+        while client.transmit(&mut driver) != Transmit::Nothing {}
+        woken.take();
+    }
+    // More calls than one message carries.
+    let large = |_| {
+        let mut call = stub.echo_of("x".repeat(60_000));
+        assert!(Pin::new(&mut call).poll(&mut noop()).is_pending());
+        call
+    };
+    client.attend();
+    let _calls: Vec<_> = (0..4).map(large).collect();
+    assert!(matches!(client.transmit(&mut driver), Transmit::Message(_)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,12 +15,12 @@ use bowline_protocol::registry::{Gap, Remains, Verdict};
 use bowline_protocol::session::Welcoming;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
-use bowline_runtime::{Bell, BoxFuture, Sleep, now, random_bytes, sleep_until};
+use bowline_runtime::{BoxFuture, Rope, Sleep, now, random_bytes, sleep_until};
 use bowline_transport::{BoxLink, CloseFrame, Ended, Left, drive_until};
 
 use crate::mail::{Back, End, Guest, Handover, Letter, Mail, Returned};
 use crate::node::Node;
-use held::HeldReport;
+use held::{HeldReport, Mood};
 
 pub(crate) use stack::{Sessions, Stacked};
 
@@ -32,8 +32,6 @@ pub(crate) struct Session {
     /// Polled in this task, and its handlers with it.
     dispatch: BoxFuture<'static, Infallible>,
     desk: Desk,
-    /// Rings for the desk.
-    bell: Bell,
 }
 
 /// A link, and where it goes when the session has no use for it any more.
@@ -66,7 +64,7 @@ impl Session {
         };
         let dispatch = dispatch(&desk.peer);
         desk.metrics.live(outcome);
-        Self { dispatch, desk, bell: Bell::default() }
+        Self { dispatch, desk }
     }
 
     /// Runs it, first on this link.
@@ -90,18 +88,19 @@ impl Session {
 
     /// Drives a link until it ends or another takes its place.
     async fn attached(&mut self, Carried { link, back }: Carried) -> Next {
-        let Self { dispatch, desk, bell } = self;
+        let Self { dispatch, desk } = self;
         desk.has_link = true;
-        bell.ring();
+        let mut rope = Rope::default();
+        let mut bell = rope.bell();
         desk.metrics.link_opened();
         let peer = desk.peer.clone();
-        let until = poll_fn(|cx| {
+        let until = poll_fn(|_| {
             if desk.held.wind() {
                 bell.ring();
             }
-            bell.poll(cx, |cx| desk.poll_attached(cx))
+            bell.poll(|cx| desk.poll_attached(cx))
         });
-        let (link, left) = drive_until(link, &peer, dispatch.as_mut(), until).await;
+        let (link, left) = drive_until(link, &peer, rope, dispatch.as_mut(), until).await;
         match left {
             Left::Until(arrival) => {
                 let (code, reason) = if arrival.superseded {
@@ -127,15 +126,17 @@ impl Session {
 
     /// Waits without a link.
     async fn detached(&mut self) -> Next {
-        let Self { dispatch, desk, bell } = self;
+        let Self { dispatch, desk } = self;
         desk.has_link = false;
-        bell.ring();
+        let mut rope = Rope::default();
+        let mut bell = rope.bell();
         let mut timer = None;
         poll_fn(|cx| {
+            rope.attend(cx);
             if desk.held.wind() {
                 bell.ring();
             }
-            if let Poll::Ready(next) = bell.poll(cx, |cx| desk.poll_detached(cx)) {
+            if let Poll::Ready(next) = bell.poll(|cx| desk.poll_detached(cx)) {
                 return Poll::Ready(next);
             }
             let Poll::Pending = dispatch.as_mut().poll(cx);
@@ -190,8 +191,7 @@ impl Desk {
             self.is_proved = true;
             self.node.prove(self.id);
         }
-        let Self { held, peer, metrics, node, id, .. } = self;
-        held.poll(cx, peer, metrics, |held| node.set_held(*id, held));
+        self.look_at_held(cx);
         while let Poll::Ready(letter) = self.mail.poll(cx) {
             match letter {
                 Letter::Handover(handover) => {
@@ -206,9 +206,23 @@ impl Desk {
         Poll::Pending
     }
 
+    /// Tells the server how many bytes the session holds, and metrics what it did, when it is time to.
+    fn look_at_held(&mut self, cx: &mut Context<'_>) {
+        let Self { held, peer, metrics, .. } = self;
+        let news = held.poll(cx, |mood| {
+            if mood == Mood::Calm {
+                peer.trim();
+            }
+            metrics.look(peer);
+            peer.held_bytes()
+        });
+        if let Some(bytes) = news {
+            self.node.set_held(self.id, bytes);
+        }
+    }
+
     fn poll_detached(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        let Self { held, peer, metrics, node, id, .. } = self;
-        held.poll(cx, peer, metrics, |held| node.set_held(*id, held));
+        self.look_at_held(cx);
         while let Poll::Ready(letter) = self.mail.poll(cx) {
             match letter {
                 Letter::Handover(handover) => {

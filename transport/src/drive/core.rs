@@ -1,9 +1,9 @@
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use bowline_protocol::envelope::Refusal;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
-use bowline_rpc::Peer;
+use bowline_rpc::{Peer, Transmit};
 use bowline_runtime::Instant;
 use bytes::Bytes;
 
@@ -21,9 +21,9 @@ pub(super) trait Core {
     fn handle_progress(&self);
     /// Whether what is written next should wait until tasks that are ready have run; `heard` if messages were handled.
     fn gathers(&self, heard: bool) -> bool;
-    fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes>;
-    fn poll_close(&self) -> Option<Refusal>;
-    fn poll_timeout(&self) -> Option<Instant>;
+    fn transmit(&self, cx: &mut Context<'_>) -> Transmit;
+    /// After everything was written: the end of the link, or when the timer is due.
+    fn rest(&self) -> Result<Option<Instant>, Refusal>;
     /// Asks to be woken by commands, without taking anything out.
     fn park(&self, cx: &mut Context<'_>);
 }
@@ -69,16 +69,12 @@ impl Core for Peer {
         Self::gathers(self, heard)
     }
 
-    fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        Self::poll_transmit(self, cx)
+    fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
+        Self::transmit(self, cx)
     }
 
-    fn poll_close(&self) -> Option<Refusal> {
-        Self::poll_close(self)
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        Self::poll_timeout(self)
+    fn rest(&self) -> Result<Option<Instant>, Refusal> {
+        Self::rest(self)
     }
 
     fn park(&self, cx: &mut Context<'_>) {

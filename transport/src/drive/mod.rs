@@ -10,11 +10,11 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bowline_protocol::envelope::Hello;
+use bowline_protocol::envelope::{Hello, Refusal};
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
-use bowline_rpc::Peer;
-use bowline_runtime::{Bell, Sleep, now, sleep_until, timeout, wake_last};
+use bowline_rpc::{Peer, Transmit};
+use bowline_runtime::{Bell, Instant, Rope, Sleep, now, sleep_until, timeout, wake_last};
 
 use self::core::Core;
 use crate::{CloseFrame, Link, LinkError, Received};
@@ -87,7 +87,7 @@ where
 /// A dropped future loses the link.
 pub async fn greet<L: Link>(link: L, peer: &Peer) -> Result<(L, Hello), Ended> {
     let hello = poll_fn(|cx| peer.poll_hello(cx));
-    match drive_until(link, peer, std::future::pending(), hello).await {
+    match drive_until(link, peer, Rope::default(), std::future::pending(), hello).await {
         (link, Left::Until(hello)) => Ok((link, hello)),
         (link, Left::Ended(ended)) => {
             if let Some(frame) = &ended.frame {
@@ -109,19 +109,27 @@ pub enum Left<T> {
 
 /// As [`drive`], until `until` is ready, and leaves the closing of the link to the caller.
 ///
+/// Polls of `until` may use bells of `rope`, which is attended to before each of them.
+///
 /// Nothing is read from the link between the moment that `until` is ready and the return: a session that moves to
 /// another link is frozen where it was.
 ///
 /// # Cancel safety
 ///
 /// A dropped future loses the link; the session is told.
-pub async fn drive_until<L, B, U>(link: L, peer: &Peer, background: B, until: U) -> (L, Left<U::Output>)
+pub fn drive_until<L, B, U>(
+    link: L,
+    peer: &Peer,
+    rope: Rope,
+    background: B,
+    until: U,
+) -> impl Future<Output = (L, Left<U::Output>)>
 where
     L: Link,
-    B: Future<Output = Infallible>,
-    U: Future,
+    B: Future<Output = Infallible> + Unpin,
+    U: Future + Unpin,
 {
-    attend(link, peer, pin!(background), until).await
+    Attending::new(link, peer, rope, background, until)
 }
 
 /// Closes a link with `frame`, or answers the close of the other end, and waits at most 5 s for the rest of it.
@@ -139,11 +147,18 @@ pub async fn close(mut link: impl Link, frame: &CloseFrame) {
 
 async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C, background: B) -> Ended {
     let mut background = pin!(background);
-    let (link, ended) =
-        match attend(link, core, background.as_mut(), std::future::pending::<Infallible>()).await {
-            (link, Left::Ended(ended)) => (link, ended),
-            (_, Left::Until(never)) => match never {},
-        };
+    let (link, ended) = match Attending::new(
+        link,
+        core,
+        Rope::default(),
+        background.as_mut(),
+        std::future::pending::<Infallible>(),
+    )
+    .await
+    {
+        (link, Left::Ended(ended)) => (link, ended),
+        (_, Left::Until(never)) => match never {},
+    };
     if let Some(frame) = &ended.frame {
         let mut closing = pin!(close(link, frame));
         poll_fn(|cx| {
@@ -156,62 +171,88 @@ async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C
     ended
 }
 
-async fn attend<L, C, B, U>(link: L, core: &C, mut background: Pin<&mut B>, until: U) -> (L, Left<U::Output>)
+/// A link that is driven until it ends or `until` is ready. One future and not several around each other: where there are
+/// thousands, each layer keeps what it has reached in another line of memory.
+struct Attending<'a, L, C: Core, B, U> {
+    /// `None` once that is over.
+    joint: Option<Joint<'a, L, C>>,
+    rope: Rope,
+    attached: Attached<'a, C>,
+    background: B,
+    until: U,
+}
+
+impl<'a, L: Link, C: Core, B, U> Attending<'a, L, C, B, U> {
+    fn new(link: L, core: &'a C, mut rope: Rope, background: B, until: U) -> Self {
+        let joint = Joint {
+            link,
+            core,
+            readable: rope.bell(),
+            timer: None,
+            timed: rope.bell(),
+            heard: false,
+            gathered: false,
+            unflushed: false,
+            blocked_at: None,
+            arriving: Arriving::default(),
+        };
+        Self { joint: Some(joint), rope, attached: Attached::new(core), background, until }
+    }
+}
+
+impl<L, C, B, U> Future for Attending<'_, L, C, B, U>
 where
     L: Link,
     C: Core,
-    B: Future<Output = Infallible>,
-    U: Future,
+    B: Future<Output = Infallible> + Unpin,
+    U: Future + Unpin,
 {
-    let mut until = pin!(until);
-    let mut joint = Joint {
-        link,
-        core,
-        readable: Bell::default(),
-        timer: None,
-        heard: false,
-        gathered: false,
-        unflushed: false,
-        blocked_at: None,
-        arriving: Arriving::default(),
-    };
-    let mut attached = Attached::new(core);
-    let left = poll_fn(|cx| {
-        if let Poll::Ready(value) = until.as_mut().poll(cx) {
-            return Poll::Ready(Left::Until(value));
-        }
-        joint.poll(cx, background.as_mut()).map(Left::Ended)
-    })
-    .await;
-    match &left {
-        Left::Until(_) => attached.is_handed_on = true,
-        Left::Ended(ended) => attached.code = ended.frame.as_ref().map(|frame| frame.code),
+    type Output = (L, Left<U::Output>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { joint, rope, attached, background, until } = &mut *self;
+        rope.attend(cx);
+        let driven = joint.as_mut().expect("a link that was given back is not driven");
+        let left = match Pin::new(until).poll(cx) {
+            Poll::Ready(value) => {
+                attached.is_done = true;
+                Left::Until(value)
+            }
+            Poll::Pending => {
+                let ended = std::task::ready!(driven.poll(cx, Pin::new(background)));
+                attached.end(ended.frame.as_ref().map(|frame| frame.code));
+                Left::Ended(ended)
+            }
+        };
+        let driven = joint.take().expect("it was there");
+        Poll::Ready((driven.link, left))
     }
-    drop(attached);
-    (joint.link, left)
 }
 
 /// Tells the session when its link is gone, also when the loop is dropped.
 struct Attached<'a, C: Core> {
     core: &'a C,
-    /// What the link was closed with.
-    code: Option<CloseCode>,
-    /// Whoever drives on, with this link or another, tells the session.
-    is_handed_on: bool,
+    /// It was told, or whoever drives on, with this link or another, tells it.
+    is_done: bool,
 }
 
 impl<'a, C: Core> Attached<'a, C> {
     fn new(core: &'a C) -> Self {
         core.handle_connected();
-        Self { core, code: None, is_handed_on: false }
+        Self { core, is_done: false }
+    }
+
+    /// The link is gone; it was closed with `code`, if it was.
+    fn end(&mut self, code: Option<CloseCode>) {
+        if !std::mem::replace(&mut self.is_done, true) {
+            self.core.handle_disconnect(code);
+        }
     }
 }
 
 impl<C: Core> Drop for Attached<'_, C> {
     fn drop(&mut self) {
-        if !self.is_handed_on {
-            self.core.handle_disconnect(self.code);
-        }
+        self.end(None);
     }
 }
 
@@ -222,6 +263,8 @@ struct Joint<'a, L, C> {
     /// Rings when there may be something to read.
     readable: Bell,
     timer: Option<Sleep>,
+    /// Rings for the timer.
+    timed: Bell,
     /// Messages were handled since others had their turn.
     heard: bool,
     /// Others had their turn.
@@ -252,14 +295,13 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         self.core.attend();
         for _ in 0..ROUNDS {
             let mut round = || -> Result<Step, Ended> {
-                let read = self.read(cx)?;
+                let read = self.read()?;
                 let Poll::Pending = background.as_mut().poll(cx);
                 if self.gathers() {
                     return Ok(if read == Step::Bulk { Step::Bulk } else { Step::Later });
                 }
                 let written = self.write(cx)?;
-                self.close()?;
-                let passed = self.pass_time(cx);
+                let passed = self.core.rest().map_err(closed).map(|due| self.pass_time(due))?;
                 let steps = [read, written, passed];
                 Ok([Step::Bulk, Step::Again].into_iter().find(|it| steps.contains(it)).unwrap_or(Step::Done))
             };
@@ -287,8 +329,8 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         self.gathered
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
-        let step = self.read_messages(cx)?;
+    fn read(&mut self) -> Result<Step, Ended> {
+        let step = self.read_messages()?;
         let arriving = self.link.arriving();
         let before = std::mem::replace(&mut self.arriving, arriving);
         // Whole messages have been handled as such.
@@ -298,11 +340,11 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         Ok(step)
     }
 
-    fn read_messages(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+    fn read_messages(&mut self) -> Result<Step, Ended> {
         let mut bytes = 0;
         for _ in 0..READS {
             let Self { readable, link, .. } = self;
-            match readable.poll(cx, |cx| link.poll_receive(cx)) {
+            match readable.poll(|cx| link.poll_receive(cx)) {
                 Poll::Pending => return Ok(Step::Done),
                 Poll::Ready(Ok(Received::Binary(message))) => {
                     self.heard = true;
@@ -337,16 +379,20 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
                     return Ok(Step::Done);
                 }
             }
-            match self.core.poll_transmit(cx) {
-                Poll::Ready(message) => {
-                    bytes += message.len();
-                    self.link.start_send(message).map_err(failed)?;
-                    self.unflushed = true;
-                }
-                Poll::Pending => {
+            let (message, is_last) = match self.core.transmit(cx) {
+                Transmit::Message(message) => (message, false),
+                Transmit::Last(message) => (message, true),
+                Transmit::Nothing => {
                     self.flush(cx)?;
                     return Ok(Step::Done);
                 }
+            };
+            bytes += message.len();
+            self.link.start_send(message).map_err(failed)?;
+            self.unflushed = true;
+            if is_last {
+                self.flush(cx)?;
+                return Ok(Step::Done);
             }
         }
         Ok(Step::Again)
@@ -381,33 +427,30 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         self.blocked_at = Some(written);
     }
 
-    fn close(&self) -> Result<(), Ended> {
-        match self.core.poll_close() {
-            None => Ok(()),
-            Some(refusal) => {
-                let frame = CloseFrame::new(refusal.code, refusal.reason);
-                Err(Ended { by: EndedBy::Local, frame: Some(frame) })
-            }
-        }
-    }
-
-    fn pass_time(&mut self, cx: &mut Context<'_>) -> Step {
-        let Some(due) = self.core.poll_timeout() else { return Step::Done };
-        let timer = self.timer.get_or_insert_with(|| sleep_until(due));
+    fn pass_time(&mut self, due: Option<Instant>) -> Step {
+        let Some(due) = due else { return Step::Done };
+        let Self { core, timer, timed, .. } = self;
+        let timer = timer.get_or_insert_with(|| sleep_until(due));
         // It moves away with every message: a timer that comes too early is set again then, and not each time. And only it
         // looks at the clock.
         if timer.deadline() > due {
             timer.reset(due);
+            timed.ring();
         }
-        while Pin::new(&mut *timer).poll(cx).is_ready() {
+        while timed.poll(|cx| Pin::new(&mut *timer).poll(cx)).is_ready() {
             if due <= now() {
-                self.core.handle_timeout();
+                core.handle_timeout();
                 return Step::Again;
             }
             timer.reset(due);
         }
         Step::Done
     }
+}
+
+/// By this end, on purpose.
+fn closed(refusal: Refusal) -> Ended {
+    Ended { by: EndedBy::Local, frame: Some(CloseFrame::new(refusal.code, refusal.reason)) }
 }
 
 fn failed(error: LinkError) -> Ended {

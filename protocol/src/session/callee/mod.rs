@@ -17,25 +17,27 @@ use crate::schema::MethodKind;
 use crate::status::Status;
 
 /// A call of the other end, until its terminal is written to the last byte.
+// In this order: what each message asks for lies together.
+#[repr(C)]
 #[derive(Debug)]
 pub(super) struct Incoming {
-    pub(super) kind: MethodKind,
-    class: Class,
-    pub(super) codec: Codec,
-    pub(super) handling: Handling,
-    pub(super) deadline: Option<Instant>,
     /// It has a place in the queue of data.
     pub(super) has_turn: bool,
     pub(super) acceptance: Acceptance,
-    pub(super) transfer: Writing,
-    pub(super) room: Room,
+    pub(super) kind: MethodKind,
+    pub(super) codec: Codec,
+    class: Class,
     /// A watch that waits until something that has no numbers is acknowledged.
     pub(super) is_parked: bool,
     /// The caller wants no more of it: the end waits for nothing.
     pub(super) is_unwanted: bool,
     /// It is a `once` call: the application wants to know that its terminal arrived.
     is_once: bool,
+    pub(super) transfer: Writing,
+    pub(super) room: Room,
     pub(super) stream: Option<Box<Stream>>,
+    pub(super) handling: Handling,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// How far the handling of a call of the other end is.

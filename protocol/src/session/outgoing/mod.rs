@@ -58,6 +58,19 @@ impl Session {
         Some(message)
     }
 
+    /// Whether [`poll_transmit`](Self::poll_transmit), which has just given a message, may have another. If not, it has nothing
+    /// until something is put in or its time comes.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        let Self { link, state, .. } = self;
+        // Control goes with the first message, but for the credit of items, which waits for a replay.
+        !matches!(link.phase, Phase::Live)
+            || !state.queue.turns.is_empty()
+            || state.transfers.len() > 0
+            || state.sent.replays()
+            || !state.taken.is_empty()
+    }
+
     fn write_data(&mut self, now: Instant, encoder: &mut Encoder<'_>) {
         if self.state.queue.turns.is_empty() && self.state.transfers.len() == 0 && !self.state.sent.replays()
         {

@@ -112,27 +112,24 @@ impl Core for Script {
         state.company && (heard || !state.outgoing.is_empty())
     }
 
-    fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
+    fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
         let mut state = self.0.borrow_mut();
         let endless = state.endless.clone();
         match state.outgoing.pop_front().or(endless) {
             Some(message) => {
                 state.diary.push("transmit");
-                Poll::Ready(message)
+                Transmit::Message(message)
             }
             None => {
                 state.waker = Some(cx.waker().clone());
-                Poll::Pending
+                Transmit::Nothing
             }
         }
     }
 
-    fn poll_close(&self) -> Option<Refusal> {
-        self.0.borrow_mut().refusal.take()
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.0.borrow().due
+    fn rest(&self) -> Result<Option<Instant>, Refusal> {
+        let mut state = self.0.borrow_mut();
+        state.refusal.take().map_or(Ok(state.due), Err)
     }
 
     fn park(&self, cx: &mut Context<'_>) {
