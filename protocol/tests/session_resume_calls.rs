@@ -267,7 +267,7 @@ fn a_queued_call_waits_until_its_expiry_and_no_longer() {
     cut(&mut pair);
     outcomes(&mut pair, Side::Client);
     let until = pair.now + Duration::from_secs(3600);
-    let queued = Some(Queued { until, until_wall: None, timeout: Some(Duration::from_secs(5)) });
+    let queued = Some(Queued { until, until_wall: None, timeout: Some(Duration::from_secs(5)) }.into());
     let deadline = Some(pair.now);
     let own = ask(&mut pair, Request { queued, deadline, ..request(UNARY, "x") });
     pair.advance(Duration::from_millis(3_599_999));
@@ -286,7 +286,7 @@ fn the_deadline_of_a_queued_call_starts_when_it_is_written() {
     let mut pair = pair();
     cut(&mut pair);
     let until = pair.now + Duration::from_secs(3600);
-    let queued = Some(Queued { until, until_wall: None, timeout: Some(Duration::from_secs(5)) });
+    let queued = Some(Queued { until, until_wall: None, timeout: Some(Duration::from_secs(5)) }.into());
     let own = ask(&mut pair, Request { queued, ..request(UNARY, "x") });
     pair.advance(Duration::from_secs(1800));
     pair.sent(Side::Client);

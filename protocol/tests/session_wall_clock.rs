@@ -28,7 +28,7 @@ fn away() -> Pair {
 /// Makes a call that is queued for as long as `expiry` by both clocks, at noon.
 fn queue(pair: &mut Pair, bytes: &'static str, expiry: Duration) -> CallId {
     let (until, until_wall) = (pair.now + expiry, Some(NOON + expiry));
-    let queued = Some(Queued { until, until_wall, timeout: Some(Duration::from_secs(10)) });
+    let queued = Some(Queued { until, until_wall, timeout: Some(Duration::from_secs(10)) }.into());
     ask(pair, Request { queued, ..request(UNARY, bytes) })
 }
 

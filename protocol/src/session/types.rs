@@ -71,8 +71,8 @@ pub struct Request {
     /// 128 random bits, for a method declared `once`: what tells a repeat from another call.
     pub once: Option<u128>,
     /// Lets a unary call wait in the outbox for longer than its deadline, which then starts when it is written;
-    /// `deadline` says nothing then.
-    pub queued: Option<Queued>,
+    /// `deadline` says nothing then. Boxed, since few calls are queued.
+    pub queued: Option<Box<Queued>>,
 }
 
 /// A call that waits in the outbox for longer than it may take.

@@ -109,7 +109,8 @@ impl App {
     /// Makes a call; its number, if it was taken in.
     pub(crate) fn ask(&mut self, cx: &mut Ctx, machine: &mut Session, ask: Ask) -> Option<u32> {
         let Ask { method, len, time, queued, depth } = ask;
-        let queued = queued.map(|wait| Queued { until: cx.now + wait, until_wall: None, timeout: time });
+        let queued =
+            queued.map(|wait| Queued { until: cx.now + wait, until_wall: None, timeout: time }.into());
         let deadline = time.filter(|_| queued.is_none()).map(|time| cx.now + time);
         let key = (u128::from(cx.random.number()) << 64) | u128::from(cx.random.number());
         let intent = Intent {

@@ -172,12 +172,14 @@ impl Core {
             let (service, method) = self.key.descriptors();
             error::name(service, method)
         };
-        Poll::Ready(match reply.0 {
-            Outcome::Value(codec, buffer) => {
-                decode(codec, buffer).map_err(|cause| error::unreadable(codec, "answer", &name(), &cause))
-            }
-            other => Err(failure(Reply(other), &name, E::decode)),
-        })
+        // Each end is written where the caller has it: put together first, it would be moved.
+        match reply.0 {
+            Outcome::Value(codec, buffer) => match decode(codec, buffer) {
+                Ok(value) => Poll::Ready(Ok(value)),
+                Err(cause) => Poll::Ready(Err(error::unreadable(codec, "answer", &name(), &cause))),
+            },
+            other => Poll::Ready(Err(failure(Reply(other), &name, E::decode))),
+        }
     }
 
     fn debug(&self, f: &mut fmt::Formatter<'_>, future: &str) -> fmt::Result {

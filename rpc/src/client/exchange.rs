@@ -61,9 +61,11 @@ impl Exchange {
                 // Parts of it are moved out, not the whole: it is large.
                 Self::Prepared(prepared) => *self = Self::start(prepared, cx),
                 Self::Sent(sent) => {
-                    let reply = ready!(sent.poll(cx));
-                    *self = Self::Done;
-                    return Poll::Ready(reply);
+                    let reply = sent.poll(cx);
+                    if reply.is_ready() {
+                        *self = Self::Done;
+                    }
+                    return reply;
                 }
                 Self::Answered(_) => {
                     let Self::Answered(reply) = std::mem::replace(self, Self::Done) else { continue };
@@ -152,8 +154,9 @@ impl Sent {
         loop {
             self.stage = match &mut self.stage {
                 Stage::Asked(attempt) => {
+                    let Some(again) = &mut self.again else { return attempt.poll(cx) };
                     let reply = ready!(attempt.poll(cx));
-                    match self.again.as_mut().and_then(|again| again.after(&reply)) {
+                    match again.after(&reply) {
                         None => return Poll::Ready(reply),
                         Some(pause) => Stage::Pausing(pause),
                     }
@@ -215,7 +218,8 @@ impl Attempt {
                 // Layers may have changed it: whatever it is, it holds by both clocks.
                 let until_wall =
                     peer.wall_clock().checked_add(until.saturating_duration_since(Moment::recent()));
-                Some(Queued { until, until_wall, timeout: extra.as_ref().and_then(|extra| extra.timeout) })
+                let timeout = extra.as_ref().and_then(|extra| extra.timeout);
+                Some(Box::new(Queued { until, until_wall, timeout }))
             }
             _ => None,
         };

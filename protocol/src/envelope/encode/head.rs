@@ -52,31 +52,36 @@ impl<'a> From<&'a Payload> for Carried<'a> {
     }
 }
 
-/// What stands before a payload, gathered so that it is appended at once; it has room for so many bytes.
+/// What stands before a payload, written where it stays: bytes that are gathered one by one and then copied together stall
+/// the processor. It has room for so many bytes.
 #[derive(Debug)]
-pub(super) struct Head<const ROOM: usize> {
-    bytes: [u8; ROOM],
-    len: usize,
+pub(super) struct Head<'a, const ROOM: usize> {
+    /// With room behind what is written.
+    out: &'a mut Vec<u8>,
+    /// Where the next byte is written.
+    at: usize,
 }
 
 /// Room for a kind, a sequence number, a call, a codec and the announcement of a payload.
 pub(super) const SHORT: usize = 32;
 
-impl<const ROOM: usize> Head<ROOM> {
+impl<'a, const ROOM: usize> Head<'a, ROOM> {
     #[inline]
-    pub(super) fn new() -> Self {
-        Self { bytes: [0; ROOM], len: 0 }
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+        let at = out.len();
+        out.extend_from_slice(&[0; ROOM]);
+        Self { out, at }
     }
 
     #[inline]
     pub(super) fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
+        self.out[self.at] = byte;
+        self.at += 1;
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
+        self.out[self.at..self.at + bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
     }
 
     /// A number as [`varint::write`](crate::envelope::varint::write) writes it.
@@ -94,32 +99,27 @@ impl<const ROOM: usize> Head<ROOM> {
         self.varint(call_number(call));
     }
 
-    /// Ends with a payload, and appends all of it.
+    /// Ends with a payload.
     #[inline]
-    pub(super) fn carry(&mut self, out: &mut Vec<u8>, payload: Carried<'_>) {
+    pub(super) fn carry(mut self, payload: Carried<'_>) {
         match payload {
             Carried::Whole(bytes) => {
                 self.varint((bytes.len() as u64) << 1);
-                out.reserve(ROOM + bytes.len());
-                self.append(out);
-                out.extend_from_slice(bytes);
+                self.end().extend_from_slice(bytes);
             }
             Carried::Chunked { transfer, len } => {
                 self.varint(len << 1 | 1);
                 self.varint(u64::from(transfer));
-                self.append(out);
+                self.end();
             }
         }
     }
 
-    /// Appends what there is, and begins anew.
+    /// Takes what is left of the room back.
     #[inline]
-    pub(super) fn append(&mut self, out: &mut Vec<u8>) {
-        let start = out.len();
-        // All of it has a length that the compiler knows, which costs less than the part that counts.
-        out.extend_from_slice(&self.bytes);
-        out.truncate(start + self.len);
-        self.len = 0;
+    pub(super) fn end(self) -> &'a mut Vec<u8> {
+        self.out.truncate(self.at);
+        self.out
     }
 }
 

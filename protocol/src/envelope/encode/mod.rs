@@ -75,28 +75,28 @@ impl<'a> Encoder<'a> {
         let mut head = self.begin::<SHORT>(seq, kind);
         head.call_ref(call);
         head.byte(codec_number(codec));
-        head.carry(self.out, payload);
+        head.carry(payload);
     }
 
     /// Appends the envelope that opens a call, of parts that are kept elsewhere; the same bytes as with
     /// [`push`](Self::push).
     #[inline]
     pub(crate) fn push_call(&mut self, seq: u64, opening: &Opening<'_>) {
-        let mut head = self.begin::<MAX_HEADER>(seq, kind::CALL);
-        push_opening(self.out, &mut head, opening);
+        push_opening(self.begin::<MAX_HEADER>(seq, kind::CALL), opening);
     }
 
     /// The head of an envelope with a sequence number.
     #[inline(always)]
-    fn begin<const ROOM: usize>(&mut self, seq: u64, kind: u8) -> Head<ROOM> {
-        let mut head = Head::new();
-        if self.last_seq.and_then(|last| last.checked_add(1)) == Some(seq) {
+    fn begin<const ROOM: usize>(&mut self, seq: u64, kind: u8) -> Head<'_, ROOM> {
+        let follows = self.last_seq.and_then(|last| last.checked_add(1)) == Some(seq);
+        self.last_seq = Some(seq);
+        let mut head = Head::new(self.out);
+        if follows {
             head.byte(kind);
         } else {
             head.byte(kind | kind::STATES_SEQ);
             head.varint(seq);
         }
-        self.last_seq = Some(seq);
         head
     }
 
@@ -149,15 +149,13 @@ impl<'a> Encoder<'a> {
     }
 
     fn push_kind(&mut self, seq: u64, kind: u8) -> &mut Vec<u8> {
-        self.begin::<SHORT>(seq, kind).append(self.out);
-        self.out
+        self.begin::<SHORT>(seq, kind).end()
     }
 
     fn push_about(&mut self, seq: u64, kind: u8, call: CallRef) -> &mut Vec<u8> {
         let mut head = self.begin::<SHORT>(seq, kind);
         head.call_ref(call);
-        head.append(self.out);
-        self.out
+        head.end()
     }
 }
 
@@ -233,7 +231,7 @@ fn push_notify(out: &mut Vec<u8>, notify: &Notify) {
 }
 
 #[inline]
-fn push_opening(out: &mut Vec<u8>, head: &mut Head<MAX_HEADER>, opening: &Opening<'_>) {
+fn push_opening(mut head: Head<'_, MAX_HEADER>, opening: &Opening<'_>) {
     let Opening { id, service, method, codec, time_left_ms, depth, once, metadata, payload } = opening;
     head.varint(u64::from(*id));
     head.varint(u64::from(*service));
@@ -254,11 +252,12 @@ fn push_opening(out: &mut Vec<u8>, head: &mut Head<MAX_HEADER>, opening: &Openin
         head.bytes(&once.table.id.to_le_bytes());
         head.varint(once.table.tick);
     }
-    if !metadata.is_empty() {
-        head.append(out);
-        push_metadata(out, metadata);
+    if metadata.is_empty() {
+        return head.carry(*payload);
     }
-    head.carry(out, *payload);
+    let out = head.end();
+    push_metadata(out, metadata);
+    Head::<SHORT>::new(out).carry(*payload);
 }
 
 fn common_flags(codec: Codec, metadata: &[(String, String)]) -> u8 {
@@ -353,7 +352,7 @@ fn call_number(call: CallRef) -> u64 {
 }
 
 fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
-    Head::<SHORT>::new().carry(out, payload.into());
+    Head::<SHORT>::new(out).carry(payload.into());
 }
 
 fn push_option(out: &mut Vec<u8>, value: Option<u64>) {

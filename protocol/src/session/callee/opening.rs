@@ -31,10 +31,13 @@ impl Session {
         if self.state.granted[class as usize].take(1).is_err() {
             return self.close(now, CloseCode::MALFORMED, "more calls than allowed");
         }
-        let (service, method) = match found.and_then(|it| self.check_call(it, &open)) {
+        let (service, method) = match found {
             Ok(found) => found,
             Err(status) => return self.refuse_call(now, open, class, status),
         };
+        if let Err(status) = self.check_call((service, method), &open) {
+            return self.refuse_call(now, open, class, status);
+        }
         let kind = service.methods[method].kind;
         let left = open.time_left_ms.map_or(Duration::MAX, Duration::from_millis);
         let deadline = now + left.min(self.config.timing.deadline_max);
@@ -94,11 +97,10 @@ impl Session {
 
     fn check_call(
         &self,
-        found: (&'static ServiceDescriptor, usize),
+        (service, method): (&'static ServiceDescriptor, usize),
         open: &CallOpen,
-    ) -> Result<(&'static ServiceDescriptor, usize), Status> {
+    ) -> Result<(), Status> {
         let limits = &self.config.limits;
-        let (service, method) = found;
         let name = service.methods[method].name;
         if service.methods[method].kind == MethodKind::Notify {
             let message = format!("`{}.{name}` is a notify here", service.name);
@@ -116,8 +118,7 @@ impl Session {
         {
             return Err(too_large("the arguments", bytes.len(), limits.payload_in));
         }
-        check_metadata(&open.metadata, limits)?;
-        Ok(found)
+        check_metadata(&open.metadata, limits)
     }
 
     /// Answers a call with a failure before any handler hears of it.

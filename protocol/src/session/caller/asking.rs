@@ -45,7 +45,8 @@ impl Session {
             return Err(Status::new(Code::ResourceExhausted, "a session calls at most 64 services"));
         };
         let (kind, depth, queued) = (method.kind, request.depth, request.queued);
-        let deadline = queued.map_or(request.deadline, |queued| Some(queued.until));
+        let deadline = queued.as_ref().map_or(request.deadline, |queued| Some(queued.until));
+        let wall = queued.as_ref().and_then(|queued| queued.until_wall);
         let has_stream = kind.is_stream() || kind.has_upload();
         let stream = has_stream.then(|| Stream::new(&self.config, &self.state.peer));
         let once = request
@@ -68,7 +69,7 @@ impl Session {
             ask: Some(ask),
             agreed: None,
             deadline,
-            queued: queued.map(Box::new),
+            queued,
             is_accepted: false,
             may_have_run: false,
             is_stale: false,
@@ -80,7 +81,7 @@ impl Session {
         match self.place(call, Counting::New) {
             Ok(()) => {
                 self.own_deadline = earlier(self.own_deadline, deadline);
-                self.own_wall = earlier(self.own_wall, queued.and_then(|queued| queued.until_wall));
+                self.own_wall = earlier(self.own_wall, wall);
                 Ok(call)
             }
             Err(status) => {
