@@ -464,6 +464,30 @@ mod tests {
         }
     }
 
+    /// It says for how long the other end has not acknowledged what it should have.
+    #[test]
+    fn the_oldest_message_is_the_first_that_was_not_acknowledged() {
+        let start = origin();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut sent = Sent::default();
+        for second in 0..3 {
+            sent.next();
+            sent.finish_message(at(second), &message(10));
+            assert_eq!(sent.oldest(), Some(at(0)), "a later one makes none younger");
+        }
+        for (acked, oldest) in [(1, Some(at(1))), (1, Some(at(1))), (2, Some(at(2))), (3, None)] {
+            sent.handle_ack(acked).unwrap();
+            assert_eq!(sent.oldest(), oldest, "{acked} acknowledged");
+        }
+        sent.next();
+        sent.finish_message(at(9), &message(1000));
+        assert_eq!(sent.oldest(), Some(at(9)));
+        sent.restart(at(20));
+        assert_eq!(sent.oldest(), Some(at(20)));
+        sent.rewind(3);
+        assert_eq!(sent.oldest(), None, "what is written again is young");
+    }
+
     #[test]
     fn what_is_kept_stays_within_its_bound_and_one_message() {
         let start = origin();
