@@ -11,7 +11,7 @@ use crate::measure::{Effort, Progress, Setting};
 pub const HELP: &str = "\
 Bowline beside what people would use instead
 
-  --quick        under five minutes: shorter rounds, three instead of six
+  --quick        under five minutes: shorter rounds, five instead of six
   --only WORD    only the scenarios whose name contains WORD; may be repeated
   --peers WORD   only the peers whose name contains WORD; Bowline always takes part
   --spread       client and server on any core, also where they share one otherwise

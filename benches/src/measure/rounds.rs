@@ -150,8 +150,9 @@ mod tests {
     #[test]
     fn who_is_held_up_once_has_rounds_as_long_as_others() {
         for late in [false, true] {
-            let rows = interleave(&mut [HeldUp(late)], &Setting::new(Effort::Quick)).unwrap();
-            assert_eq!(rows[0].operations, 300, "{late}");
+            let setting = Setting::new(Effort::Quick);
+            let rows = interleave(&mut [HeldUp(late)], &setting).unwrap();
+            assert_eq!(u128::from(rows[0].operations), setting.length().as_millis(), "{late}");
         }
     }
 

@@ -48,12 +48,12 @@ impl Setting {
 
     /// How often each peer is measured.
     pub fn rounds(&self) -> usize {
-        self.pick(1, 3, 6)
+        self.pick(1, 5, 6)
     }
 
     /// About how long one peer works in one round.
     pub fn length(&self) -> Duration {
-        Duration::from_millis(self.pick(1, 300, 1000))
+        Duration::from_millis(self.pick(1, 200, 1000))
     }
 
     /// Whether a peer, or a way of using Bowline, takes part.
