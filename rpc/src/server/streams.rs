@@ -18,7 +18,9 @@ const STEP: Duration = Duration::from_millis(1);
 ///
 /// They leave for tasks of their own once they took too long for others to wait for twice in a row.
 pub(super) struct Streams<R> {
-    streams: Vec<R>,
+    /// It lies here: most sessions have one, are many, and poll it for each of its items.
+    first: Option<R>,
+    others: Vec<R>,
     were_slow: bool,
     /// They left the task no budget, so that nothing of what they gave could be written.
     rest: bool,
@@ -26,31 +28,32 @@ pub(super) struct Streams<R> {
 
 impl<R> Default for Streams<R> {
     fn default() -> Self {
-        Self { streams: Vec::new(), were_slow: false, rest: false }
+        Self { first: None, others: Vec::new(), were_slow: false, rest: false }
     }
 }
 
 impl<R: Future<Output = ()> + Unpin> Streams<R> {
     /// Takes a stream in, to be polled by the next [`poll`](Self::poll); gives it back where there is no room.
     pub(super) fn take_in(&mut self, stream: R) -> Option<R> {
-        if self.streams.len() >= ROOM {
+        if self.first.is_none() {
+            self.first = Some(stream);
+        } else if self.len() < ROOM {
+            self.others.reserve_exact(1);
+            self.others.push(stream);
+        } else {
             return Some(stream);
         }
-        // Most sessions have one, and are many.
-        self.streams.reserve_exact(1);
-        self.streams.push(stream);
         None
     }
 
     /// Drops those of which `ends` says that they are over.
     pub(super) fn remove(&mut self, mut ends: impl FnMut(&mut R) -> bool) {
-        self.streams.retain_mut(|stream| !ends(stream));
-        self.give_back();
+        self.retain(|stream| !ends(stream));
     }
 
     /// Polls all of them. Those that leave are given to `leave`.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, leave: impl FnMut(R)) {
-        if self.streams.is_empty() {
+        if self.len() == 0 {
             return;
         }
         if std::mem::take(&mut self.rest) {
@@ -58,26 +61,33 @@ impl<R: Future<Output = ()> + Unpin> Streams<R> {
             return;
         }
         let started = now();
-        self.streams.retain_mut(|stream| Pin::new(stream).poll(cx).is_pending());
+        self.retain(|stream| Pin::new(stream).poll(cx).is_pending());
         self.rest = !has_budget();
         let are_slow = now().saturating_duration_since(started) >= STEP;
         if std::mem::replace(&mut self.were_slow, are_slow) && are_slow {
             self.were_slow = false;
-            self.streams.drain(..).for_each(leave);
+            self.first.take().into_iter().chain(std::mem::take(&mut self.others)).for_each(leave);
         }
-        self.give_back();
     }
 
-    fn give_back(&mut self) {
-        if self.streams.is_empty() {
-            self.streams = Vec::new();
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&mut R) -> bool) {
+        self.first.take_if(|stream| !keep(stream));
+        if !self.others.is_empty() {
+            self.others.retain_mut(keep);
+            if self.others.is_empty() {
+                self.others = Vec::new();
+            }
         }
     }
 }
 
 impl<R> Drop for Streams<R> {
     fn drop(&mut self) {
-        for stream in self.streams.drain(..) {
+        for stream in self.first.take().into_iter().chain(std::mem::take(&mut self.others)) {
             // One whose destructor panics was logged; the others are dropped all the same.
             let _logged = guarded(&|| "a stream".to_owned(), || drop(stream));
         }
@@ -106,7 +116,7 @@ mod tests {
     fn there_is_room_for_a_few() {
         let mut streams = Streams::default();
         let refused = (0..10).filter_map(|_| streams.take_in(Box::pin(pending()) as Stream)).count();
-        assert_eq!((streams.streams.len(), refused), (ROOM, 10 - ROOM));
+        assert_eq!((streams.len(), refused), (ROOM, 10 - ROOM));
     }
 
     #[test]
@@ -124,9 +134,9 @@ mod tests {
         }
         for (polled, left) in [(2, 1), (3, 1), (4, 0), (4, 0)] {
             assert_eq!(leave(&mut streams), 0);
-            assert_eq!((polls.get(), streams.streams.len()), (polled, left));
+            assert_eq!((polls.get(), streams.len()), (polled, left));
         }
-        assert_eq!(streams.streams.capacity(), 0);
+        assert_eq!(streams.others.capacity(), 0);
     }
 
     #[test]
@@ -140,9 +150,9 @@ mod tests {
             seen += 1;
             seen <= ROOM / 2
         });
-        assert_eq!((seen, streams.streams.len()), (ROOM, ROOM / 2));
+        assert_eq!((seen, streams.len()), (ROOM, ROOM / 2));
         streams.remove(|_| true);
-        assert_eq!(streams.streams.capacity(), 0);
+        assert_eq!(streams.others.capacity(), 0);
     }
 
     #[tokio::test(start_paused = true)]
