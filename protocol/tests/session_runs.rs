@@ -35,7 +35,7 @@ fn send_run(pair: &mut Pair, call: CallId, items: impl IntoIterator<Item = Vec<u
         });
         sent += 1;
     }
-    pair.server().send_run(now, call, run);
+    pair.server().send_run(now, call, &mut run);
     sent
 }
 
@@ -147,7 +147,7 @@ fn an_item_that_cannot_be_encoded_leaves_the_others() {
             is_item
         });
     }
-    pair.server().send_run(now, call, run);
+    pair.server().send_run(now, call, &mut run);
     pair.run();
     assert_eq!(read_all(&mut pair, own), [b"a", b"b"]);
 }

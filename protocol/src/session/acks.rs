@@ -28,6 +28,10 @@ const PROMPT: Rate = Rate { count: 32, per: Duration::from_millis(3200) };
 /// costs less than memory that many sessions give back in any order.
 const COPIED: usize = 512;
 
+/// Bytes that small messages have room for where there are several. Source: our choice; about as much as is written before
+/// the other end acknowledges it unasked.
+const SMALL: usize = 2048;
+
 /// The writer's half: numbers given, and the messages that are kept until they are acknowledged.
 // In this order: what each message asks for lies together.
 #[repr(C)]
@@ -128,6 +132,11 @@ impl Sent {
     pub(super) fn finish_message(&mut self, now: Instant, message: &Bytes) {
         if self.written > self.handed_over {
             let kept = if message.len() <= COPIED {
+                let (room, used) = (self.small.capacity(), self.small.len());
+                if used > 0 && room < SMALL && room - used < message.len() {
+                    // Where there are two there are more, until they are acknowledged.
+                    self.small.reserve_exact(SMALL.saturating_sub(used));
+                }
                 self.small.extend(&message[..]);
                 Kept::Small(message.len())
             } else {

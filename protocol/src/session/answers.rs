@@ -74,7 +74,7 @@ impl Session {
         };
         // Whatever else of the call was under way is given up by the callee.
         let reserved = self.state.assemblies.forget((Origin::Local, wire));
-        self.state.assembly_granted.give_back(reserved);
+        self.state.granted.give_back_assembly(reserved);
         let failure = match error {
             WireError::Status { code, message, detail } => Failure::Status(Status { code, message, detail }),
             WireError::Application { codec, payload: Payload::Whole(bytes) } => {
@@ -161,7 +161,7 @@ impl Session {
         self.accepted(call);
         let reserved = reserved_by(&buffer);
         let Some(own) = self.own.get_mut(call) else {
-            self.state.assembly_granted.give_back(reserved);
+            self.state.granted.give_back_assembly(reserved);
             return;
         };
         own.is_stale = false;
@@ -169,7 +169,7 @@ impl Session {
             // Only the newest value matters.
             let older = stream.clear_inbox();
             stream.inbox.push_back(Inbound::Item { codec, buffer, reserved });
-            self.state.assembly_granted.give_back(older);
+            self.state.granted.give_back_assembly(older);
         }
         self.notify_reader(call);
     }
@@ -223,7 +223,7 @@ impl Session {
         self.return_room(room);
         self.free_wire(wire, transfer);
         let reserved = self.state.assemblies.forget((Origin::Local, wire));
-        self.state.assembly_granted.give_back(reserved);
+        self.state.granted.give_back_assembly(reserved);
     }
 
     /// The terminal of the call with this id came.
@@ -243,7 +243,7 @@ impl Session {
     fn skip_answer(&mut self, now: Instant, wire: u32, payload: Payload, terminal: Terminal) {
         if terminal == Terminal::Yes {
             let reserved = self.state.assemblies.forget((Origin::Local, wire));
-            self.state.assembly_granted.give_back(reserved);
+            self.state.granted.give_back_assembly(reserved);
         }
         if let Payload::Chunked { transfer, len } = payload {
             // The id stays in use until the last chunk of a terminal came.

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::caller::Class;
+use crate::envelope::Credit;
 use crate::limits::Limits;
 
 /// What an item costs beside its bytes.
@@ -72,8 +74,7 @@ impl Grant {
         (total > self.announced || self.restates).then_some(total)
     }
 
-    /// Another link begins: what was announced on the last one may not have arrived.
-    pub(super) fn restate(&mut self) {
+    fn restate(&mut self) {
         self.restates = self.announced > self.limit;
     }
 
@@ -82,6 +83,79 @@ impl Grant {
         self.restates = false;
         self.announced = total;
         Some(total)
+    }
+}
+
+/// Everything that this end allows the other.
+// In this order: whether there is news is asked for at each message.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Granted {
+    /// One of them may have something to announce.
+    has_news: bool,
+    calls: Grant,
+    streams: Grant,
+    /// Bytes of large payloads that may begin.
+    assembly: Grant,
+}
+
+impl Granted {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            has_news: false,
+            calls: Grant::new(limits.calls.into()),
+            streams: Grant::new(limits.streams.into()),
+            assembly: Grant::new(limits.assembly.max(limits.payload_in) as u64),
+        }
+    }
+
+    fn of(&mut self, class: Class) -> &mut Grant {
+        match class {
+            Class::Call => &mut self.calls,
+            Class::Stream => &mut self.streams,
+        }
+    }
+
+    /// The other end opened one of these.
+    pub(super) fn take(&mut self, class: Class) -> Result<(), Overrun> {
+        self.of(class).take(1)
+    }
+
+    pub(super) fn take_assembly(&mut self, bytes: u64) -> Result<(), Overrun> {
+        self.assembly.take(bytes)
+    }
+
+    /// One of these is over.
+    pub(super) fn give_back(&mut self, class: Class) {
+        self.has_news = true;
+        self.of(class).give_back(1);
+    }
+
+    pub(super) fn give_back_assembly(&mut self, bytes: u64) {
+        if bytes > 0 {
+            self.has_news = true;
+            self.assembly.give_back(bytes);
+        }
+    }
+
+    /// Another link begins: what was announced on the last one may not have arrived.
+    pub(super) fn restate(&mut self) {
+        self.has_news = true;
+        for grant in [&mut self.calls, &mut self.streams, &mut self.assembly] {
+            grant.restate();
+        }
+    }
+
+    /// What is news of each.
+    #[inline]
+    pub(super) fn announce(&mut self) -> Option<[Option<Credit>; 3]> {
+        std::mem::take(&mut self.has_news).then(|| {
+            [
+                self.calls.announce().map(|total| Credit::Calls { total }),
+                self.streams.announce().map(|total| Credit::Streams { total }),
+                self.assembly.announce().map(|total| Credit::Assembly { total }),
+            ]
+        })
     }
 }
 

@@ -308,7 +308,7 @@ impl Session {
             }
             Err(status) => {
                 // The call fails; its bytes are thrown away as they come.
-                self.state.assembly_granted.give_back(len);
+                self.state.granted.give_back_assembly(len);
                 let ends =
                     matches!(purpose, Purpose::Response(..) | Purpose::Failure(..) | Purpose::LastValue(..));
                 let unsequenced = matches!(purpose, Purpose::Value(..));
@@ -340,7 +340,7 @@ impl Session {
     pub(super) fn begin_discard(&mut self, now: Instant, transfer: u32, assembly: Assembly) {
         let len = assembly.len as u64;
         if self.reserve_assembly(now, transfer, len) {
-            self.state.assembly_granted.give_back(len);
+            self.state.granted.give_back_assembly(len);
             self.state.assemblies.begin(transfer, assembly);
         }
     }
@@ -350,7 +350,7 @@ impl Session {
             self.close(now, CloseCode::MALFORMED, "the number of a large payload is in use or out of range");
             return false;
         }
-        if usize::try_from(len).is_err() || self.state.assembly_granted.take(len).is_err() {
+        if usize::try_from(len).is_err() || self.state.granted.take_assembly(len).is_err() {
             self.close(now, CloseCode::MALFORMED, "more bytes of large payloads than allowed");
             return false;
         }
@@ -380,7 +380,7 @@ impl Session {
         };
         // Items and values hold their part of the window until they are read.
         if !matches!(purpose, Purpose::Item(..) | Purpose::Value(..) | Purpose::LastValue(..)) {
-            self.state.assembly_granted.give_back(len as u64);
+            self.state.granted.give_back_assembly(len as u64);
         }
         match purpose {
             Purpose::Arguments(incoming) => self.start(now, *incoming, buffer),

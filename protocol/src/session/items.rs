@@ -78,9 +78,9 @@ impl Session {
         self.send_items(now, call, item, Vec::new());
     }
 
-    /// Sends the items of a run, as [`send_item`](Self::send_item) does with one.
-    pub fn send_run(&mut self, now: Instant, call: CallId, run: Run) {
-        let (items, bytes, ends) = run.into_parts();
+    /// Sends the items of a run, as [`send_item`](Self::send_item) does with one. The run is empty then.
+    pub fn send_run(&mut self, now: Instant, call: CallId, run: &mut Run) {
+        let (items, bytes, ends) = run.take_parts();
         if items > 0 {
             self.send_items(now, call, bytes, ends);
         }
@@ -161,7 +161,7 @@ impl Session {
             Some(Inbound::Gap(missed)) => Read::Gap(missed),
             Some(Inbound::Item { codec, buffer, reserved }) => {
                 let taken = cost(buffer.len());
-                self.state.assembly_granted.give_back(reserved);
+                self.state.granted.give_back_assembly(reserved);
                 self.take_item(now, call, taken);
                 Read::Item(codec, buffer)
             }
@@ -332,7 +332,7 @@ impl Session {
         let reserved = reserved_by(&buffer);
         match self.stream_mut(call) {
             Some(stream) => stream.inbox.push_back(Inbound::Item { codec, buffer, reserved }),
-            None => self.state.assembly_granted.give_back(reserved),
+            None => self.state.granted.give_back_assembly(reserved),
         }
         self.notify_reader(call);
     }
@@ -387,7 +387,7 @@ impl Session {
     /// Gives back what a stream that goes holds.
     pub(super) fn drop_stream(&mut self, stream: &mut Stream) {
         let reserved = stream.clear_inbox();
-        self.state.assembly_granted.give_back(reserved);
+        self.state.granted.give_back_assembly(reserved);
         self.state.extra_window =
             self.state.extra_window.saturating_sub(stream.receive.extra(&self.config.limits));
     }

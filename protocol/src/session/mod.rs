@@ -72,7 +72,7 @@ use assembly::Assemblies;
 use callee::Incoming;
 use caller::{Own, Waiting, WireIds};
 use closing::Phase;
-use credit::{Allowance, Grant};
+use credit::{Allowance, Granted};
 use floods::Floods;
 use heartbeat::Heartbeat;
 use outgoing::Queue;
@@ -184,10 +184,8 @@ struct State {
     /// Streams whose reader took items that the writer does not know of.
     taken: Vec<CallId>,
     received: Received,
-    /// Calls and streams that the other end may open.
-    granted: [Grant; 2],
-    /// Bytes of large payloads that the other end may begin.
-    assembly_granted: Grant,
+    /// What the other end may open and begin.
+    granted: Granted,
     sent: Sent,
     /// Data to be written, first come first served.
     queue: Queue,
@@ -412,9 +410,8 @@ impl State {
             agreements: Vec::new(),
             served: Vec::new(),
             opening: [Allowance::default(); 2],
-            granted: [Grant::new(u64::from(limits.calls)), Grant::new(u64::from(limits.streams))],
+            granted: Granted::new(limits),
             assembly_opening: Allowance::default(),
-            assembly_granted: Grant::new(limits.assembly.max(limits.payload_in) as u64),
             wire: WireIds::default(),
             queue: Queue::default(),
             large: VecDeque::new(),

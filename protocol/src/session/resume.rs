@@ -148,7 +148,7 @@ impl Session {
     /// Values of watches travel without numbers: what was under way is gone.
     fn drop_values(&mut self) {
         let reserved = self.state.assemblies.drop_unsequenced();
-        self.state.assembly_granted.give_back(reserved);
+        self.state.granted.give_back_assembly(reserved);
         for call in self.state.transfers.drop_unsequenced() {
             let Some(incoming) = self.incoming.get_mut(call) else { continue };
             incoming.transfer = Writing::Nothing;
@@ -172,10 +172,7 @@ impl Session {
         self.state.sent.replay(kept);
         self.state.received.begin_link();
         self.state.assemblies.restart(now);
-        for grant in &mut self.state.granted {
-            grant.restate();
-        }
-        self.state.assembly_granted.restate();
+        self.state.granted.restate();
         let calls: Vec<_> = self.own.ids().chain(self.incoming.ids()).collect();
         for call in calls {
             self.restate_items(now, call);

@@ -84,8 +84,10 @@ impl Run {
         self.queued += cost(self.bytes.len() - start);
     }
 
-    pub(super) fn into_parts(self) -> (usize, Bytes, Vec<usize>) {
-        (self.items, self.first.unwrap_or_else(|| self.bytes.into()), self.ends)
+    /// Takes out how many items there are, their bytes, and where they end but for the last one.
+    pub(super) fn take_parts(&mut self) -> (usize, Bytes, Vec<usize>) {
+        let bytes = self.first.take().unwrap_or_else(|| std::mem::take(&mut self.bytes).into());
+        (std::mem::take(&mut self.items), bytes, std::mem::take(&mut self.ends))
     }
 }
 
@@ -103,7 +105,7 @@ mod tests {
         let mut alone = run();
         alone.share(&item);
         assert_eq!((alone.bytes(), alone.is_empty()), (40, false));
-        let (items, bytes, ends) = alone.into_parts();
+        let (items, bytes, ends) = alone.take_parts();
         assert_eq!((items, bytes.as_ptr(), bytes.len(), ends), (1, item.as_ptr(), 40, vec![]));
     }
 
@@ -127,7 +129,7 @@ mod tests {
             });
         }
         assert_eq!(several.queued, one_by_one.queued);
-        let (items, bytes, ends) = several.into_parts();
+        let (items, bytes, ends) = several.take_parts();
         assert_eq!((items, &bytes[..], ends), (3, &b"firstsecondthird"[..], vec![5, 11]));
     }
 }

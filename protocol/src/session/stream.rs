@@ -68,7 +68,14 @@ pub(super) enum Outbound {
 #[derive(Debug)]
 pub(super) struct Items {
     bytes: Bytes,
-    /// Where they end, but for the last one, which ends with the bytes. Counted from where the first one began at first.
+    /// Where there are several. One alone, as mostly, is small: it lies in its stream.
+    ends: Option<Box<Ends>>,
+}
+
+/// Where items end, but for the last one, which ends with the bytes.
+#[derive(Debug)]
+struct Ends {
+    /// At least one, counted from where the first one began at first.
     ends: VecDeque<usize>,
     /// How many bytes of those counted were taken out.
     taken: usize,
@@ -76,12 +83,14 @@ pub(super) struct Items {
 
 impl Items {
     pub(super) fn new(bytes: Bytes, ends: Vec<usize>) -> Self {
-        Self { bytes, ends: ends.into(), taken: 0 }
+        let ends = (!ends.is_empty()).then(|| Box::new(Ends { ends: ends.into(), taken: 0 }));
+        Self { bytes, ends }
     }
 
     /// The length of the first.
     pub(super) fn next_len(&self) -> usize {
-        self.ends.front().map_or(self.bytes.len(), |end| end - self.taken)
+        let end = self.ends.as_ref().and_then(|it| Some(it.ends.front()? - it.taken));
+        end.unwrap_or(self.bytes.len())
     }
 
     /// The first.
@@ -92,16 +101,26 @@ impl Items {
     /// Takes the first out, and says whether it was the last.
     pub(super) fn pop(&mut self) -> (Bytes, bool) {
         let item = self.bytes.split_to(self.next_len());
-        self.taken += item.len();
-        (item, self.ends.pop_front().is_none())
+        let was_last = self.pass(item.len());
+        (item, was_last)
     }
 
     /// As [`pop`](Self::pop), without a look at it.
     pub(super) fn skip(&mut self) -> bool {
         let len = self.next_len();
         bytes::Buf::advance(&mut self.bytes, len);
-        self.taken += len;
-        self.ends.pop_front().is_none()
+        self.pass(len)
+    }
+
+    /// The first, of `len` bytes, was taken out; says whether it was the last.
+    fn pass(&mut self, len: usize) -> bool {
+        let Some(it) = &mut self.ends else { return true };
+        it.taken += len;
+        it.ends.pop_front();
+        if it.ends.is_empty() {
+            self.ends = None;
+        }
+        false
     }
 }
 

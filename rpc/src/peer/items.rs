@@ -49,20 +49,22 @@ impl Peer {
         })
     }
 
-    /// Waits until items of `call` may be sent, and returns where to put them.
-    pub(crate) fn poll_run(&self, cx: &Context<'_>, call: CallId) -> Poll<Run> {
+    /// Where to put items of `call`; `None` while none may be sent, and then the task is woken when one may be.
+    // Not a `Poll`: a run is large, and is made where it stays.
+    #[inline]
+    pub(crate) fn begin_run(&self, cx: &Context<'_>, call: CallId) -> Option<Run> {
         self.look(|state, wakes| {
-            if let Some(run) = state.session.begin_run(call) {
-                return Poll::Ready(run);
-            }
-            if let Some(slot) = state.slots.get_mut(call) {
+            let run = state.session.begin_run(call);
+            if run.is_none()
+                && let Some(slot) = state.slots.get_mut(call)
+            {
                 wakes.park(&mut slot.writer, cx);
             }
-            Poll::Pending
+            run
         })
     }
 
-    pub(crate) fn send_run(&self, call: CallId, run: Run) {
+    pub(crate) fn send_run(&self, call: CallId, run: &mut Run) {
         self.command(|state, now, _| state.session.send_run(now, call, run));
     }
 

@@ -6,6 +6,7 @@ mod slot;
 mod state;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +35,11 @@ pub(crate) use state::Wakes;
 #[derive(Clone)]
 pub struct Peer(Arc<Shared>);
 
+// In this order: what each turn of a session asks for lies together.
+#[repr(C)]
 struct Shared {
+    /// A stream of this end was told that items are missing: others, whose notices lie elsewhere, need not look.
+    has_gaps: AtomicBool,
     state: Mutex<State>,
     /// What lives beside the session.
     extensions: Extensions,
@@ -67,7 +72,8 @@ impl Peer {
 
     fn new(session: Session, deadline: Duration, is_client: bool, wall: fn() -> Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        Self(Arc::new(Shared { state, extensions: Extensions::default(), deadline, is_client, wall }))
+        let (has_gaps, extensions) = (AtomicBool::new(false), Extensions::default());
+        Self(Arc::new(Shared { has_gaps, state, extensions, deadline, is_client, wall }))
     }
 
     /// A channel for stubs, without layers.
@@ -108,6 +114,17 @@ impl Peer {
     pub(crate) fn who(&self) -> Who {
         let state = self.lock();
         Who { changes: state.changes, identity: state.session.identity() }
+    }
+
+    /// Whether a stream of this end was ever told that items are missing.
+    #[inline]
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.0.has_gaps.load(Ordering::Acquire)
+    }
+
+    /// A stream of this end was told that items are missing, and finds it from now on.
+    pub(crate) fn note_gap(&self) {
+        self.0.has_gaps.store(true, Ordering::Release);
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {

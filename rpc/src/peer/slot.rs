@@ -34,12 +34,14 @@ pub(super) struct Slot {
 /// A call's number is its place. Calls of this end have two places for each number, which successive calls take in turn: a number
 /// is free again when its answer came, and a task that runs before others of its batch gets it before the answer was taken.
 /// Where the place is taken, the slot is among the others.
+// In this order: how many there are is asked for at each turn.
+#[repr(C)]
 #[derive(Default)]
 pub(super) struct Slots {
+    len: usize,
     local: Vec<Place>,
     remote: Vec<Place>,
     others: HashMap<CallId, Slot>,
-    len: usize,
 }
 
 /// Empty where there is no call.

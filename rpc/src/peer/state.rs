@@ -12,18 +12,28 @@ use super::slot::Slots;
 use crate::few::Few;
 
 /// Everything behind a peer's lock.
+// In this order: what each turn of a session asks for lies together.
+#[repr(C)]
 pub(crate) struct State {
-    pub(super) session: Session,
-    pub(super) slots: Slots,
-    /// What every call of this end fails with, while this end has given up.
-    pub(super) failed: Option<Failure>,
-    pub(super) driver: Option<Waker>,
     /// The driver is at work: it looks at everything before it parks.
     pub(super) attended: bool,
-    /// What the clock said last, while the driver is at work.
-    clock: Option<Instant>,
     /// Something was asked of this end since the driver last had nothing to write.
     pub(super) news: bool,
+    /// There is something for the dispatcher. It was woken unless a driver is at work, which runs it by itself, or there is only
+    /// memory to be given back, which has time until it runs next.
+    pub(super) dispatches: bool,
+    /// Whether a call was stopped that has no task to be told, so that the dispatcher looks through those that it has.
+    pub(super) stopped_waiting: bool,
+    /// Memory was given back since the dispatcher last took arrivals, and it has some, too.
+    pub(super) trims: bool,
+    /// What the clock said last, while the driver is at work.
+    clock: Option<Instant>,
+    pub(super) driver: Option<Waker>,
+    pub(super) dispatcher: Option<Waker>,
+    pub(super) slots: Slots,
+    pub(super) session: Session,
+    /// What every call of this end fails with, while this end has given up.
+    pub(super) failed: Option<Failure>,
     pub(super) hello: Mailbox<Box<Hello>>,
     pub(super) live: Mailbox<Outcome>,
     pub(super) proved: Mailbox<()>,
@@ -35,14 +45,6 @@ pub(crate) struct State {
     pub(super) arrivals: VecDeque<Arrival>,
     /// `once` calls whose callers have the end, for the dispatcher.
     pub(super) acknowledged: Vec<CallId>,
-    pub(super) dispatcher: Option<Waker>,
-    /// There is something for the dispatcher. It was woken unless a driver is at work, which runs it by itself, or there is only
-    /// memory to be given back, which has time until it runs next.
-    pub(super) dispatches: bool,
-    /// Whether a call was stopped that has no task to be told, so that the dispatcher looks through those that it has.
-    pub(super) stopped_waiting: bool,
-    /// Memory was given back since the dispatcher last took arrivals, and it has some, too.
-    pub(super) trims: bool,
 }
 
 /// One value for one waiter; a newer value replaces the older.

@@ -35,8 +35,22 @@ pub(crate) trait Outgoing {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         run: &mut Run,
-        notices: Option<&Notices>,
+        gaps: Option<Gaps<'_>>,
     ) -> Poll<Option<(Option<u64>, Next)>>;
+}
+
+/// What a stream is told to be missing.
+#[derive(Clone, Copy)]
+pub(crate) struct Gaps<'a> {
+    peer: &'a Peer,
+    notices: &'a Notices,
+}
+
+impl Gaps<'_> {
+    /// Mostly nothing was ever missing in the whole session, which is known without a look at this call's notices.
+    fn take(self) -> Option<u64> {
+        if self.peer.has_gaps() { self.notices.take_gap() } else { None }
+    }
 }
 
 /// What a stream gave.
@@ -59,11 +73,11 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         run: &mut Run,
-        notices: Option<&Notices>,
+        gaps: Option<Gaps<'_>>,
     ) -> Poll<Option<(Option<u64>, Next)>> {
         let Some(item) = std::task::ready!(self.poll_next(cx)) else { return Poll::Ready(None) };
         let codec = run.codec();
-        let missed = notices.and_then(Notices::take_gap);
+        let missed = gaps.and_then(Gaps::take);
         let mut next = Next::Added;
         let encode = |out: &mut Vec<u8>| {
             next = match item.encode(codec, out) {
@@ -100,15 +114,16 @@ pub(crate) fn poll_items<S: Outgoing + ?Sized>(
     call: CallId,
     notices: Option<&Notices>,
 ) -> Poll<PumpEnd> {
+    let gaps = notices.map(|notices| Gaps { peer, notices });
     let mut sent = 0;
     while sent < SHARE {
-        let mut filling = Filling { peer, call, run: Some(std::task::ready!(peer.poll_run(cx, call))) };
-        let Some(run) = &mut filling.run else { continue };
+        let mut filling = Filling { peer, call, run: peer.begin_run(cx, call) };
+        let Some(run) = &mut filling.run else { return Poll::Pending };
         let next = loop {
             if !run.has_room() || sent + run.bytes() >= SHARE {
                 break Poll::Ready(Some((None, Next::Added)));
             }
-            match stream.as_mut().poll_encoded(cx, run, notices) {
+            match stream.as_mut().poll_encoded(cx, run, gaps) {
                 Poll::Ready(Some((_, Next::Added))) => sent += 1,
                 next => break next,
             }
@@ -142,7 +157,7 @@ struct Filling<'a> {
 
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
-        if let Some(run) = self.run.take().filter(|run| !run.is_empty()) {
+        if let Some(run) = self.run.as_mut().filter(|run| !run.is_empty()) {
             self.peer.send_run(self.call, run);
         }
     }

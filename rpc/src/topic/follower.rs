@@ -67,6 +67,10 @@ impl Follower {
             return Taken::Lagged(0);
         }
         let end = log.next();
+        if *next == end {
+            self.is_behind = false;
+            return Taken::Nothing;
+        }
         let mut first =
             if self.is_behind { log.first(now()).max(*next) } else { log.fitting(*next, self.room) };
         if first > *next && !self.is_behind {
@@ -96,7 +100,8 @@ impl Follower {
     /// Takes some of the items that stand behind one that was just taken.
     pub(super) fn take_more<T>(&self, next: &mut u64, log: &Log<T>, ready: &mut VecDeque<Shared<T>>) {
         let mut bytes = 0;
-        while !self.is_behind
+        while *next < log.next()
+            && !self.is_behind
             && (ready.len() as u64) < AHEAD.items
             && let Some((item, size)) = log.get(*next).filter(|(_, size)| bytes + size <= AHEAD.bytes)
         {

@@ -11,9 +11,7 @@ pub(crate) struct Notices {
 
 impl Notices {
     pub(super) fn miss(&self, missed: u64) {
-        if missed > 0 {
-            self.gap.fetch_add(missed, Ordering::Relaxed);
-        }
+        self.gap.fetch_add(missed, Ordering::Relaxed);
     }
 
     pub(super) fn lag(&self, missed: u64) {
@@ -21,13 +19,8 @@ impl Notices {
         self.lagged.fetch_add(missed + one, Ordering::Relaxed);
     }
 
-    #[inline]
     pub(crate) fn take_gap(&self) -> Option<u64> {
-        // Asked for each item: a look costs nothing.
-        if self.gap.load(Ordering::Relaxed) == 0 {
-            return None;
-        }
-        Some(self.gap.swap(0, Ordering::Relaxed))
+        Some(self.gap.swap(0, Ordering::Relaxed)).filter(|missed| *missed > 0)
     }
 
     pub(crate) fn take_lagged(&self) -> Option<u64> {

@@ -41,7 +41,10 @@ impl<T> Stream for Subscription<T> {
         let Some(reader) = readers.get_mut(this.reader) else { return Poll::Ready(None) };
         match this.follower.take(&mut reader.next, log, now) {
             Taken::Item(missed, item) => {
-                this.call.notices.miss(missed);
+                if missed > 0 {
+                    this.call.notices.miss(missed);
+                    this.call.home.peer.note_gap();
+                }
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
                 Poll::Ready(Some(item))
             }

@@ -123,7 +123,7 @@ impl Session {
         let reserved = incoming.stream.as_mut().map_or(0, |stream| stream.clear_inbox());
         incoming.handling = Handling::Answered(answer);
         let discarded = self.state.assemblies.discard((Origin::Remote, call.id));
-        self.state.assembly_granted.give_back(reserved + discarded);
+        self.state.granted.give_back_assembly(reserved + discarded);
         self.return_room(unwanted);
         self.give_turn(call);
     }
@@ -163,7 +163,7 @@ impl Session {
         if !self.state.large.is_empty() {
             self.grant_large();
         }
-        self.state.granted[class as usize].give_back(1);
+        self.state.granted.give_back(class);
     }
 
     /// Tells of the terminals of `once` calls that arrived.

@@ -28,7 +28,7 @@ impl Session {
         // A method that does not exist has no kind: it counts as a call.
         let class =
             found.as_ref().map_or(Class::Call, |&(service, method)| Class::of(service.methods[method].kind));
-        if self.state.granted[class as usize].take(1).is_err() {
+        if self.state.granted.take(class).is_err() {
             return self.close(now, CloseCode::MALFORMED, "more calls than allowed");
         }
         let (service, method) = match found {

@@ -12,7 +12,7 @@ impl Session {
     pub(in crate::session) fn handle_cancel(&mut self, wire: u32) {
         // The caller writes nothing more for the call, so its transfers end here.
         let reserved = self.state.assemblies.forget((Origin::Remote, wire));
-        self.state.assembly_granted.give_back(reserved);
+        self.state.granted.give_back_assembly(reserved);
         match self.incoming.at(wire) {
             Some(call) => self.stop(call, Stop::Cancelled, None),
             None => self.counted.late += 1,
@@ -83,6 +83,6 @@ impl Session {
         }
         self.return_room(room);
         let discarded = self.state.assemblies.discard((Origin::Remote, call.id));
-        self.state.assembly_granted.give_back(unread + discarded);
+        self.state.granted.give_back_assembly(unread + discarded);
     }
 }

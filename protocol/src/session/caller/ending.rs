@@ -126,7 +126,7 @@ impl Session {
                 self.state.wire.set(wire, WireId::Cancelling { transfer, class });
                 self.state.queue.push(Turn::Cancel(wire));
                 let reserved = self.state.assemblies.discard((Origin::Local, wire));
-                self.state.assembly_granted.give_back(reserved);
+                self.state.granted.give_back_assembly(reserved);
             }
             Stage::Over(_) => {}
         }

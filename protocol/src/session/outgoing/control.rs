@@ -3,7 +3,6 @@
 use crate::Instant;
 use crate::envelope::{CallRef, Control, Credit, Encoder, Envelope, Opener, Refusal};
 use crate::session::Session;
-use crate::session::caller::Class;
 use crate::session::types::{Origin, Role};
 use crate::status::CloseCode;
 
@@ -59,17 +58,8 @@ impl Session {
     }
 
     fn write_grants(&mut self, encoder: &mut Encoder<'_>) {
-        for class in [Class::Call, Class::Stream] {
-            if let Some(total) = self.state.granted[class as usize].announce() {
-                let credit = match class {
-                    Class::Call => Credit::Calls { total },
-                    Class::Stream => Credit::Streams { total },
-                };
-                encoder.push(&Envelope::Control(Control::Credit(credit)));
-            }
-        }
-        if let Some(total) = self.state.assembly_granted.announce() {
-            encoder.push(&Envelope::Control(Control::Credit(Credit::Assembly { total })));
+        for credit in self.state.granted.announce().into_iter().flatten().flatten() {
+            encoder.push(&Envelope::Control(Control::Credit(credit)));
         }
     }
 

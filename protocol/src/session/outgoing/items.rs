@@ -82,6 +82,9 @@ impl Session {
             stream.send.write(cost);
             if items.skip() {
                 stream.outbox.pop_front();
+                if stream.outbox.is_empty() {
+                    return;
+                }
             }
             if encoder.len() >= full || !self.new_has_room(encoder.len()) {
                 return;
