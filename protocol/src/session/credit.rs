@@ -339,6 +339,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_given_back_is_announced_once_and_again_on_another_link() {
+        let limits = Limits::default();
+        let assembly = limits.assembly.max(limits.payload_in) as u64;
+        let mut granted = Granted::new(&limits);
+        let mut news = |step: &dyn Fn(&mut Granted)| -> Vec<Credit> {
+            step(&mut granted);
+            granted.announce().into_iter().flatten().flatten().collect()
+        };
+        let all = [
+            Credit::Calls { total: u64::from(limits.calls) + 1 },
+            Credit::Streams { total: u64::from(limits.streams) + 1 },
+            Credit::Assembly { total: assembly + 10 },
+        ];
+        assert_eq!(
+            news(&|granted| {
+                granted.take(Class::Call).unwrap();
+                granted.take(Class::Stream).unwrap();
+            }),
+            []
+        );
+        assert_eq!(news(&|granted| granted.give_back(Class::Call)), all[..1]);
+        assert_eq!(news(&|granted| granted.give_back(Class::Stream)), all[1..2]);
+        assert_eq!(news(&|granted| granted.take_assembly(10).unwrap()), []);
+        assert_eq!(news(&|granted| granted.give_back_assembly(10)), all[2..]);
+        assert_eq!(news(&|_| ()), []);
+        assert_eq!(news(&Granted::restate), all);
+        assert_eq!(news(&|_| ()), []);
+    }
+
+    #[test]
     fn one_item_of_any_size_goes_when_everything_earlier_was_taken() {
         let limits = Limits { stream_window: 1000, stream_window_max: 1000, ..Limits::default() };
         let (mut sender, mut reader) = (SendWindow::new(1000), ReceiveWindow::new(&limits));

@@ -120,6 +120,28 @@ mod tests {
     }
 
     #[test]
+    fn the_place_of_one_that_went_is_taken_by_the_next() {
+        let mut streams = Streams::default();
+        let polls = Rc::new(Cell::new(0));
+        let take_in = |streams: &mut Streams<Stream>| {
+            let polls = polls.clone();
+            let stream = poll_fn(move |_| {
+                polls.set(polls.get() + 1);
+                Poll::Pending
+            });
+            streams.take_in(Box::pin(stream) as Stream).is_none()
+        };
+        assert!((0..ROOM).all(|_| take_in(&mut streams)));
+        for place in 0..ROOM {
+            let mut seen = 0..;
+            streams.remove(|_| seen.next() == Some(place));
+            assert_eq!((streams.len(), leave(&mut streams)), (ROOM - 1, 0));
+            assert!(take_in(&mut streams) && !take_in(&mut streams));
+        }
+        assert_eq!(polls.get(), ROOM * (ROOM - 1));
+    }
+
+    #[test]
     fn each_is_polled_to_its_end_and_leaves_room() {
         let mut streams = Streams::default();
         let polls = Rc::new(Cell::new(0));
