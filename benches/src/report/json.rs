@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(bowline["values"]["cpu_us"]["median"], 2.0);
         assert_eq!(bowline["values"]["cpu_us"]["max"], 3.0);
         assert_eq!(bowline["values"]["rate"]["median"], 200.0);
-        assert_eq!((&json["rounds"], &json["quick"]), (&3.into(), &true.into()));
+        assert_eq!((&json["rounds"], &json["quick"]), (&setting.rounds().into(), &true.into()));
         assert!(json["metrics"]["cpu_us"].as_str().unwrap().contains("processor time"));
         assert!(json["versions"]["tarpc"].is_string() && json["machine"]["cores"].is_u64());
         assert!(json["command"].as_str().unwrap().starts_with("cargo xtask bench"));
