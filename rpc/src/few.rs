@@ -13,8 +13,9 @@ pub(crate) struct Few<T> {
 }
 
 impl<T> Few<T> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+    /// Whether there is nothing to be dropped, not even room.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.first.is_none() && self.rest.capacity() == 0
     }
 
     #[inline]
@@ -66,15 +67,15 @@ mod tests {
     #[test]
     fn order_is_kept_and_one_takes_no_list() {
         let mut few = Few::default();
-        assert!(few.is_empty());
+        assert!(few.is_bare());
         few.push(1);
-        assert_eq!((few.is_empty(), few.rest.capacity()), (false, 0));
+        assert_eq!((few.is_bare(), few.rest.capacity()), (false, 0));
         few.push(2);
         few.push(3);
         few.iter_mut().for_each(|one| *one *= 10);
         let mut all = Vec::new();
         few.drain(|one| all.push(one));
-        assert!(few.is_empty());
+        assert!(few.first.is_none() && !few.is_bare(), "the list stays");
         assert_eq!(all, [10, 20, 30]);
     }
 }

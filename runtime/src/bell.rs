@@ -121,6 +121,11 @@ impl Bell {
         self.is_due = true;
     }
 
+    /// Whether the next poll is one.
+    pub fn is_due(&self) -> bool {
+        self.is_due || self.hung.rung.load(Ordering::Acquire) & self.bit != 0
+    }
+
     /// Polls, unless that was pending and has not called since.
     pub fn poll<T>(&mut self, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         // Mostly nothing rang: looking is cheaper than taking.
@@ -178,11 +183,14 @@ mod tests {
     fn what_is_pending_is_polled_when_it_calls_and_not_before() {
         let (mut rope, task) = (Rope::default(), Arc::<Counting>::default());
         let mut source = Source::new(&mut rope);
+        assert!(source.bell.is_due());
         source.poll(&mut rope, &task);
         source.poll(&mut rope, &task);
         assert_eq!((source.polls, task.0.load(Ordering::SeqCst)), (1, 0));
         for calls in 1..4 {
+            assert!(!source.bell.is_due());
             source.waker.take().unwrap().wake();
+            assert!(source.bell.is_due());
             assert_eq!(task.0.load(Ordering::SeqCst), calls, "each call wakes the task");
             source.poll(&mut rope, &task);
             source.poll(&mut rope, &task);

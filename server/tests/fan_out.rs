@@ -81,8 +81,12 @@ impl Link for Counted {
         self.link.written()
     }
 
-    fn arriving(&self) -> Arriving {
+    fn warm(&self) {
         count(&self.steps.turns);
+        self.link.warm();
+    }
+
+    fn arriving(&self) -> Arriving {
         self.link.arriving()
     }
 }

@@ -64,6 +64,10 @@ pub trait Link: MaybeSend + Unpin + 'static {
     /// that is not ready, but moves, is slow and not stuck.
     fn written(&self) -> u64;
 
+    /// Reads a little of what the calls that follow will ask for, so that memory which no cache has any more comes before it is
+    /// needed; it changes nothing. Links that are many do that; others need not.
+    fn warm(&self) {}
+
     /// What has arrived so far, messages that are not whole included.
     ///
     /// Not every link can say: one that only sees whole messages, as in a browser, says nothing, which is what this
@@ -105,6 +109,10 @@ impl<L: Link + ?Sized> Link for Box<L> {
 
     fn written(&self) -> u64 {
         (**self).written()
+    }
+
+    fn warm(&self) {
+        (**self).warm();
     }
 
     fn arriving(&self) -> Arriving {

@@ -26,7 +26,7 @@ const PROMPT: Rate = Rate { count: 32, per: Duration::from_millis(3200) };
 
 /// A message up to this length is copied to be kept: what it lies in is given back as soon as it was written then, which
 /// costs less than memory that many sessions give back in any order.
-const COPIED: usize = 512;
+pub(super) const COPIED: usize = 512;
 
 /// Bytes that small messages have room for where there are several. Source: our choice; about as much as is written before
 /// the other end acknowledges it unasked.
@@ -43,40 +43,47 @@ pub(super) struct Sent {
     /// The last number written on this link, and the last one of a message that was handed over on it.
     written: u64,
     handed_over: u64,
-    /// When the first of them was written: asked for at every turn, while they themselves lie elsewhere.
-    oldest: Option<Instant>,
+    /// Of those that are kept.
     bytes: usize,
-    /// Messages of this link that carried numbers.
+    /// Of all that wait to be acknowledged.
+    in_flight: usize,
+    /// Messages of this link that will be acknowledged, in their order.
     messages: VecDeque<Written>,
-    /// The small ones among them, one behind the other.
+    /// What is kept of the small ones that carried numbers, one behind the other.
     small: VecDeque<u8>,
+    /// The same of the others.
+    whole: VecDeque<Bytes>,
+    /// What the times of messages count from.
+    since: Option<Instant>,
     /// What is to be written again, in order, before anything new gets a number.
     replay: VecDeque<Again>,
     replay_bytes: usize,
 }
 
+/// A message that was handed over.
+// Small: a busy session has some dozens of them, and no cache has the next one.
 #[derive(Debug)]
 struct Written {
-    last: u64,
-    message: Kept,
-    at: Instant,
+    /// What of this end is acknowledged with it.
+    ack: Ack,
+    /// When, in nanoseconds since a moment that all of them share.
+    at: u64,
+    len: usize,
+    /// How many bytes waited to be acknowledged then, with it.
+    under_way: u32,
+    /// It carried numbers, and is kept.
+    is_kept: bool,
 }
 
-/// A message that may have to be written again.
-#[derive(Debug)]
-enum Kept {
-    /// So many bytes among the small ones.
-    Small(usize),
-    Whole(Bytes),
-}
-
-impl Kept {
-    fn len(&self) -> usize {
-        match self {
-            Self::Small(len) => *len,
-            Self::Whole(message) => message.len(),
-        }
-    }
+/// Messages that were acknowledged together.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Acked {
+    /// When the first and the last of them were handed over.
+    pub(super) first: Instant,
+    pub(super) last: Instant,
+    pub(super) bytes: usize,
+    /// How many bytes waited to be acknowledged when the last was handed over, with it.
+    pub(super) under_way: usize,
 }
 
 /// An envelope to be written again, and how long it is.
@@ -128,46 +135,74 @@ impl Sent {
         ((self.head - self.acked) as usize) < max_envelopes
     }
 
-    /// A message was handed over.
-    pub(super) fn finish_message(&mut self, now: Instant, message: &Bytes) {
-        if self.written > self.handed_over {
-            let kept = if message.len() <= COPIED {
-                let (room, used) = (self.small.capacity(), self.small.len());
-                if used > 0 && room < SMALL && room - used < message.len() {
-                    // Where there are two there are more, until they are acknowledged.
-                    self.small.reserve_exact(SMALL.saturating_sub(used));
-                }
-                self.small.extend(&message[..]);
-                Kept::Small(message.len())
-            } else {
-                Kept::Whole(message.clone())
-            };
-            self.oldest.get_or_insert(now);
-            lean::push(&mut self.messages, Written { last: self.written, message: kept, at: now });
-            self.bytes += message.len();
+    /// A message was handed over that will be acknowledged: with its numbers, if it carried some, and as the last of so many
+    /// envelopes of this link that have none.
+    pub(super) fn finish_message(&mut self, now: Instant, message: &Bytes, unsequenced: u64) {
+        let (len, is_kept) = (message.len(), self.written > self.handed_over);
+        if is_kept {
+            self.keep(message);
             self.handed_over = self.written;
         }
+        self.in_flight += len;
+        let since = *self.since.get_or_insert(now);
+        let at = now.saturating_duration_since(since).as_nanos() as u64;
+        let ack = Ack { seq: self.handed_over, unsequenced };
+        let under_way = u32::try_from(self.in_flight).unwrap_or(u32::MAX);
+        lean::push(&mut self.messages, Written { ack, at, len, under_way, is_kept });
     }
 
-    /// Whether the acknowledgement was news.
+    fn keep(&mut self, message: &Bytes) {
+        self.bytes += message.len();
+        if message.len() > COPIED {
+            return self.whole.push_back(message.clone());
+        }
+        let (room, used) = (self.small.capacity(), self.small.len());
+        if used > 0 && room < SMALL && room - used < message.len() {
+            // Where there are two there are more, until they are acknowledged.
+            self.small.reserve_exact(SMALL.saturating_sub(used));
+        }
+        self.small.extend(&message[..]);
+    }
+
+    /// Whether the acknowledgement was news. What it acknowledges is then to be [released](Self::release).
     pub(super) fn handle_ack(&mut self, seq: u64) -> Result<bool, NeverSent> {
         if seq > self.handed_over {
             return Err(NeverSent);
         }
         let news = seq > self.acked;
         self.acked = self.acked.max(seq);
-        while let Some(first) = self.messages.front()
-            && first.last <= self.acked
-        {
-            let len = first.message.len();
-            if let Kept::Small(len) = first.message {
-                self.small.drain(..len);
-            }
-            self.bytes -= len;
-            self.messages.pop_front();
-        }
-        self.oldest = self.messages.front().map(|written| written.at);
         Ok(news)
+    }
+
+    /// Lets go of the messages that are acknowledged, with so many envelopes that have no numbers. `None` if there are none.
+    pub(super) fn release(&mut self, unsequenced: u64) -> Option<Acked> {
+        let mut acked: Option<Acked> = None;
+        while let Some(front) = self.messages.front()
+            && front.ack.seq <= self.acked
+            && front.ack.unsequenced <= unsequenced
+            && let Some(at) = self.time_of(front)
+            && let Some(Written { len, under_way, is_kept, .. }) = self.messages.pop_front()
+        {
+            self.in_flight -= len;
+            if is_kept {
+                self.bytes -= len;
+                if len > COPIED {
+                    self.whole.pop_front();
+                } else {
+                    self.small.drain(..len);
+                }
+            }
+            let (first, bytes) = acked.map_or((at, 0), |before| (before.first, before.bytes));
+            acked = Some(Acked { first, last: at, bytes: bytes + len, under_way: under_way as usize });
+        }
+        if self.messages.is_empty() {
+            self.since = None;
+        }
+        acked
+    }
+
+    fn time_of(&self, written: &Written) -> Option<Instant> {
+        Some(self.since? + Duration::from_nanos(written.at))
     }
 
     /// The last number that the other end acknowledged.
@@ -185,12 +220,10 @@ impl Sent {
     pub(super) fn rewind(&mut self, processed: u64) -> Vec<(u64, Sequenced)> {
         let mut kept = Vec::new();
         let mut small = Bytes::from(Vec::from(std::mem::take(&mut self.small)));
-        self.oldest = None;
-        for written in std::mem::take(&mut self.messages) {
-            let message = match written.message {
-                Kept::Small(len) => small.split_to(len),
-                Kept::Whole(message) => message,
-            };
+        let mut whole = std::mem::take(&mut self.whole).into_iter();
+        self.since = None;
+        for Written { len, .. } in std::mem::take(&mut self.messages).into_iter().filter(|it| it.is_kept) {
+            let message = if len > COPIED { whole.next().unwrap_or_default() } else { small.split_to(len) };
             // Our own bytes decode.
             for envelope in Decoder::new(message).flatten() {
                 if let Envelope::Sequenced(seq, sequenced) = envelope {
@@ -202,7 +235,7 @@ impl Sent {
         kept.retain(|(seq, _)| *seq > processed);
         self.acked = self.acked.max(processed);
         (self.written, self.handed_over) = (processed, processed);
-        (self.bytes, self.replay_bytes) = (0, 0);
+        (self.bytes, self.replay_bytes, self.in_flight) = (0, 0, 0);
         kept
     }
 
@@ -236,9 +269,9 @@ impl Sent {
 
     /// What is kept was written now, as far as its age counts.
     pub(super) fn restart(&mut self, now: Instant) {
-        self.oldest = self.oldest.map(|_| now);
+        self.since = self.since.map(|_| now);
         for written in &mut self.messages {
-            written.at = now;
+            written.at = 0;
         }
     }
 
@@ -246,11 +279,30 @@ impl Sent {
     pub(super) fn trim(&mut self) {
         self.messages.shrink_to_fit();
         self.small.shrink_to_fit();
+        self.whole.shrink_to_fit();
         self.replay.shrink_to_fit();
     }
 
+    /// See [`Session::warm`](super::Session::warm).
+    #[inline]
+    pub(super) fn warm(&self) -> usize {
+        let last = self.messages.back().map_or(0, |written| written.len);
+        last + self.small.back().map_or(0, |byte| usize::from(*byte)) + self.head as usize + self.replay_bytes
+    }
+
+    /// When the first message was handed over of those that are kept.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.oldest
+        self.messages.iter().find(|written| written.is_kept).and_then(|written| self.time_of(written))
+    }
+
+    /// Whether messages are kept that were handed over on this link.
+    pub(super) fn waits(&self) -> bool {
+        self.bytes > 0
+    }
+
+    /// How many bytes were handed over on this link and are not acknowledged.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     pub(super) fn unacknowledged(&self) -> (usize, usize) {
@@ -481,20 +533,56 @@ mod tests {
         let mut sent = Sent::default();
         for second in 0..3 {
             sent.next();
-            sent.finish_message(at(second), &message(10));
+            sent.finish_message(at(second), &message(10), 0);
             assert_eq!(sent.oldest(), Some(at(0)), "a later one makes none younger");
         }
         for (acked, oldest) in [(1, Some(at(1))), (1, Some(at(1))), (2, Some(at(2))), (3, None)] {
             sent.handle_ack(acked).unwrap();
+            sent.release(0);
             assert_eq!(sent.oldest(), oldest, "{acked} acknowledged");
         }
         sent.next();
-        sent.finish_message(at(9), &message(1000));
+        sent.finish_message(at(9), &message(1000), 0);
         assert_eq!(sent.oldest(), Some(at(9)));
         sent.restart(at(20));
         assert_eq!(sent.oldest(), Some(at(20)));
         sent.rewind(3);
         assert_eq!(sent.oldest(), None, "what is written again is young");
+    }
+
+    /// What a link carries is told from that.
+    #[test]
+    fn what_is_acknowledged_together_is_told_together_with_what_was_under_way() {
+        let start = origin();
+        let at = |second| start + Duration::from_secs(second);
+        let told = |first, last, bytes, under_way| {
+            Some(Acked { first: at(first), last: at(last), bytes, under_way })
+        };
+        let mut sent = Sent::default();
+        // Numbers, none but an envelope without, both, and one that is too long to be copied.
+        let messages = [(true, 0, 10), (false, 1, 20), (true, 2, 30), (true, 2, 2 * COPIED)];
+        for (second, (numbered, unsequenced, len)) in (0..).zip(messages) {
+            if numbered {
+                sent.next();
+            }
+            sent.finish_message(at(second), &message(len), unsequenced);
+        }
+        assert_eq!((sent.unacknowledged(), sent.in_flight()), ((3, 40 + 2 * COPIED), 60 + 2 * COPIED));
+        assert_eq!(sent.release(2), None, "no number was acknowledged");
+        assert_eq!(sent.handle_ack(1), Ok(true));
+        assert_eq!(sent.release(0), told(0, 0, 10, 10));
+        assert_eq!((sent.release(0), sent.oldest()), (None, Some(at(2))), "nothing of the second is kept");
+        assert_eq!(sent.handle_ack(3), Ok(true));
+        assert_eq!(sent.release(0), None, "the second comes first");
+        assert_eq!(sent.release(2), told(1, 3, 50 + 2 * COPIED, 60 + 2 * COPIED));
+        assert_eq!((sent.unacknowledged(), sent.in_flight(), sent.waits()), ((0, 0), 0, false));
+        assert_eq!((sent.small.len(), sent.whole.len(), sent.release(2)), (0, 0, None));
+        // Times are counted anew.
+        sent.next();
+        sent.finish_message(at(9), &message(10), 2);
+        assert!(sent.waits());
+        assert_eq!(sent.handle_ack(4), Ok(true));
+        assert_eq!(sent.release(2), told(9, 9, 10, 10));
     }
 
     #[test]
@@ -503,18 +591,20 @@ mod tests {
         let mut sent = Sent::default();
         assert!(sent.has_room(0, 100, 4));
         sent.next();
-        sent.finish_message(start, &message(99));
+        sent.finish_message(start, &message(99), 0);
         assert!(sent.has_room(0, 100, 4));
         assert!(!sent.has_room(1, 100, 4));
         for _ in 0..3 {
             sent.next();
         }
         assert!(!sent.has_room(0, 1000, 4));
-        sent.finish_message(start, &message(1));
+        sent.finish_message(start, &message(1), 0);
         assert_eq!(sent.unacknowledged(), (4, 100));
         sent.handle_ack(1).unwrap();
+        sent.release(0);
         assert_eq!(sent.unacknowledged(), (3, 1));
         sent.handle_ack(4).unwrap();
+        sent.release(0);
         assert_eq!(sent.unacknowledged(), (0, 0));
         assert_eq!(sent.oldest(), None);
     }
@@ -542,7 +632,7 @@ mod tests {
                 let seq = sent.next();
                 encoder.push(&Envelope::Sequenced(seq, Sequenced::Cancel { call }));
             }
-            sent.finish_message(start, &out.into());
+            sent.finish_message(start, &out.into(), 0);
             assert_eq!(sent.unacknowledged().0, 3);
             assert_eq!(received.accept(before + 1), Arrival::Next);
             assert_eq!(sent.handle_ack(before + 1), Ok(true));
@@ -575,12 +665,13 @@ mod tests {
             let item = Sequenced::Item { call, codec, payload: payload(len) };
             Encoder::new(&mut out).push_sequenced(sent.next(), &item);
             let message = Bytes::from(out);
-            sent.finish_message(origin(), &message);
+            sent.finish_message(origin(), &message, 0);
             assert_eq!(message.is_unique(), message.len() <= COPIED);
             longest_copied = longest_copied.max(if message.is_unique() { message.len() } else { 0 });
         }
         assert_eq!(longest_copied, COPIED);
         sent.handle_ack(1).unwrap();
+        sent.release(0);
         let len_of = |sequenced: &Sequenced| match sequenced {
             Sequenced::Item { payload: crate::envelope::Payload::Whole(bytes), .. } => bytes.len(),
             other => panic!("{other:?}"),
@@ -595,10 +686,11 @@ mod tests {
     fn one_message_that_is_kept_takes_room_for_one_and_none_after_a_trim() {
         let mut sent = Sent::default();
         sent.next();
-        sent.finish_message(origin(), &message(10));
+        sent.finish_message(origin(), &message(10), 0);
         assert_eq!(sent.messages.capacity(), 1);
         assert!((10..64).contains(&sent.small.capacity()));
         sent.handle_ack(1).unwrap();
+        sent.release(0);
         sent.trim();
         assert_eq!((sent.messages.capacity(), sent.small.capacity()), (0, 0));
     }

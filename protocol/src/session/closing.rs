@@ -1,7 +1,7 @@
 //! The end of a link: closed by this end, or lost.
 
-use super::Session;
 use super::types::Role;
+use super::{Link, Session};
 use crate::Instant;
 use crate::envelope::{Control, Encoder, Envelope, Hello, Refusal};
 use crate::status::CloseCode;
@@ -97,7 +97,7 @@ impl Session {
             return;
         }
         let was_live = self.link.has_lived;
-        let link = std::mem::take(&mut self.link);
+        let link = std::mem::replace(&mut self.link, Link::new(&self.config));
         let had_session = self.state.identity.is_some();
         if had_session {
             self.detach(was_live, link.unsequenced);

@@ -41,8 +41,6 @@ pub(super) struct Grant {
     returned: u64,
     limit: u64,
     announced: u64,
-    /// To be said again, news or not.
-    restates: bool,
 }
 
 /// The other end used more than it was allowed.
@@ -51,7 +49,7 @@ pub(super) struct Overrun;
 
 impl Grant {
     pub(super) fn new(limit: u64) -> Self {
-        Self { used: 0, returned: 0, limit, announced: limit, restates: false }
+        Self { used: 0, returned: 0, limit, announced: limit }
     }
 
     pub(super) fn take(&mut self, amount: u64) -> Result<(), Overrun> {
@@ -68,41 +66,35 @@ impl Grant {
         self.returned += amount;
     }
 
-    /// The total to announce, if it is news.
-    pub(super) fn news(&self) -> Option<u64> {
+    /// The total to announce: if it is news, or if one was announced before and is to be said again.
+    fn announce(&mut self, restates: bool) -> Option<u64> {
         let total = self.returned + self.limit;
-        (total > self.announced || self.restates).then_some(total)
-    }
-
-    fn restate(&mut self) {
-        self.restates = self.announced > self.limit;
-    }
-
-    pub(super) fn announce(&mut self) -> Option<u64> {
-        let total = self.news()?;
-        self.restates = false;
+        let is_said = total > self.announced || restates && self.announced > self.limit;
         self.announced = total;
-        Some(total)
+        is_said.then_some(total)
     }
 }
 
 /// Everything that this end allows the other.
-// In this order: whether there is news is asked for at each message.
+// In this order: whether there is news is asked for at each message, as is what follows in the session.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Granted {
-    /// One of them may have something to announce.
-    has_news: bool,
     calls: Grant,
     streams: Grant,
     /// Bytes of large payloads that may begin.
     assembly: Grant,
+    /// One of them may have something to announce.
+    has_news: bool,
+    /// What was announced before is to be said again.
+    restates: bool,
 }
 
 impl Granted {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             has_news: false,
+            restates: false,
             calls: Grant::new(limits.calls.into()),
             streams: Grant::new(limits.streams.into()),
             assembly: Grant::new(limits.assembly.max(limits.payload_in) as u64),
@@ -140,20 +132,24 @@ impl Granted {
 
     /// Another link begins: what was announced on the last one may not have arrived.
     pub(super) fn restate(&mut self) {
-        self.has_news = true;
-        for grant in [&mut self.calls, &mut self.streams, &mut self.assembly] {
-            grant.restate();
-        }
+        (self.has_news, self.restates) = (true, true);
+    }
+
+    /// See [`Session::warm`](super::Session::warm).
+    #[inline]
+    pub(super) fn warm(&self) -> usize {
+        self.has_news.into()
     }
 
     /// What is news of each.
     #[inline]
     pub(super) fn announce(&mut self) -> Option<[Option<Credit>; 3]> {
         std::mem::take(&mut self.has_news).then(|| {
+            let restates = std::mem::take(&mut self.restates);
             [
-                self.calls.announce().map(|total| Credit::Calls { total }),
-                self.streams.announce().map(|total| Credit::Streams { total }),
-                self.assembly.announce().map(|total| Credit::Assembly { total }),
+                self.calls.announce(restates).map(|total| Credit::Calls { total }),
+                self.streams.announce(restates).map(|total| Credit::Streams { total }),
+                self.assembly.announce(restates).map(|total| Credit::Assembly { total }),
             ]
         })
     }
@@ -332,8 +328,8 @@ mod tests {
         assert_eq!((calls.take(1), calls.take(1), calls.take(1)), (Ok(()), Ok(()), Err(Overrun)));
         calls.give_back(1);
         assert_eq!(calls.take(1), Err(Overrun), "what was not announced is not allowed");
-        assert_eq!(calls.announce(), Some(3));
-        assert_eq!(calls.announce(), None);
+        assert_eq!(calls.announce(false), Some(3));
+        assert_eq!(calls.announce(false), None);
         assert_eq!(calls.take(1), Ok(()));
         assert_eq!(calls.take(u64::MAX), Err(Overrun));
     }

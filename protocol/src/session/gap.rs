@@ -16,7 +16,7 @@ impl Session {
             return;
         }
         self.lose(None, false);
-        self.link = Link { phase: Phase::Over, ..Link::default() };
+        self.link = Link { phase: Phase::Over, ..Link::new(&self.config) };
     }
 
     /// The session is lost. `processed` is the last number of this end that the other one processed, if it is known.

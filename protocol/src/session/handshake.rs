@@ -26,7 +26,8 @@ impl Session {
             Role::Client => Phase::HelloDue,
             Role::Server => Phase::Waiting,
         };
-        self.link = Link { phase, hello_due: Some(now + self.config.timing.hello), ..Link::default() };
+        self.link =
+            Link { phase, hello_due: Some(now + self.config.timing.hello), ..Link::new(&self.config) };
         self.attempt += 1;
     }
 

@@ -17,8 +17,12 @@ const APART: Duration = Duration::from_secs(5);
 pub(super) const SLEPT: Duration = Duration::from_secs(5);
 
 /// The heartbeat of one link.
+// In this order: whether a ping is to be written is asked for at each message.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Heartbeat {
+    /// A ping is to be written; it may take so long to be answered.
+    due: Option<Duration>,
     /// When something last came from the other end.
     heard: Option<Instant>,
     /// When the hello was written.
@@ -27,8 +31,6 @@ pub(super) struct Heartbeat {
     next: Option<Instant>,
     /// Client: after how much silence it asks.
     silence: Option<Duration>,
-    /// A ping is to be written; it may take so long to be answered.
-    due: Option<Duration>,
     asked: Option<Asked>,
     /// Client: a ping after a wake-up that came too soon after the last one.
     probe: Option<Instant>,

@@ -261,8 +261,10 @@ impl Session {
         if is_more {
             self.unpark();
         }
-        if is_news || is_more {
-            self.pace_ack(now, ack);
+        if (is_news || is_more)
+            && let Some(acked) = self.state.sent.release(ack.unsequenced)
+        {
+            self.pace_ack(now, &acked);
         }
         if !is_news && !is_more {
             self.count_flood(now, Flood::Ack);

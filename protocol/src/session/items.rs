@@ -18,6 +18,13 @@ use crate::envelope::{CallRef, Decoder, Opener, Payload};
 use crate::schema::MethodKind;
 use crate::status::CloseCode;
 
+/// The first of several items that is too large: which, where it starts, and how long it is.
+fn first_above(max: usize, bytes: &Bytes, ends: &[usize]) -> Option<(usize, (usize, usize))> {
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    let ends = ends.iter().copied().chain([bytes.len()]);
+    starts.zip(ends).map(|(start, end)| (start, end - start)).enumerate().find(|(_, (_, len))| *len > max)
+}
+
 impl Session {
     fn stream(&self, call: CallId) -> Option<&Stream> {
         match call.origin {
@@ -91,10 +98,8 @@ impl Session {
             return;
         }
         let max = self.state.peer_payload();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let lens =
-            starts.zip(ends.iter().copied().chain([bytes.len()])).map(|(start, end)| (start, end - start));
-        let refused = lens.enumerate().find(|(_, (_, len))| *len > max);
+        // All of them together mostly have no more than one may have.
+        let refused = if bytes.len() > max { first_above(max, &bytes, &ends) } else { None };
         if let Some((place, (start, len))) = refused {
             if place == 0 {
                 return self.end_behind(now, call, too_large("an item", len, max));

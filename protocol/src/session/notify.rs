@@ -167,7 +167,7 @@ impl Session {
         let limits = &self.config.limits;
         let found = self.find_method(notify.service, notify.method).ok();
         let found = found.filter(|&(service, method)| service.methods[method].kind == MethodKind::Notify);
-        let runs = self.state.notifies_running < limits.notifies_running
+        let runs = (self.state.notifies_running as usize) < limits.notifies_running
             && notify.payload.len() <= limits.notify_payload
             && check_metadata(&notify.metadata, limits).is_ok();
         let Some((service, method)) = found.filter(|_| runs) else {

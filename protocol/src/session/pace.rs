@@ -5,10 +5,11 @@
 //! one, and each half of what it may carry that was faster than this doubles it: in one go, or message by message where
 //! each is acknowledged before the next one goes.
 
-use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Session, lean};
+use super::Session;
+use super::acks::Acked;
 use crate::Instant;
 use crate::envelope::Ack;
 use crate::limits::{Limits, Timing};
@@ -22,25 +23,38 @@ const LEAST: u64 = 1024;
 /// The pace of one link, outwards.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Bytes per second; `None` once it is fast.
-    rate: Option<u64>,
-    /// Messages that will be acknowledged, in their order.
-    marks: VecDeque<Mark>,
-    /// Their bytes.
-    in_flight: usize,
+    /// `None` once it is fast.
+    slow: Option<Slow>,
     /// What was acknowledged since it last became clear whether the link carries more.
     series: Option<Series>,
 }
 
-/// A message that was handed over.
-#[derive(Debug)]
-struct Mark {
-    /// What of this end is acknowledged with it.
-    ack: Ack,
-    at: Instant,
-    len: usize,
-    /// What was under way then, with it.
-    under_way: usize,
+/// What a slow link carries.
+#[derive(Debug, Clone, Copy)]
+struct Slow {
+    /// Bytes per second.
+    rate: NonZeroU32,
+    /// What may be under way: asked for several times for each message.
+    window: u32,
+}
+
+impl Slow {
+    /// `None` for a rate at which a link is fast.
+    fn new(rate: u64, limits: &Limits, timing: &Timing) -> Option<Self> {
+        let rate = rate.max(LEAST);
+        let window = (rate as f64 * timing.flight.as_secs_f64()) as u32;
+        // A rate that is beyond these numbers is fast whatever is configured.
+        let counted = u32::try_from(rate).ok().and_then(NonZeroU32::new);
+        counted.filter(|_| rate < fast(limits)).map(|rate| Self { rate, window: window.max(1) })
+    }
+
+    fn rate(&self) -> u64 {
+        self.rate.get().into()
+    }
+
+    fn window(&self) -> usize {
+        self.window as usize
+    }
 }
 
 /// Messages that were acknowledged, one behind the other.
@@ -51,86 +65,49 @@ struct Series {
     bytes: usize,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self { rate: Some(START), marks: VecDeque::new(), in_flight: 0, series: None }
-    }
-}
-
 impl Pace {
-    /// What may be under way on a slow link; `None` on a fast one.
-    fn window(&self, limits: &Limits, timing: &Timing) -> Option<usize> {
-        let rate = self.rate.filter(|rate| *rate < fast(limits))?;
-        Some(((rate as f64 * timing.flight.as_secs_f64()) as usize).max(1))
+    pub(super) fn new(limits: &Limits, timing: &Timing) -> Self {
+        let slow = Slow::new(START, limits, timing);
+        Self { slow, series: None }
     }
 
-    fn handle_sent(&mut self, now: Instant, ack: Ack, len: usize) {
-        self.in_flight += len;
-        lean::push(&mut self.marks, Mark { ack, at: now, len, under_way: self.in_flight });
-    }
-
-    fn handle_ack(&mut self, now: Instant, ack: Ack, limits: &Limits, timing: &Timing) {
-        let is_acked = |mark: &Mark| mark.ack.seq <= ack.seq && mark.ack.unsequenced <= ack.unsequenced;
-        let (mut first, mut last, mut bytes) = (None, None, 0);
-        while self.marks.front().is_some_and(is_acked)
-            && let Some(mark) = self.marks.pop_front()
-        {
-            bytes += mark.len;
-            first.get_or_insert(mark.at);
-            last = Some(mark);
-        }
-        self.in_flight -= bytes;
-        let (Some(since), Some(last)) = (first, last) else { return };
-        let took = now.saturating_duration_since(last.at);
+    fn handle_ack(&mut self, now: Instant, acked: &Acked, limits: &Limits, timing: &Timing) {
+        let took = now.saturating_duration_since(acked.last);
         if took > timing.flight {
-            self.series = None;
-            let measured = per_second(last.under_way, took);
-            if measured < self.rate.unwrap_or(limits.slow_link as u64) {
-                self.rate = Some(measured.max(LEAST));
+            let measured = per_second(acked.under_way, took);
+            if measured < self.slow.map_or(limits.slow_link as u64, |slow| slow.rate()) {
+                self.slow = Slow::new(measured, limits, timing);
             }
-        } else if let (Some(rate), Some(window)) = (self.rate, self.window(limits, timing)) {
-            self.grow(now, Series { since, bytes }, rate, window, limits);
+        } else if let Some(slow) = self.slow
+            && let Some(measured) = self.grown(now, Series { since: acked.first, bytes: acked.bytes }, slow)
+        {
+            self.slow = Slow::new(measured, limits, timing);
         }
     }
 
-    /// Lets the link carry more once it has carried half of what it may, faster than that. Who does not fill a link learns
+    /// What the link carries more, once it has carried half of what it may, faster than that. Who does not fill a link learns
     /// nothing of what it could carry.
-    fn grow(&mut self, now: Instant, latest: Series, rate: u64, window: usize, limits: &Limits) {
+    fn grown(&mut self, now: Instant, latest: Series, slow: Slow) -> Option<u64> {
+        let half = slow.window() / 2;
         let mut series = latest;
-        if let Some(earlier) = self.series.take().filter(|_| latest.bytes < window / 2) {
+        if let Some(earlier) = self.series.take().filter(|_| latest.bytes < half) {
             series = Series { since: earlier.since, bytes: earlier.bytes + latest.bytes };
         }
-        if series.bytes < window / 2 {
+        if series.bytes < half {
             self.series = Some(series);
-            return;
+            return None;
         }
         let measured = per_second(series.bytes, now.saturating_duration_since(series.since));
-        if measured > rate {
-            let rate = measured.min(rate.saturating_mul(2));
-            self.rate = (rate < fast(limits)).then_some(rate);
-        }
+        (measured > slow.rate()).then(|| measured.min(slow.rate().saturating_mul(2)))
     }
 
-    /// How much longer than usual an answer may take, because of what had to be handed over at once.
-    fn extra(&self, limits: &Limits, timing: &Timing) -> Duration {
-        match (self.rate, self.window(limits, timing)) {
-            (Some(rate), Some(window)) if self.in_flight > window => {
-                Duration::from_secs_f64((self.in_flight - window) as f64 / rate as f64)
+    /// How much longer than usual an answer may take, because so much had to be handed over at once.
+    fn extra(&self, in_flight: usize) -> Duration {
+        match self.slow {
+            Some(slow) if in_flight > slow.window() => {
+                Duration::from_secs_f64((in_flight - slow.window()) as f64 / slow.rate() as f64)
             }
             _ => Duration::ZERO,
-        }
-    }
-
-    /// Gives back what was allocated ahead.
-    pub(super) fn trim(&mut self) {
-        self.marks.shrink_to_fit();
-    }
-
-    /// What is under way was handed over now, as far as its age counts.
-    pub(super) fn restart(&mut self, now: Instant) {
-        self.series = None;
-        for mark in &mut self.marks {
-            mark.at = now;
         }
     }
 }
@@ -146,8 +123,9 @@ fn fast(limits: &Limits) -> u64 {
 }
 
 impl Session {
+    /// What may be under way on a slow link; `None` on a fast one.
     fn window(&self) -> Option<usize> {
-        self.link.pace.window(&self.config.limits, &self.config.timing)
+        self.link.pace.slow.map(|slow| slow.window())
     }
 
     /// What a message gathers before it is written, as this link is.
@@ -167,13 +145,15 @@ impl Session {
 
     /// How many bytes of the message under way the link takes, before it takes no more of it.
     pub(super) fn link_room(&self) -> usize {
-        self.window().map_or(usize::MAX, |window| window.saturating_sub(self.link.pace.in_flight))
+        self.window().map_or(usize::MAX, |window| window.saturating_sub(self.state.sent.in_flight()))
     }
 
     /// The same for a piece of a large payload: a quarter is left to what is small, which does not wait then.
     pub(super) fn chunk_has_room(&self, pending: usize) -> bool {
         self.new_has_room(pending)
-            && self.window().is_none_or(|window| self.link.pace.in_flight + pending < (window - window / 4))
+            && self
+                .window()
+                .is_none_or(|window| self.state.sent.in_flight() + pending < (window - window / 4))
     }
 
     /// The same for what was not written before, and is kept.
@@ -185,7 +165,7 @@ impl Session {
 
     /// How much longer than usual an answer may take.
     pub(super) fn extra(&self) -> Duration {
-        self.link.pace.extra(&self.config.limits, &self.config.timing)
+        self.link.pace.extra(self.state.sent.in_flight())
     }
 
     /// What the other end will acknowledge once it has all that was written.
@@ -193,16 +173,9 @@ impl Session {
         Ack { seq: self.state.sent.written(), unsequenced: self.link.unsequenced.head() }
     }
 
-    /// A message was handed over; `before` is what was written before it.
-    pub(super) fn pace_sent(&mut self, now: Instant, before: Ack, len: usize) {
-        let written = self.written();
-        if written != before {
-            self.link.pace.handle_sent(now, written, len);
-        }
-    }
-
-    pub(super) fn pace_ack(&mut self, now: Instant, ack: Ack) {
+    /// What the acknowledged messages tell of the link.
+    pub(super) fn pace_ack(&mut self, now: Instant, acked: &Acked) {
         let Self { link, config, .. } = self;
-        link.pace.handle_ack(now, ack, &config.limits, &config.timing);
+        link.pace.handle_ack(now, acked, &config.limits, &config.timing);
     }
 }

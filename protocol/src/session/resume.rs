@@ -68,7 +68,7 @@ impl Session {
             has_lived: true,
             welcome: Some(Box::new(welcome)),
             heartbeat: Heartbeat::server(now, &self.config.timing, welcoming.session),
-            ..Link::default()
+            ..Link::new(&self.config)
         };
         if welcoming.once.is_some() {
             self.state.once = welcoming.once;

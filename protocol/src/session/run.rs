@@ -51,17 +51,17 @@ impl Run {
     }
 
     /// Adds an item that others share. It is copied only if it does not stay alone.
-    pub fn share(&mut self, item: &Bytes) {
+    pub fn share(&mut self, item: Bytes) {
         if self.items > 0 {
             self.push(|out| {
-                out.extend_from_slice(item);
+                out.extend_from_slice(&item);
                 true
             });
             return;
         }
         self.items = 1;
         self.queued += cost(item.len());
-        self.first = Some(item.clone());
+        self.first = Some(item);
     }
 
     /// Adds what `encode` appends, if it says that this is an item; else what it appended is removed. It leaves what it was
@@ -103,7 +103,7 @@ mod tests {
     fn an_item_that_others_share_is_not_copied_while_it_is_alone() {
         let item = Bytes::from(vec![7; 40]);
         let mut alone = run();
-        alone.share(&item);
+        alone.share(item.clone());
         assert_eq!((alone.bytes(), alone.is_empty()), (40, false));
         let (items, bytes, ends) = alone.take_parts();
         assert_eq!((items, bytes.as_ptr(), bytes.len(), ends), (1, item.as_ptr(), 40, vec![]));
@@ -113,9 +113,9 @@ mod tests {
     fn shared_items_and_others_stand_behind_each_other() {
         let (first, second) = (Bytes::from_static(b"first"), Bytes::from_static(b"second"));
         let mut several = run();
-        several.share(&first);
+        several.share(first);
         several.push(|_| false);
-        several.share(&second);
+        several.share(second);
         several.push(|out| {
             out.extend_from_slice(b"third");
             true

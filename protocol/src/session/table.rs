@@ -73,6 +73,12 @@ impl<T> Table<T> {
         if place.generation == call.generation { place.value.as_mut() } else { None }
     }
 
+    /// What has the first place.
+    #[inline]
+    pub(super) fn first(&self) -> Option<&T> {
+        self.places.first()?.value.as_ref()
+    }
+
     /// The call that has place `id` now.
     #[inline]
     pub(super) fn at(&self, id: u32) -> Option<CallId> {

@@ -30,6 +30,13 @@ impl Session {
         due
     }
 
+    /// Whether the next message makes nothing due earlier than it is: an older one waits to be acknowledged, it carries no ping,
+    /// and no call of this end whose time may begin with it.
+    #[inline]
+    pub fn writes_in_time(&self) -> bool {
+        self.state.sent.waits() && !self.link.heartbeat.has_ping() && self.own_deadline.is_none()
+    }
+
     /// When what was sent has not been acknowledged for too long.
     fn ack_stalls_at(&self) -> Option<Instant> {
         Some(self.state.sent.oldest()? + self.config.timing.ack_stall + self.extra())
@@ -88,7 +95,6 @@ impl Session {
             *since = now;
         }
         self.link.progress.restart(now);
-        self.link.pace.restart(now);
         self.state.sent.restart(now);
         self.state.assemblies.restart(now);
     }

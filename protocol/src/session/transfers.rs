@@ -6,13 +6,15 @@ use super::assembly::MAX_TRANSFERS;
 use super::types::CallId;
 
 /// Large payloads being written, chunk by chunk and in turn.
+// In this order: how many there are is asked for at each message.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
+    /// Numbers in use, also by transfers that were given up and whose end was not yet written.
+    len: usize,
     places: Vec<Place>,
     free: Vec<u32>,
     turns: VecDeque<u32>,
-    /// Numbers in use, also by transfers that were given up and whose end was not yet written.
-    len: usize,
     /// Numbers set aside for transfers that may begin.
     set_aside: usize,
 }

@@ -10,6 +10,8 @@ use super::types::CallId;
 use crate::codec::Codec;
 
 /// The writer's half: watch values, their chunks and notifies that the other end has not yet counted.
+// In this order: how many there were is asked for at each message.
+#[repr(C)]
 #[derive(Debug, Default)]
 pub(super) struct SentUnsequenced {
     head: u64,

@@ -1,5 +1,5 @@
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
-
 use std::time::Duration;
 
 use bowline_protocol::envelope::{GapReason, Hello, OnceTable, Outcome, Refusal, Resume, Secret};
@@ -37,7 +37,9 @@ impl Peer {
     /// [`register`](Self::register), commands need not wake it, and what comes in need not wake the dispatcher, which
     /// it runs by itself before it writes. For drivers that come back by themselves whenever they stop before that.
     pub fn attend(&self) {
-        self.lock().attend();
+        // Only one driver is at work at a time.
+        let turn = self.0.turn.load(Ordering::Relaxed);
+        self.0.turn.store(turn.wrapping_add(1), Ordering::Release);
     }
 
     /// One whole binary message came in.
@@ -108,7 +110,9 @@ impl Peer {
 
     /// As [`poll_transmit`](Self::poll_transmit), and says which message is the last that there is.
     pub fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
-        self.drive(|state, now, wakes| {
+        self.act_in_time(|state, wakes| {
+            state.retimes |= !state.session.writes_in_time();
+            let now = state.recent();
             self.expire_queued(state, now);
             let message = state.session.poll_transmit(now);
             if message.is_some() && state.session.has_more() {
@@ -154,13 +158,13 @@ impl Peer {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due. May change with every other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.lock().session.poll_timeout()
+        self.lock().timeout()
     }
 
     /// [`poll_close`](Self::poll_close), and [`poll_timeout`](Self::poll_timeout) of a link that goes on.
     pub fn rest(&self) -> Result<Option<Instant>, Refusal> {
         let mut state = self.lock();
-        state.session.poll_close().map_or_else(|| Ok(state.session.poll_timeout()), Err)
+        state.session.poll_close().map_or_else(|| Ok(state.timeout()), Err)
     }
 
     /// Server: the client's hello, to be answered by [`welcome`](Self::welcome) or [`close`](Self::close).

@@ -65,7 +65,11 @@ impl Peer {
     }
 
     pub(crate) fn send_run(&self, call: CallId, run: &mut Run) {
-        self.command(|state, now, _| state.session.send_run(now, call, run));
+        self.act_in_time(|state, wakes| {
+            let now = state.now();
+            state.session.send_run(now, call, run);
+            state.call_driver(wakes);
+        });
     }
 
     pub(crate) fn send_item(&self, call: CallId, item: Bytes) {

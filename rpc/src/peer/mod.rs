@@ -6,7 +6,7 @@ mod slot;
 mod state;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ pub struct Peer(Arc<Shared>);
 struct Shared {
     /// A stream of this end was told that items are missing: others, whose notices lie elsewhere, need not look.
     has_gaps: AtomicBool,
+    /// Counts the turns of the driver that [attends](Peer::attend). Whoever locks next finds out that another has begun: a driver
+    /// that has nothing else to ask then need not lock for it.
+    turn: AtomicU32,
     state: Mutex<State>,
     /// What lives beside the session.
     extensions: Extensions,
@@ -72,8 +75,8 @@ impl Peer {
 
     fn new(session: Session, deadline: Duration, is_client: bool, wall: fn() -> Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        let (has_gaps, extensions) = (AtomicBool::new(false), Extensions::default());
-        Self(Arc::new(Shared { has_gaps, state, extensions, deadline, is_client, wall }))
+        let (has_gaps, turn, extensions) = (AtomicBool::new(false), AtomicU32::new(0), Extensions::default());
+        Self(Arc::new(Shared { has_gaps, turn, state, extensions, deadline, is_client, wall }))
     }
 
     /// A channel for stubs, without layers.
@@ -137,11 +140,21 @@ impl Peer {
 
     /// Takes the lock for steps that follow.
     fn turn(&self) -> Turn<'_> {
-        Turn { state: self.lock(), wakes: Wakes::default() }
+        let mut state = self.lock();
+        state.retimes = true;
+        Turn { state, wakes: Wakes::default() }
     }
 
     /// Takes the lock, runs `step`, hands the session's events out, and wakes who waits for them.
     fn act<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
+        self.act_in_time(|state, wakes| {
+            state.retimes = true;
+            step(state, wakes)
+        })
+    }
+
+    /// As [`act`](Self::act), for steps that make nothing due earlier than it was, or say so themselves.
+    fn act_in_time<R>(&self, step: impl FnOnce(&mut State, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::default();
         let mut state = self.lock();
         let result = step(&mut state, &mut wakes);
@@ -188,7 +201,9 @@ impl Peer {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under the lock runs foreign code; a panic there is a bug of ours that should not spread.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.notice(self.0.turn.load(Ordering::Acquire));
+        state
     }
 }
 

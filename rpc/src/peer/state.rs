@@ -17,6 +17,8 @@ use crate::few::Few;
 pub(crate) struct State {
     /// The driver is at work: it looks at everything before it parks.
     pub(super) attended: bool,
+    /// In which of its turns.
+    turn: u32,
     /// Something was asked of this end since the driver last had nothing to write.
     pub(super) news: bool,
     /// There is something for the dispatcher. It was woken unless a driver is at work, which runs it by itself, or there is only
@@ -26,6 +28,10 @@ pub(crate) struct State {
     pub(super) stopped_waiting: bool,
     /// Memory was given back since the dispatcher last took arrivals, and it has some, too.
     pub(super) trims: bool,
+    /// Something may be due earlier than `timeout` says.
+    pub(super) retimes: bool,
+    /// When the session's timer is due, as it said last.
+    timeout: Option<Instant>,
     /// What the clock said last, while the driver is at work.
     clock: Option<Instant>,
     pub(super) driver: Option<Waker>,
@@ -68,6 +74,9 @@ impl State {
             failed: None,
             driver: None,
             attended: false,
+            turn: 0,
+            retimes: true,
+            timeout: None,
             clock: None,
             news: false,
             hello: Mailbox::default(),
@@ -202,15 +211,35 @@ impl State {
         self.slots.remove(call, |waker| wakes.retire(waker));
     }
 
-    /// A driver is at work.
-    pub(super) fn attend(&mut self) {
-        self.attended = true;
-        self.clock = None;
+    /// The driver is at work if it has begun another turn.
+    #[inline]
+    pub(super) fn notice(&mut self, turn: u32) {
+        if self.turn != turn {
+            self.turn = turn;
+            self.attended = true;
+            self.clock = None;
+            self.session.warm();
+        }
     }
 
     /// What the clock said last is too long ago.
     pub(super) fn look_again(&mut self) {
         self.clock = None;
+    }
+
+    /// When the session's timer is due. It is asked only where something may be due earlier than it said last: what moves
+    /// away, as with each message, is found out when that time has come.
+    pub(super) fn timeout(&mut self) -> Option<Instant> {
+        if std::mem::take(&mut self.retimes) {
+            self.timeout = self.session.poll_timeout();
+        }
+        debug_assert!(
+            self.session.poll_timeout().is_none_or(|due| self.timeout.is_some_and(|known| known <= due)),
+            "{:?} is earlier than {:?}",
+            self.session.poll_timeout(),
+            self.timeout
+        );
+        self.timeout
     }
 
     /// The instant now, for the driver: what it does in one go takes less time than to look each time, and whatever took
@@ -321,7 +350,7 @@ impl Wakes {
 
     #[inline]
     pub(super) fn wake(mut self) {
-        if self.woken.is_empty() && self.retired.is_empty() {
+        if self.woken.is_bare() && self.retired.is_bare() {
             // As mostly: nothing is left to be dropped, which need not be looked for.
             std::mem::forget(self);
         } else {

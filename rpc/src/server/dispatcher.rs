@@ -33,16 +33,18 @@ use crate::{BoxError, Call, Reply};
 /// wakes one task. All of them end with the dispatcher.
 ///
 /// Poll it from the session's driver. It holds no lock of the session while it polls handlers.
+// In this order: what each turn of a session asks for lies together.
+#[repr(C)]
 pub struct Dispatcher<S: Service<Call>> {
     peer: Peer,
-    stack: S,
-    home: Arc<Home>,
-    /// Room for what comes in.
-    arrivals: VecDeque<Arrival>,
     queue: VecDeque<Waiting>,
     streams: Streams<Running<S::Future>>,
-    tasks: Tasks,
     once: Option<OnceSide>,
+    /// Room for what comes in.
+    arrivals: VecDeque<Arrival>,
+    stack: S,
+    home: Arc<Home>,
+    tasks: Tasks,
     status_of: fn(&BoxError) -> Status,
 }
 
@@ -86,8 +88,8 @@ where
 
     /// Starts what came in. Never ends; the task is woken when there is more to do.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let taken = self.peer.take_arrivals(cx, &mut self.arrivals);
         let waits = !self.queue.is_empty() || self.once.as_ref().is_some_and(OnceSide::waits);
+        let taken = self.peer.take_arrivals(cx, &mut self.arrivals);
         if taken.is_some() || waits {
             self.start_calls(cx, taken.unwrap_or_default());
         }

@@ -133,7 +133,10 @@ where
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_end(cx, &mut Answers::default())
+        let mut answers = Answers::default();
+        let polled = self.poll_end(cx, &mut answers);
+        answers.give();
+        polled
     }
 }
 

@@ -17,13 +17,15 @@ const STEP: Duration = Duration::from_millis(1);
 /// next write, and nobody else has to be woken for it.
 ///
 /// They leave for tasks of their own once they took too long for others to wait for twice in a row.
+// In this order: what each turn of a session asks for lies together.
+#[repr(C)]
 pub(super) struct Streams<R> {
-    /// It lies here: most sessions have one, are many, and poll it for each of its items.
-    first: Option<R>,
-    others: Vec<R>,
     were_slow: bool,
     /// They left the task no budget, so that nothing of what they gave could be written.
     rest: bool,
+    others: Vec<R>,
+    /// It lies here: most sessions have one, are many, and poll it for each of its items.
+    first: Option<R>,
 }
 
 impl<R> Default for Streams<R> {

@@ -90,12 +90,13 @@ where
         };
         if missed.is_none() {
             run.push(encode);
-            if let Next::Alone(item) = &next
-                && item.len() <= COPIED
-            {
-                run.share(item);
-                next = Next::Added;
-            }
+            next = match next {
+                Next::Alone(item) if item.len() <= COPIED => {
+                    run.share(item);
+                    Next::Added
+                }
+                next => next,
+            };
         } else {
             let mut apart = Vec::new();
             if encode(&mut apart) {

@@ -64,6 +64,9 @@ impl<T> Log<T> {
 
     /// The first item from `from` on such that what follows fits into `room`. At least the newest always does.
     pub(super) fn fitting(&self, from: u64, room: Room) -> u64 {
+        if from + 1 == self.next && !self.items.is_empty() {
+            return from;
+        }
         let is_too_much = |kept: &Kept<T>| self.bytes - kept.before > room.bytes;
         let first = from.max(self.start()).max(self.next.saturating_sub(room.items));
         match self.kept(first) {

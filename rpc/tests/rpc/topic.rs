@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::service::{Counted, ENCODED, Method};
 use crate::support::{Ends, assert_empty, settle};
-use bowline_rpc::{StreamError, Topic};
+use bowline_rpc::{Position, StreamError, Topic};
 use futures_util::{FutureExt, StreamExt};
 
 #[tokio::test(start_paused = true)]
@@ -120,6 +120,43 @@ async fn a_reader_continues_from_a_position() {
     let mut late = ends.stub().continued(one).await.unwrap();
     assert_eq!(late.next().await, Some(Err(StreamError::Gap { missed: Some(3) })));
     assert_eq!(late.next().await, Some(Ok("four".into())));
+}
+
+/// Nothing is published meanwhile that would not fit into its room.
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_reader_has_not_read_stays_however_old_it_is() {
+    let ends = Ends::new().await;
+    let topic = ends.handlers.topic.clone();
+    let mut reader = ends.stub().news(Method::news).await.unwrap();
+    settle().await;
+    let item = |number: u32| format!("{number:01000}");
+    // Three times what its window lets through.
+    for number in 0..200 {
+        topic.publish(item(number));
+    }
+    settle().await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    topic.publish(item(200));
+    for number in 0..=200 {
+        assert_eq!(reader.next().await, Some(Ok(item(number))));
+    }
+}
+
+/// A caller may send any number.
+#[tokio::test(start_paused = true)]
+async fn a_position_that_is_yet_to_come_is_taken_for_the_next() {
+    let ends = Ends::new().await;
+    let topic = ends.handlers.topic.clone();
+    for ahead in [1, 2, u64::MAX] {
+        let next = topic.position();
+        let offset = next.offset.saturating_add(ahead);
+        let mut reader = ends.stub().continued(Position { offset, ..next }).await.unwrap();
+        settle().await;
+        for text in ["one", "two"] {
+            topic.publish(text.into());
+            assert_eq!(reader.next().await, Some(Ok(text.into())));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use bowline_transport::{BoxLink, CloseFrame, Ended, Left, drive_until};
 
 use crate::mail::{Back, End, Guest, Handover, Letter, Mail, Returned};
 use crate::node::Node;
-use held::{HeldReport, Mood};
+use held::{HeldReport, Mood, Runs};
 
 pub(crate) use stack::{Sessions, Stacked};
 
@@ -94,11 +94,12 @@ impl Session {
         let mut bell = rope.bell();
         desk.metrics.link_opened();
         let peer = desk.peer.clone();
-        let until = poll_fn(|_| {
-            if desk.held.wind() {
+        let (watching, mut runs) = (&mut *desk, Runs::default());
+        let until = poll_fn(move |_| {
+            if runs.note() {
                 bell.ring();
             }
-            bell.poll(|cx| desk.poll_attached(cx))
+            bell.poll(|cx| watching.poll_attached(&mut runs, cx))
         });
         let (link, left) = drive_until(link, &peer, rope, dispatch.as_mut(), until).await;
         match left {
@@ -130,13 +131,13 @@ impl Session {
         desk.has_link = false;
         let mut rope = Rope::default();
         let mut bell = rope.bell();
-        let mut timer = None;
+        let (mut timer, mut runs) = (None, Runs::default());
         poll_fn(|cx| {
             rope.attend(cx);
-            if desk.held.wind() {
+            if runs.note() {
                 bell.ring();
             }
-            if let Poll::Ready(next) = bell.poll(|cx| desk.poll_detached(cx)) {
+            if let Poll::Ready(next) = bell.poll(|cx| desk.poll_detached(&mut runs, cx)) {
                 return Poll::Ready(next);
             }
             let Poll::Pending = dispatch.as_mut().poll(cx);
@@ -186,12 +187,12 @@ struct Desk {
 
 impl Desk {
     /// What there is to do beside driving the link. Ready when another link takes its place.
-    fn poll_attached(&mut self, cx: &mut Context<'_>) -> Poll<Box<Arrival>> {
+    fn poll_attached(&mut self, runs: &mut Runs, cx: &mut Context<'_>) -> Poll<Box<Arrival>> {
         if !self.is_proved && self.peer.poll_proved(cx).is_ready() {
             self.is_proved = true;
             self.node.prove(self.id);
         }
-        self.look_at_held(cx);
+        self.look_at_held(runs, cx);
         while let Poll::Ready(letter) = self.mail.poll(cx) {
             match letter {
                 Letter::Handover(handover) => {
@@ -207,9 +208,9 @@ impl Desk {
     }
 
     /// Tells the server how many bytes the session holds, and metrics what it did, when it is time to.
-    fn look_at_held(&mut self, cx: &mut Context<'_>) {
+    fn look_at_held(&mut self, runs: &mut Runs, cx: &mut Context<'_>) {
         let Self { held, peer, metrics, .. } = self;
-        let news = held.poll(cx, |mood| {
+        let news = held.poll(runs, cx, |mood| {
             if mood == Mood::Calm {
                 peer.trim();
             }
@@ -221,8 +222,8 @@ impl Desk {
         }
     }
 
-    fn poll_detached(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        self.look_at_held(cx);
+    fn poll_detached(&mut self, runs: &mut Runs, cx: &mut Context<'_>) -> Poll<Next> {
+        self.look_at_held(runs, cx);
         while let Poll::Ready(letter) = self.mail.poll(cx) {
             match letter {
                 Letter::Handover(handover) => {

@@ -34,6 +34,6 @@ where
     fn dispatch(&self, peer: &Peer, info: SessionInfo) -> BoxFuture<'static, Infallible> {
         let stack = self.layers.layer(self.router.clone());
         let mut dispatcher = Dispatcher::new(peer, stack, info, status_from_error).once(self.once.clone());
-        Box::pin(async move { poll_fn(|cx| dispatcher.poll(cx)).await })
+        Box::pin(poll_fn(move |cx| dispatcher.poll(cx)))
     }
 }

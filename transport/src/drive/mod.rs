@@ -173,13 +173,15 @@ async fn run<L: Link, C: Core, B: Future<Output = Infallible>>(link: L, core: &C
 
 /// A link that is driven until it ends or `until` is ready. One future and not several around each other: where there are
 /// thousands, each layer keeps what it has reached in another line of memory.
+// In this order, as `Joint`: what each turn asks for lies together.
+#[repr(C)]
 struct Attending<'a, L, C: Core, B, U> {
+    rope: Rope,
+    until: U,
+    background: B,
     /// `None` once that is over.
     joint: Option<Joint<'a, L, C>>,
-    rope: Rope,
     attached: Attached<'a, C>,
-    background: B,
-    until: U,
 }
 
 impl<'a, L: Link, C: Core, B, U> Attending<'a, L, C, B, U> {
@@ -213,6 +215,7 @@ where
         let Self { joint, rope, attached, background, until } = &mut *self;
         rope.attend(cx);
         let driven = joint.as_mut().expect("a link that was given back is not driven");
+        driven.link.warm();
         let left = match Pin::new(until).poll(cx) {
             Poll::Ready(value) => {
                 attached.is_done = true;
@@ -257,14 +260,12 @@ impl<C: Core> Drop for Attached<'_, C> {
 }
 
 /// A link and an end of a session, joined.
+#[repr(C)]
 struct Joint<'a, L, C> {
-    link: L,
     core: &'a C,
+    link: L,
     /// Rings when there may be something to read.
     readable: Bell,
-    timer: Option<Sleep>,
-    /// Rings for the timer.
-    timed: Bell,
     /// Messages were handled since others had their turn.
     heard: bool,
     /// Others had their turn.
@@ -272,6 +273,9 @@ struct Joint<'a, L, C> {
     unflushed: bool,
     /// While the link takes no more: how much it had taken by then.
     blocked_at: Option<u64>,
+    /// Rings for the timer.
+    timed: Bell,
+    timer: Option<Sleep>,
     /// What the session knows of what came.
     arriving: Arriving,
 }
@@ -330,6 +334,9 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
     }
 
     fn read(&mut self) -> Result<Step, Ended> {
+        if !self.readable.is_due() {
+            return Ok(Step::Done);
+        }
         let step = self.read_messages()?;
         let arriving = self.link.arriving();
         let before = std::mem::replace(&mut self.arriving, arriving);

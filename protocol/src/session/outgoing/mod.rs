@@ -7,9 +7,12 @@ mod items;
 mod own;
 mod queue;
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 
 use super::Session;
+use super::acks::COPIED;
 use super::caller::WireId;
 use super::closing::Phase;
 use super::payloads::WHOLE;
@@ -28,31 +31,51 @@ const CHUNK: usize = 32 * 1024;
 /// What one envelope may add to a message that is nearly full.
 const ONE_MORE: usize = WHOLE + 16 * 1024;
 
+thread_local! {
+    /// Where messages are written, as nobody knows how long they will be. Empty between two of them.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A message of its own memory. One that is small, or has far less than there is room for, is copied: then it takes what it
+/// needs and no more, in one piece, and the room serves the next.
+fn cut_out(mut out: Vec<u8>) -> Bytes {
+    if out.len() > COPIED && out.len() > out.capacity() / 4 {
+        return out.into();
+    }
+    let message = Bytes::copy_from_slice(&out);
+    out.clear();
+    SCRATCH.set(out);
+    message
+}
+
 impl Session {
     /// The next whole message to hand to the socket, made of all that is ready.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
         // Most messages don't grow: some small payload for each turn, and control.
         let turns = self.state.queue.turns.len();
-        let mut out = Vec::with_capacity(if turns == 0 { 0 } else { (turns * 128 + 256).min(32 * 1024) });
+        let mut out = SCRATCH.take();
+        out.reserve((turns * 128 + 256).min(32 * 1024));
         let mut encoder = Encoder::new(&mut out);
+        let before = self.written();
         match &self.link.phase {
             Phase::Live => {
-                let before = self.written();
                 self.write_control(now, &mut encoder);
                 self.write_data(now, &mut encoder);
                 self.write_late_control(now, &mut encoder);
-                let len = encoder.len();
-                self.pace_sent(now, before, len);
             }
             Phase::HelloDue => self.write_hello(now, &mut encoder),
             Phase::Closing { .. } => self.write_closing(&mut encoder),
             Phase::Idle | Phase::Waiting | Phase::Greeted(_) | Phase::Closed | Phase::Over => {}
         }
         if out.is_empty() {
+            SCRATCH.set(out);
             return None;
         }
-        let message = Bytes::from(out);
-        self.state.sent.finish_message(now, &message);
+        let message = cut_out(out);
+        let written = self.written();
+        if written != before {
+            self.state.sent.finish_message(now, &message, written.unsequenced);
+        }
         self.counted.messages_out += 1;
         self.counted.bytes_out += message.len() as u64;
         Some(message)
@@ -180,6 +203,34 @@ impl Session {
                 self.write_sequenced(encoder, Sequenced::Declare { service, declaration });
             }
             Turn::Data(sequenced) => self.write_sequenced(encoder, *sequenced),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message that is kept until it is acknowledged held all the room that it might have needed.
+    #[test]
+    fn a_message_takes_no_more_memory_than_it_needs() {
+        for (len, room, is_cut) in [
+            (1, 400, true),
+            (COPIED, COPIED, true),
+            (COPIED + 1, COPIED + 1, false),
+            (1000, 3999, false),
+            (1000, 4000, true),
+            (60_000, 64_000, false),
+        ] {
+            SCRATCH.set(Vec::new());
+            let mut out = Vec::with_capacity(room);
+            out.resize(len, 7);
+            let place = out.as_ptr();
+            let message = cut_out(out);
+            assert_eq!(message, vec![7; len]);
+            assert_eq!(message.as_ptr() != place, is_cut, "{len} of {room}");
+            let left = SCRATCH.take();
+            assert_eq!((left.capacity() > 0, left.len()), (is_cut, 0), "the room serves the next");
         }
     }
 }
