@@ -6,6 +6,9 @@
 //!
 //! [`MaybeSend`] and [`MaybeSync`] are `Send` and `Sync` on native targets and ask for nothing in a browser, where
 //! handlers touch the page. [`Confined`] carries such a value inside something that must be `Send` everywhere.
+//!
+//! Two things serve sessions that are many and share a processor: [`Rope`] and [`Bell`] spare a task the look at what did
+//! not call, and [`Soon`] has memory brought before it is needed.
 
 mod bell;
 mod clock;
@@ -13,6 +16,7 @@ mod confined;
 mod moment;
 mod random;
 mod send;
+mod soon;
 mod task;
 mod timer;
 
@@ -22,5 +26,6 @@ pub use confined::Confined;
 pub use moment::Moment;
 pub use random::{random_bytes, random_u128};
 pub use send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
+pub use soon::Soon;
 pub use task::{Task, has_budget, spawn, wake_last};
 pub use timer::{Elapsed, Sleep, sleep, sleep_until, timeout};

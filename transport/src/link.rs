@@ -64,8 +64,8 @@ pub trait Link: MaybeSend + Unpin + 'static {
     /// that is not ready, but moves, is slow and not stuck.
     fn written(&self) -> u64;
 
-    /// Reads a little of what the calls that follow will ask for, so that memory which no cache has any more comes before it is
-    /// needed; it changes nothing. Links that are many do that; others need not.
+    /// Has the memory brought that the calls which follow will ask for, and does not wait for it. Links that are many do that;
+    /// others need not.
     fn warm(&self) {}
 
     /// What has arrived so far, messages that are not whole included.

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::ptr::from_ref;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use crate::envelope::{Ack, Decoder, Encoder, Envelope, Sequenced};
 use crate::limits::Rate;
 
 use super::floods::Bucket;
-use super::lean;
+use super::{bring, lean};
 
 /// Envelopes that wait at most for an acknowledgement of their own.
 const ACK_ENVELOPES: u64 = 32;
@@ -285,9 +286,18 @@ impl Sent {
 
     /// See [`Session::warm`](super::Session::warm).
     #[inline]
-    pub(super) fn warm(&self) -> usize {
-        let last = self.messages.back().map_or(0, |written| written.len);
-        last + self.small.back().map_or(0, |byte| usize::from(*byte)) + self.head as usize + self.replay_bytes
+    pub(super) fn warm(&self) {
+        bring(self);
+        bring(&self.messages);
+        bring(&self.replay);
+        // Where the next is written.
+        if let Some(last) = self.messages.back() {
+            bring(from_ref(last).wrapping_add(1));
+        }
+        if let Some(last) = self.small.back() {
+            bring(from_ref(last).wrapping_add(1));
+            bring(from_ref(last).wrapping_add(64));
+        }
     }
 
     /// When the first message was handed over of those that are kept.

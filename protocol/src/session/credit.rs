@@ -85,7 +85,7 @@ pub(super) struct Granted {
     /// Bytes of large payloads that may begin.
     assembly: Grant,
     /// One of them may have something to announce.
-    has_news: bool,
+    pub(super) has_news: bool,
     /// What was announced before is to be said again.
     restates: bool,
 }
@@ -133,12 +133,6 @@ impl Granted {
     /// Another link begins: what was announced on the last one may not have arrived.
     pub(super) fn restate(&mut self) {
         (self.has_news, self.restates) = (true, true);
-    }
-
-    /// See [`Session::warm`](super::Session::warm).
-    #[inline]
-    pub(super) fn warm(&self) -> usize {
-        self.has_news.into()
     }
 
     /// What is news of each.

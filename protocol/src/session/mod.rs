@@ -59,7 +59,8 @@ mod types;
 mod unsequenced;
 
 use std::collections::VecDeque;
-use std::hint::black_box;
+use std::ops::Range;
+use std::ptr::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -381,31 +382,47 @@ impl Session {
         self.state.sent.trim();
     }
 
-    /// Reads a little of each line of memory that a turn asks for, before it does: of many sessions no cache has them any more,
-    /// and then they come together, and not each when it is needed and nothing else can be done. For drivers, at the beginning of
-    /// a turn; it changes nothing.
+    /// Has the memory brought that a turn asks for, as far as no cache has it any more, and does not wait for it. For drivers of
+    /// many sessions, at the beginning of a turn: what is needed one behind the other comes at the same time then.
     #[inline]
     pub fn warm(&self) {
-        let Self { state, link, events, incoming, counted, .. } = self;
-        let State { taken, received, granted, sent, queue, transfers, peer, .. } = state;
-        let lines = [
-            taken.len(),
-            received.due().is_some().into(),
-            granted.warm(),
-            sent.warm(),
-            queue.len(),
-            transfers.len(),
-            peer.message as usize,
-            link.ack_due.into(),
-            link.pong.is_some().into(),
-            link.unsequenced.head() as usize,
-            link.heartbeat.has_ping().into(),
-            events.len(),
-            incoming.len(),
-            incoming.first().and_then(|first| Some(first.stream.as_ref()?.warm())).unwrap_or_default(),
-            counted.bytes_out as usize,
-        ];
-        black_box(lines.iter().fold(0, |all, one| all ^ one));
+        let Self { state, link, .. } = self;
+        bring(&state.granted.has_news);
+        bring(&state.received);
+        state.sent.warm();
+        bring(&state.queue);
+        bring(&state.peer);
+        bring(&state.transfers);
+        bring(link);
+        bring(&link.pace);
+        bring(&link.heartbeat);
+        bring(&self.events);
+        bring(&self.incoming);
+        bring(&self.counted);
+        if let Some(stream) = self.incoming.first().and_then(|first| first.stream.as_deref()) {
+            bring(stream);
+            bring(&stream.outbox);
+        }
+    }
+
+    /// The addresses of what a turn asks for that writes items of `call`: whoever knows when that turn comes can have them
+    /// brought before. They change when calls come and go.
+    pub fn addresses(&self, call: CallId) -> [Range<usize>; 5] {
+        fn between<A, B>(start: &A, end: &B) -> Range<usize> {
+            from_ref(start).addr()..from_ref(end).addr()
+        }
+        fn whole<T>(value: Option<&T>) -> Range<usize> {
+            value.map_or(0..0, |value| from_ref(value).addr()..from_ref(value).addr() + size_of::<T>())
+        }
+        let Self { state, link, .. } = self;
+        let incoming = self.incoming.get(call);
+        [
+            between(&state.granted.has_news, &state.assemblies),
+            between(link, &link.blocked_since),
+            between(&self.role, &self.instance),
+            whole(incoming),
+            whole(incoming.and_then(|incoming| incoming.stream.as_deref())),
+        ]
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.
@@ -483,6 +500,12 @@ impl State {
     fn peer_payload(&self) -> usize {
         usize::try_from(self.peer.payload.min(self.peer.assembly)).unwrap_or(usize::MAX)
     }
+}
+
+/// Has the first line of `value` brought.
+#[inline]
+fn bring<T>(value: *const T) {
+    branches::prefetch_read_data::<T, 0>(value);
 }
 
 /// A start time for unit tests, which only add to it.

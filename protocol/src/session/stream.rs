@@ -144,12 +144,6 @@ impl Stream {
         })
     }
 
-    /// See [`Session::warm`](super::Session::warm).
-    #[inline]
-    pub(super) fn warm(&self) -> usize {
-        self.queued as usize + self.outbox.len() + usize::from(self.latest.is_some())
-    }
-
     /// Empties what came and was not read; returns the assembly bytes that it held.
     pub(super) fn clear_inbox(&mut self) -> u64 {
         let reserved = self.inbox.iter().map(Inbound::reserved).sum();

@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use bowline_protocol::session::{Batch, CallId, Read, Run};
+use bowline_runtime::Soon;
 use bytes::Bytes;
 
 use super::Peer;
@@ -62,6 +63,13 @@ impl Peer {
             }
             run
         })
+    }
+
+    /// What a turn asks for that writes items of `call`.
+    pub(crate) fn soon(&self, call: CallId) -> [Soon; 6] {
+        let state = self.lock();
+        let [link, data, rest, place, stream] = state.session.addresses(call).map(Soon::new);
+        [Soon::of(&*state).first(2), link, data, rest, place, stream]
     }
 
     pub(crate) fn send_run(&self, call: CallId, run: &mut Run) {

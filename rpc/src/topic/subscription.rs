@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_runtime::now;
+use bowline_runtime::{Soon, now};
 use futures_core::Stream;
 
 use super::follower::{Follower, Taken};
@@ -36,6 +36,7 @@ impl<T> Stream for Subscription<T> {
             return Poll::Ready(Some(item));
         }
         let this = &mut *self;
+        let own = Soon::of(this);
         let mut state = this.topic.lock();
         let State { log, readers, closed, .. } = &mut *state;
         let Some(reader) = readers.get_mut(this.reader) else { return Poll::Ready(None) };
@@ -46,6 +47,9 @@ impl<T> Stream for Subscription<T> {
                     this.call.home.peer.note_gap();
                 }
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
+                if let Some(neighbour) = readers.get(this.reader + 1) {
+                    neighbour.nearby.fetch();
+                }
                 Poll::Ready(Some(item))
             }
             Taken::Lagged(missed) => {
@@ -54,6 +58,7 @@ impl<T> Stream for Subscription<T> {
             }
             Taken::Nothing if *closed => Poll::Ready(None),
             Taken::Nothing => {
+                reader.nearby.note(cx.waker(), own);
                 let retired = reader.waker.replace(cx.waker().clone());
                 // Its drop may run foreign code: not under the lock.
                 drop(state);

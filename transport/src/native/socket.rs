@@ -1,4 +1,3 @@
-use std::hint::black_box;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use bowline_protocol::limits::Limits;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
+use bowline_runtime::Soon;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -289,7 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
     }
 
     fn warm(&self) {
-        black_box((self.phase, self.socket.can_write(), self.written()));
+        Soon::of(self).fetch();
     }
 
     fn arriving(&self) -> Arriving {
