@@ -156,7 +156,7 @@ async fn reconnect_does_not_wait() {
     let place = Place::new();
     let client = place.client().await;
     place.faults.unplug();
-    reaches(&client, |state| matches!(state, State::Reconnecting { attempt: 6, next_in } if *next_in > Duration::from_secs(1)))
+    reaches(&client, |state| matches!(state, State::Reconnecting { attempt: 6.., next_in } if *next_in > Duration::from_secs(1)))
         .await;
     place.faults.plug();
     let begin = Instant::now();

@@ -262,7 +262,7 @@ impl Session {
             self.unpark();
         }
         if (is_news || is_more)
-            && let Some(acked) = self.state.sent.release(ack.unsequenced)
+            && let Some(acked) = self.state.sent.release(self.link.unsequenced.acked())
         {
             self.pace_ack(now, &acked);
         }

@@ -43,6 +43,11 @@ pub(super) enum What {
 }
 
 impl SentUnsequenced {
+    /// How many the other end has counted.
+    pub(super) fn acked(&self) -> u64 {
+        self.acked
+    }
+
     /// Whether so many more envelopes and bytes stay within the bounds. One of any size goes alone.
     pub(super) fn has_room(
         &self,

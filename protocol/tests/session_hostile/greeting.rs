@@ -11,7 +11,7 @@ use bowline_test_support::origin;
 use bytes::Bytes;
 
 use crate::common::*;
-use crate::hand::{Hand, hello, limits, mine, opening, whole};
+use crate::hand::{Hand, hello, limits, mine, opening, started, whole};
 
 #[test]
 fn text_is_refused_with_1003() {
@@ -61,6 +61,24 @@ fn an_ack_of_what_was_never_sent_is_4008() {
         hand.say(Envelope::Control(Control::Ack(ack)));
         assert_eq!(hand.closed(), CloseCode::OUT_OF_STEP, "{ack:?}");
     }
+}
+
+/// What it acknowledged once stays so: what is kept for it is let go of by numbers alone then.
+#[test]
+fn an_ack_that_counts_back_takes_nothing_back() {
+    let mut hand = Hand::live();
+    hand.open(0, WATCH);
+    let watch = started(&mut hand).call;
+    hand.server.set_watch(origin(), watch, Bytes::from_static(b"value"));
+    hand.heard();
+    let ack = |hand: &mut Hand, seq, unsequenced| {
+        hand.say(Envelope::Control(Control::Ack(Ack { seq, unsequenced })));
+        hand.server.stats().held.unacknowledged_bytes
+    };
+    assert!(ack(&mut hand, 0, 1) > 0, "its acceptance is kept");
+    let head = hand.server.head();
+    assert_eq!(ack(&mut hand, head, 0), 0);
+    assert!(hand.server.is_live());
 }
 
 #[test]

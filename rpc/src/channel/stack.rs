@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bowline_protocol::session::Failure;
 use bowline_protocol::status::{Delivery, Status};
 use bowline_runtime::{now, timeout};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tower_service::Service;
 
 use crate::{BoxError, Call, Reply};
@@ -40,31 +40,33 @@ impl Stack {
     /// stack that takes no calls.
     pub(crate) fn pass(&self, call: Call, cx: &mut Context<'_>) -> Result<Passing, Box<Reply>> {
         let status_of = self.status_of;
+        let waiting = |held, call| {
+            let turn = turn(self.service.clone(), held, call, status_of);
+            Ok(Passing { stage: Stage::Waiting(Box::pin(turn)), status_of })
+        };
         // While somebody waits for it the lock is never free.
-        if let Ok(mut service) = self.service.try_lock() {
-            match service.poll_ready(cx) {
-                Poll::Ready(Ok(())) => {
-                    return Ok(Passing { stage: Stage::Started(service.call(call)), status_of });
-                }
-                Poll::Ready(Err(error)) => return Err(Box::new(Reply::from(status_of(&error)))),
-                // Its first poll, which follows, takes the lock again.
-                Poll::Pending => {}
-            }
+        let Ok(mut service) = self.service.clone().try_lock_owned() else { return waiting(None, call) };
+        match service.poll_ready(cx) {
+            Poll::Ready(Ok(())) => Ok(Passing { stage: Stage::Started(service.call(call)), status_of }),
+            Poll::Ready(Err(error)) => Err(Box::new(Reply::from(status_of(&error)))),
+            Poll::Pending => waiting(Some(service), call),
         }
-        let turn = turn(self.service.clone(), call, status_of);
-        Ok(Passing { stage: Stage::Waiting(Box::pin(turn)), status_of })
     }
 }
 
-/// Waits for the stack and for it to be ready, within the call's deadline.
+/// Waits for the stack and for it to be ready, within the call's deadline. Who is at it already has it in hand.
 async fn turn(
     service: Arc<Mutex<dyn Erased>>,
+    held: Option<OwnedMutexGuard<dyn Erased>>,
     call: Call,
     status_of: fn(&BoxError) -> Status,
 ) -> Result<StackFuture, Reply> {
     let deadline = call.deadline();
     let started = async move {
-        let mut service = service.lock().await;
+        let mut service = match held {
+            Some(service) => service,
+            None => service.lock_owned().await,
+        };
         match poll_fn(|cx| service.poll_ready(cx)).await {
             Ok(()) => Ok(service.call(call)),
             Err(error) => Err(Reply::from(status_of(&error))),
