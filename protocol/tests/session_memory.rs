@@ -161,6 +161,24 @@ fn a_waiting_item_does_not_keep_its_whole_message() {
     assert!(message.is_unique(), "nothing of the session holds the message");
 }
 
+/// They are prefetched where a turn is foreseen: too few are of no use, and too many throw out what is.
+#[test]
+fn the_addresses_of_a_turn_are_parts_of_the_session_and_of_its_stream() {
+    let mut server = Server::new(GENEROUS);
+    let call = server.open(0, SERVER_STREAM);
+    let session = std::ptr::from_ref(&server.session).addr();
+    let whole = session..session + size_of::<Session>();
+    let parts = server.session.addresses(call);
+    let (inside, elsewhere) = parts.split_at(3);
+    assert!(inside.iter().all(|part| whole.contains(&part.start) && whole.contains(&part.end)), "{parts:?}");
+    assert!(inside.is_sorted_by(|one, next| one.end <= next.start), "{parts:?}");
+    assert!(elsewhere.iter().all(|part| !whole.contains(&part.start)), "{parts:?}");
+    assert!(parts.iter().all(|part| (64..1024).contains(&part.len())), "{parts:?}");
+    server.cancel(0);
+    server.written();
+    assert!(server.session.addresses(call)[3..].iter().all(|part| part.is_empty()), "the call is over");
+}
+
 /// The room that a watch waited for was the room of the value that it had then; a later one took more.
 #[test]
 fn a_watch_that_grows_while_it_waits_announces_no_more_than_allowed() {

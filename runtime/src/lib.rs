@@ -8,24 +8,24 @@
 //! handlers touch the page. [`Confined`] carries such a value inside something that must be `Send` everywhere.
 //!
 //! Two things serve sessions that are many and share a processor: [`Rope`] and [`Bell`] spare a task the look at what did
-//! not call, and [`Soon`] has memory brought before it is needed.
+//! not call, and [`Lines`] are memory that is prefetched before it is needed.
 
 mod bell;
 mod clock;
 mod confined;
+mod lines;
 mod moment;
 mod random;
 mod send;
-mod soon;
 mod task;
 mod timer;
 
 pub use bell::{Bell, Rope};
 pub use clock::{Instant, now, wall_clock};
 pub use confined::Confined;
+pub use lines::Lines;
 pub use moment::Moment;
 pub use random::{random_bytes, random_u128};
 pub use send::{BoxFuture, BoxStream, MaybeSend, MaybeSync};
-pub use soon::Soon;
 pub use task::{Task, has_budget, spawn, wake_last};
 pub use timer::{Elapsed, Sleep, sleep, sleep_until, timeout};

@@ -81,9 +81,9 @@ impl Link for Counted {
         self.link.written()
     }
 
-    fn warm(&self) {
+    fn prefetch(&self) {
         count(&self.steps.turns);
-        self.link.warm();
+        self.link.prefetch();
     }
 
     fn arriving(&self) -> Arriving {

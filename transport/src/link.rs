@@ -66,7 +66,7 @@ pub trait Link: MaybeSend + Unpin + 'static {
 
     /// Has the memory brought that the calls which follow will ask for, and does not wait for it. Links that are many do that;
     /// others need not.
-    fn warm(&self) {}
+    fn prefetch(&self) {}
 
     /// What has arrived so far, messages that are not whole included.
     ///
@@ -111,8 +111,8 @@ impl<L: Link + ?Sized> Link for Box<L> {
         (**self).written()
     }
 
-    fn warm(&self) {
-        (**self).warm();
+    fn prefetch(&self) {
+        (**self).prefetch();
     }
 
     fn arriving(&self) -> Arriving {

@@ -220,7 +220,7 @@ impl Session {
                 caller: welcome.identity,
             }),
             once: welcome.once,
-            received: super::acks::Received::new(peer.replay),
+            received: super::received::Received::new(peer.replay),
             opening: [Allowance::new(u64::from(peer.calls)), Allowance::new(u64::from(peer.streams))],
             assembly_opening: Allowance::new(peer.assembly),
             ..State::new(&self.config)

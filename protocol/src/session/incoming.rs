@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Session;
-use super::acks::Arrival;
 use super::assembly::{Assembly, Purpose, Sink};
 use super::caller::Class;
 use super::floods::Flood;
 use super::handshake::MIN_MESSAGE;
 use super::pool::Share;
+use super::received::Arrival;
 use super::types::{Event, Failure, Origin, Role};
 use crate::Instant;
 use crate::codec::{Buffer, Codec};

@@ -27,7 +27,6 @@
 //!   [`Session::attach`] and forgets the new machine. A session that nobody comes back for is ended with
 //!   [`Session::end`].
 
-mod acks;
 mod answers;
 mod arriving;
 mod assembly;
@@ -48,8 +47,10 @@ mod outgoing;
 mod pace;
 mod payloads;
 mod pool;
+mod received;
 mod resume;
 mod run;
+mod sent;
 mod services;
 mod stream;
 mod table;
@@ -68,7 +69,6 @@ use crate::Instant;
 use crate::envelope::{OnceTable, Secret, Welcome, WireLimits};
 use crate::schema::ServiceDescriptor;
 
-use acks::{Received, Sent};
 use arriving::Progress;
 use assembly::Assemblies;
 use callee::Incoming;
@@ -79,6 +79,8 @@ use floods::Floods;
 use heartbeat::Heartbeat;
 use outgoing::Queue;
 use pace::Pace;
+use received::Received;
+use sent::Sent;
 use services::Agreement;
 use table::Table;
 use transfers::Transfers;
@@ -385,23 +387,23 @@ impl Session {
     /// Has the memory brought that a turn asks for, as far as no cache has it any more, and does not wait for it. For drivers of
     /// many sessions, at the beginning of a turn: what is needed one behind the other comes at the same time then.
     #[inline]
-    pub fn warm(&self) {
+    pub fn prefetch(&self) {
         let Self { state, link, .. } = self;
-        bring(&state.granted.has_news);
-        bring(&state.received);
-        state.sent.warm();
-        bring(&state.queue);
-        bring(&state.peer);
-        bring(&state.transfers);
-        bring(link);
-        bring(&link.pace);
-        bring(&link.heartbeat);
-        bring(&self.events);
-        bring(&self.incoming);
-        bring(&self.counted);
+        prefetch(&state.granted.has_news);
+        prefetch(&state.received);
+        state.sent.prefetch();
+        prefetch(&state.queue);
+        prefetch(&state.peer);
+        prefetch(&state.transfers);
+        prefetch(link);
+        prefetch(&link.pace);
+        prefetch(&link.heartbeat);
+        prefetch(&self.events);
+        prefetch(&self.incoming);
+        prefetch(&self.counted);
         if let Some(stream) = self.incoming.first().and_then(|first| first.stream.as_deref()) {
-            bring(stream);
-            bring(&stream.outbox);
+            prefetch(stream);
+            prefetch(&stream.outbox);
         }
     }
 
@@ -504,7 +506,7 @@ impl State {
 
 /// Has the first line of `value` brought.
 #[inline]
-fn bring<T>(value: *const T) {
+fn prefetch<T>(value: *const T) {
     branches::prefetch_read_data::<T, 0>(value);
 }
 

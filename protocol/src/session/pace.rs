@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Session;
-use super::acks::Acked;
+use super::sent::Acked;
 use crate::Instant;
 use crate::envelope::Ack;
 use crate::limits::{Limits, Timing};

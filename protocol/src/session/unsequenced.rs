@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::acks::NeverSent;
 use super::payloads::WHOLE;
+use super::sent::NeverSent;
 use super::types::CallId;
 use crate::codec::Codec;
 

@@ -229,7 +229,13 @@ impl World {
         self.take_events();
         let config = Config { limits: self.limits.clone(), ..serving() };
         self.pair.restart_server(config);
-        // Names of the old server's machine mean nothing to the new one.
+        self.forget_server();
+        self.pair.connect();
+    }
+
+    /// The server's machine is another one: names of the one before mean nothing to it.
+    pub(super) fn forget_server(&mut self) {
+        self.server_session = None;
         assert!(self.own.keys().all(|&(side, _)| side == Side::Client as u8 || self.is_read_out(side)));
         self.own.retain(|&(side, _), _| side == Side::Client as u8);
         for call in self.calls.iter_mut().filter(|call| call.caller == Side::Server) {
@@ -243,7 +249,6 @@ impl World {
             }
         }
         self.handled.retain(|(side, _), _| *side == Side::Client as u8);
-        self.pair.connect();
     }
 
     /// The link is lost, and the session goes on over another one.
@@ -251,6 +256,7 @@ impl World {
         if self.pair.server().session_id().is_none() {
             return self.cut();
         }
+        self.writes_again = true;
         self.pair.cut();
         self.take_events();
         self.pair.connect();

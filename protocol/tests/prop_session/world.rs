@@ -48,6 +48,10 @@ pub(crate) struct World {
     pub(crate) notifies: (u64, u64),
     pub(crate) limits: Limits,
     pub(crate) cuts: bool,
+    /// The session that the server's machine has been live in.
+    pub(crate) server_session: Option<u128>,
+    /// The session has gone on over another link.
+    pub(crate) writes_again: bool,
 }
 
 pub(crate) fn payload(number: u32, direction: u8, index: u32, len: usize) -> Vec<u8> {
@@ -77,6 +81,7 @@ impl World {
         pair.records = false;
         pair.weather = weather;
         pair.seed(seed);
+        let server_session = pair.server().session_id();
         Self {
             pair,
             random,
@@ -86,6 +91,8 @@ impl World {
             notifies: (0, 0),
             limits,
             cuts,
+            server_session,
+            writes_again: false,
         }
     }
 
@@ -106,7 +113,8 @@ impl World {
         for end in &mut self.pair.ends {
             (end.takes, end.hears) = (true, true);
         }
-        for _ in 0..1500 {
+        // The scarcest limits let three messages of 600 bytes wait for an acknowledgement, which comes after a second.
+        for _ in 0..20_000 {
             self.pair.advance(Duration::from_millis(100));
             self.take_events();
             self.check_bounds();

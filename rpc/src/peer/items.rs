@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 
 use bowline_protocol::session::{Batch, CallId, Read, Run};
-use bowline_runtime::Soon;
+use bowline_runtime::Lines;
 use bytes::Bytes;
 
 use super::Peer;
@@ -66,10 +66,10 @@ impl Peer {
     }
 
     /// What a turn asks for that writes items of `call`.
-    pub(crate) fn soon(&self, call: CallId) -> [Soon; 6] {
+    pub(crate) fn lines(&self, call: CallId) -> [Lines; 6] {
         let state = self.lock();
-        let [link, data, rest, place, stream] = state.session.addresses(call).map(Soon::new);
-        [Soon::of(&*state).first(2), link, data, rest, place, stream]
+        let [link, data, rest, place, stream] = state.session.addresses(call).map(Lines::new);
+        [Lines::of(&*state).first(2), link, data, rest, place, stream]
     }
 
     pub(crate) fn send_run(&self, call: CallId, run: &mut Run) {

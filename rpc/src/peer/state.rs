@@ -218,7 +218,7 @@ impl State {
             self.turn = turn;
             self.attended = true;
             self.clock = None;
-            self.session.warm();
+            self.session.prefetch();
         }
     }
 

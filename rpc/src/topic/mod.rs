@@ -10,7 +10,7 @@ use std::task::Waker;
 
 use bowline_protocol::codec::{Codec, Payload};
 use bowline_protocol::schema::{Lag, MethodKind};
-use bowline_runtime::{Soon, now, random_u128};
+use bowline_runtime::{Lines, now, random_u128};
 use slab::Slab;
 
 use crate::Context;
@@ -163,13 +163,14 @@ struct Reader {
 /// order of their subscribers: while one of them sends, the memory of the next can come.
 struct Nearby {
     /// Of the session.
-    session: [Soon; 6],
+    session: [Lines; 6],
     /// Of the task that runs it, and of the subscription.
-    task: Soon,
-    subscription: Soon,
+    task: Lines,
+    subscription: Lines,
 }
 
-/// How much of a task is asked for: its head, and what the session's driver has of its own.
+/// How many bytes of a task are asked for: its head, and what the session's driver has of its own. Source of both: our choice,
+/// by their sizes.
 const TASK: usize = 1024;
 
 /// How many lines around a subscription are asked for: it lies within its handler's future.
@@ -178,22 +179,22 @@ const AROUND: usize = 3;
 impl Nearby {
     fn of(cx: &Context) -> Self {
         let incoming = cx.incoming();
-        let session = incoming.call.map(|call| incoming.home.peer.soon(call)).unwrap_or_default();
-        Self { session, task: Soon::default(), subscription: Soon::default() }
+        let session = incoming.call.map(|call| incoming.home.peer.lines(call)).unwrap_or_default();
+        Self { session, task: Lines::default(), subscription: Lines::default() }
     }
 
     /// The subscription waits, in the task of `waker`.
-    fn note(&mut self, waker: &Waker, subscription: Soon) {
+    fn note(&mut self, waker: &Waker, subscription: Lines) {
         let task = waker.data().addr();
-        self.task = Soon::new(task..task.saturating_add(TASK));
+        self.task = Lines::new(task..task.saturating_add(TASK));
         self.subscription = subscription.with_around(AROUND);
     }
 
     #[inline]
-    fn fetch(&self) {
-        self.task.fetch();
-        self.session.iter().for_each(|part| part.fetch());
-        self.subscription.fetch();
+    fn prefetch(&self) {
+        self.task.prefetch();
+        self.session.iter().for_each(|part| part.prefetch());
+        self.subscription.prefetch();
     }
 }
 

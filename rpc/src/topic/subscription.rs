@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_runtime::{Soon, now};
+use bowline_runtime::{Lines, now};
 use futures_core::Stream;
 
 use super::follower::{Follower, Taken};
@@ -36,7 +36,7 @@ impl<T> Stream for Subscription<T> {
             return Poll::Ready(Some(item));
         }
         let this = &mut *self;
-        let own = Soon::of(this);
+        let own = Lines::of(this);
         let mut state = this.topic.lock();
         let State { log, readers, closed, .. } = &mut *state;
         let Some(reader) = readers.get_mut(this.reader) else { return Poll::Ready(None) };
@@ -48,7 +48,7 @@ impl<T> Stream for Subscription<T> {
                 }
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
                 if let Some(neighbour) = readers.get(this.reader + 1) {
-                    neighbour.nearby.fetch();
+                    neighbour.nearby.prefetch();
                 }
                 Poll::Ready(Some(item))
             }

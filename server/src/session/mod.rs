@@ -15,7 +15,7 @@ use bowline_protocol::registry::{Gap, Remains, Verdict};
 use bowline_protocol::session::Welcoming;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::Peer;
-use bowline_runtime::{BoxFuture, Rope, Sleep, Soon, now, random_bytes, sleep_until};
+use bowline_runtime::{BoxFuture, Lines, Rope, Sleep, now, random_bytes, sleep_until};
 use bowline_transport::{BoxLink, CloseFrame, Ended, Left, drive_until};
 
 use crate::mail::{Back, End, Guest, Handover, Letter, Mail, Returned};
@@ -24,7 +24,8 @@ use held::{HeldReport, Mood, Runs};
 
 pub(crate) use stack::{Sessions, Stacked};
 
-/// How many lines of the dispatcher each turn has brought: what lies at its beginning is asked for each time.
+/// How many lines of the dispatcher each turn prefetches: what lies at its beginning is asked for each time. Source: our choice,
+/// by its size.
 const HANDLERS: usize = 8;
 
 /// A session from its welcome to its end.
@@ -98,9 +99,9 @@ impl Session {
         desk.metrics.link_opened();
         let peer = desk.peer.clone();
         let (watching, mut runs) = (&mut *desk, Runs::default());
-        let handlers = Soon::of(&**dispatch).first(HANDLERS);
+        let handlers = Lines::of(&**dispatch).first(HANDLERS);
         let until = poll_fn(move |_| {
-            handlers.fetch();
+            handlers.prefetch();
             if runs.note() {
                 bell.ring();
             }

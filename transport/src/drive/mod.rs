@@ -215,7 +215,7 @@ where
         let Self { joint, rope, attached, background, until } = &mut *self;
         rope.attend(cx);
         let driven = joint.as_mut().expect("a link that was given back is not driven");
-        driven.link.warm();
+        driven.link.prefetch();
         let left = match Pin::new(until).poll(cx) {
             Poll::Ready(value) => {
                 attached.is_done = true;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use bowline_protocol::limits::Limits;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
-use bowline_runtime::Soon;
+use bowline_runtime::Lines;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -288,8 +288,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
         self.socket.get_ref().inner.written
     }
 
-    fn warm(&self) {
-        Soon::of(self).fetch();
+    fn prefetch(&self) {
+        Lines::of(self).prefetch();
     }
 
     fn arriving(&self) -> Arriving {

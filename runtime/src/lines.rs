@@ -19,16 +19,16 @@ const LINE: usize = 64;
 ///
 /// ```
 /// let next = Box::new([7_u64; 32]);
-/// let soon = bowline_runtime::Soon::of(&*next);
-/// soon.fetch();
+/// let lines = bowline_runtime::Lines::of(&*next);
+/// lines.prefetch();
 /// // .. something that takes a few hundred nanoseconds ..
 /// assert_eq!(next.iter().sum::<u64>(), 7 * 32);
 /// ```
 // The address of the first line, whose lowest bits are the number of lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Soon(usize);
+pub struct Lines(usize);
 
-impl Soon {
+impl Lines {
     /// Where `value` lies.
     pub fn of<T: ?Sized>(value: &T) -> Self {
         let start = from_ref(value).addr();
@@ -42,7 +42,7 @@ impl Soon {
         Self(if addresses.is_empty() { 0 } else { first | lines })
     }
 
-    /// The first lines of it, at most so many.
+    /// The first of them, at most so many.
     #[must_use]
     pub fn first(self, most: usize) -> Self {
         let lines = self.0 & (LINE - 1);
@@ -60,9 +60,9 @@ impl Soon {
         }
     }
 
-    /// Has it brought, and does not wait for it.
+    /// Has them brought, and does not wait for it.
     #[inline]
-    pub fn fetch(self) {
+    pub fn prefetch(self) {
         let (first, lines) = (self.0 & !(LINE - 1), self.0 & (LINE - 1));
         for line in 0..lines {
             // Into the second level: the first is too small for what comes in between.
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn whole_lines_are_asked_for_and_no_more_than_a_place_can_hold() {
-        for (addresses, first, lines) in [
+        for (addresses, first, count) in [
             (0..0, 0, 0),
             (70..70, 0, 0),
             (64..65, 64, 1),
@@ -86,17 +86,17 @@ mod tests {
             (128..1 << 40, 128, 63),
             (usize::MAX - 1..usize::MAX, usize::MAX - 63, 1),
         ] {
-            let soon = Soon::new(addresses.clone());
-            assert_eq!((soon.0 & !63, soon.0 & 63), (first, lines), "{addresses:?}");
+            let lines = Lines::new(addresses.clone());
+            assert_eq!((lines.0 & !63, lines.0 & 63), (first, count), "{addresses:?}");
             // Whatever is there.
-            soon.fetch();
+            lines.prefetch();
         }
-        let three = Soon::new(128..320);
+        let three = Lines::new(128..320);
         assert_eq!([0, 2, 3, 9].map(|most| three.first(most).0), [128, 130, 131, 131]);
         assert_eq!((three.with_around(1).0, three.with_around(90).0), (64 + 5, 63));
-        assert_eq!(Soon::default().with_around(1), Soon::default());
+        assert_eq!(Lines::default().with_around(1), Lines::default());
         let value = [0_u8; 200];
         let start = value.as_ptr().addr();
-        assert_eq!(Soon::of(&value), Soon::new(start..start + 200));
+        assert_eq!(Lines::of(&value), Lines::new(start..start + 200));
     }
 }
