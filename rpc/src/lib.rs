@@ -33,7 +33,7 @@ pub use context::{Context, SessionInfo};
 pub use error::{CallError, StreamError};
 pub use metadata::Metadata;
 pub use once::OnceStore;
-pub use peer::{Peer, PeerStats, Transmit};
+pub use peer::{Peer, PeerStats, Rest, Transmit};
 pub use reply::Reply;
 pub use router::{ReplyFuture, Router, RouterFuture, Service};
 pub use server::Dispatcher;

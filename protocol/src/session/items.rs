@@ -26,13 +26,6 @@ fn first_above(max: usize, bytes: &Bytes, ends: &[usize]) -> Option<(usize, (usi
 }
 
 impl Session {
-    fn stream(&self, call: CallId) -> Option<&Stream> {
-        match call.origin {
-            Origin::Local => self.own.get(call)?.stream.as_deref(),
-            Origin::Remote => self.incoming.get(call)?.stream.as_deref(),
-        }
-    }
-
     pub(super) fn stream_mut(&mut self, call: CallId) -> Option<&mut Stream> {
         match call.origin {
             Origin::Local => self.own.get_mut(call)?.stream.as_deref_mut(),
@@ -44,37 +37,51 @@ impl Session {
     ///
     /// `None` while not; then [`Event::Writable`] follows, unless the call ends.
     pub fn capacity(&self, call: CallId) -> Option<Codec> {
+        self.ready_sender(call).map(|(codec, _)| codec)
+    }
+
+    fn ready_sender(&self, call: CallId) -> Option<(Codec, &Stream)> {
         if !self.is_live() {
             return None;
         }
-        let codec = self.sends_items(call)?;
-        let stream = self.stream(call)?;
-        (!stream.sent_end && stream.may_queue(self.config.limits.stream_window_max as u64)).then_some(codec)
+        let bound = self.config.limits.stream_window_max as u64;
+        self.sender(call).filter(|(_, stream)| !stream.sent_end && stream.may_queue(bound))
     }
 
     /// An empty run, to be filled with items that are sent together; `None` where [`capacity`](Self::capacity) is.
     pub fn begin_run(&self, call: CallId) -> Option<Run> {
-        let codec = self.capacity(call)?;
-        let stream = self.stream(call)?;
+        let (codec, stream) = self.ready_sender(call)?;
         Some(Run::new(codec, stream.queued, stream.send, self.config.limits.stream_window_max as u64))
     }
 
-    /// The codec of a call whose items this end may still send, now or when the session is live again: the link may be
-    /// lost between a look at [`capacity`](Self::capacity) and the item that was made because of it.
-    fn sends_items(&self, call: CallId) -> Option<Codec> {
+    /// The stream of a call whose items this end may still send, now or when the session is live again, and their codec: the
+    /// link may be lost between a look at [`capacity`](Self::capacity) and the item that was made because of it.
+    fn sender(&self, call: CallId) -> Option<(Codec, &Stream)> {
         match call.origin {
             Origin::Local => {
                 let own = self.own.get(call)?;
-                let (_, codec) = own.agreed?;
-                let writes = matches!(own.stage, Stage::Queued | Stage::Opening { .. } | Stage::Open { .. });
-                (writes && own.kind.has_upload()).then_some(codec)
+                Some((own.sends_items()?, own.stream.as_deref()?))
             }
             Origin::Remote => {
                 let incoming = self.incoming.get(call)?;
-                let runs = matches!(incoming.handling, Handling::Running);
-                (runs && incoming.kind.has_items()).then_some(incoming.codec)
+                Some((incoming.sends_items()?, incoming.stream.as_deref()?))
             }
         }
+    }
+
+    /// The same, unless they are over.
+    fn sender_mut(&mut self, call: CallId) -> Option<&mut Stream> {
+        let stream = match call.origin {
+            Origin::Local => {
+                let own = self.own.get_mut(call)?;
+                own.sends_items().and(own.stream.as_deref_mut())?
+            }
+            Origin::Remote => {
+                let incoming = self.incoming.get_mut(call)?;
+                incoming.sends_items().and(incoming.stream.as_deref_mut())?
+            }
+        };
+        (!stream.sent_end).then_some(stream)
     }
 
     /// Sends one item, encoded with the codec that [`capacity`](Self::capacity) gave.
@@ -94,13 +101,13 @@ impl Session {
     }
 
     fn send_items(&mut self, now: Instant, call: CallId, mut bytes: Bytes, mut ends: Vec<usize>) {
-        if self.sends_items(call).is_none() {
-            return;
-        }
         let max = self.state.peer_payload();
         // All of them together mostly have no more than one may have.
         let refused = if bytes.len() > max { first_above(max, &bytes, &ends) } else { None };
         if let Some((place, (start, len))) = refused {
+            if self.sender(call).is_none() {
+                return;
+            }
             if place == 0 {
                 return self.end_behind(now, call, too_large("an item", len, max));
             }
@@ -110,7 +117,7 @@ impl Session {
         }
         let bound = self.config.limits.stream_window_max as u64;
         let is_live = self.is_live();
-        let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
+        let Some(stream) = self.sender_mut(call) else { return };
         stream.queued += cost(bytes.len()) + ends.len() as u64 * cost(0);
         stream.outbox.push_back(Outbound::Items(Items::new(bytes, ends)));
         // As `capacity` has it: a writer that waits for the next link is told only when this changes.
@@ -124,10 +131,7 @@ impl Session {
 
     /// Tells the reader that items are missing here.
     pub fn send_gap(&mut self, now: Instant, call: CallId, missed: u64) {
-        if self.sends_items(call).is_none() {
-            return;
-        }
-        let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };
+        let Some(stream) = self.sender_mut(call) else { return };
         match stream.outbox.back_mut() {
             Some(Outbound::Gap(earlier)) => *earlier = earlier.saturating_add(missed),
             _ => stream.outbox.push_back(Outbound::Gap(missed)),
@@ -141,7 +145,7 @@ impl Session {
         match call.origin {
             Origin::Remote => self.finish_stream(call),
             Origin::Local => {
-                if self.sends_items(call).is_none() && !self.uploads_later(call) {
+                if self.sender(call).is_none() && !self.uploads_later(call) {
                     return;
                 }
                 let Some(stream) = self.stream_mut(call).filter(|stream| !stream.sent_end) else { return };

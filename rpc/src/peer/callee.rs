@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bowline_protocol::codec::{Buffer, Codec};
@@ -73,6 +74,17 @@ impl From<IncomingNotify> for Arrival {
 
 /// What the dispatcher and handlers call.
 impl Peer {
+    /// Whether there may be something for [`take_arrivals`](Self::take_arrivals). If not, its task will be woken.
+    #[inline]
+    pub(crate) fn has_arrivals(&self) -> bool {
+        self.0.dispatches.load(Ordering::Acquire)
+    }
+
+    /// Time went by that no step of the session has seen.
+    pub(crate) fn look_again(&self) {
+        self.lock().look_again();
+    }
+
     /// Takes all calls that came in; `None` if there is nothing. `into` is empty, and its room is used for those that come.
     pub(crate) fn take_arrivals(&self, cx: &Context<'_>, into: &mut VecDeque<Arrival>) -> Option<Taken> {
         self.look(|state, wakes| {
@@ -80,6 +92,7 @@ impl Peer {
             if !std::mem::take(&mut state.dispatches) {
                 return None;
             }
+            self.0.dispatches.store(false, Ordering::Release);
             let trims = std::mem::take(&mut state.trims);
             if trims {
                 // It is the room of what comes next.

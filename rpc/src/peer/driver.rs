@@ -9,7 +9,7 @@ use bowline_runtime::Instant;
 use bytes::Bytes;
 
 use super::Peer;
-use super::state::{Mailbox, State};
+use super::state::{Mailbox, State, Wakes};
 
 /// What there is to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,16 @@ pub enum Transmit {
     /// A message. There may be another.
     Message(Bytes),
     /// A message that is the last for now: the task is woken by commands, as where there is nothing.
-    Last(Bytes),
+    Last(Bytes, Rest),
     /// Nothing. The task is woken by commands.
-    Nothing,
+    Nothing(Rest),
+    /// Nothing yet: tasks that are ready should run before, and may add to it.
+    Later,
 }
+
+/// What a driver that has written everything waits for: when [`handle_timeout`](Peer::handle_timeout) is due, or nothing
+/// more as the link is to be closed, and how.
+pub type Rest = Result<Option<Instant>, Refusal>;
 
 /// What a driver calls.
 impl Peer {
@@ -102,36 +108,42 @@ impl Peer {
 
     /// The next message to write. Ask again after each one; while there is none, the task is woken by commands.
     pub fn poll_transmit(&self, cx: &mut Context<'_>) -> Poll<Bytes> {
-        match self.transmit(cx) {
-            Transmit::Message(message) | Transmit::Last(message) => Poll::Ready(message),
-            Transmit::Nothing => Poll::Pending,
-        }
+        self.act_in_time(|state, wakes| self.write(state, wakes, cx).0).map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// As [`poll_transmit`](Self::poll_transmit), and says which message is the last that there is.
-    pub fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
+    /// As [`poll_transmit`](Self::poll_transmit), and says which message is the last that there is, and what the driver
+    /// waits for then, which may change with whatever else the session is told.
+    ///
+    /// `heard` is whether messages were handled that may move tasks which have not run since; `None` writes whatever there
+    /// is. Those tasks go first ([`Transmit::Later`]) if more than one call is under way, and either something was heard or
+    /// one of the calls has just asked for something: what they add then leaves in the same message. A single call is
+    /// written at once: nothing can join it.
+    pub fn transmit(&self, cx: &mut Context<'_>, heard: Option<bool>) -> Transmit {
         self.act_in_time(|state, wakes| {
-            state.retimes |= !state.session.writes_in_time();
-            let now = state.recent();
-            self.expire_queued(state, now);
-            let message = state.session.poll_transmit(now);
-            if message.is_some() && state.session.has_more() {
-                return message.map_or(Transmit::Nothing, Transmit::Message);
+            if state.slots.len() > 1 && heard.is_some_and(|heard| heard || state.news) {
+                return Transmit::Later;
             }
-            state.news = false;
-            state.park_driver(wakes, cx);
-            message.map_or(Transmit::Nothing, Transmit::Last)
+            match self.write(state, wakes, cx) {
+                (Some(message), true) => Transmit::Last(message, state.rest()),
+                (Some(message), false) => Transmit::Message(message),
+                (None, _) => Transmit::Nothing(state.rest()),
+            }
         })
     }
 
-    /// Whether to let the tasks that are ready run before anything is written: more than one call is under way, and
-    /// either `heard` something that may move them, or one of them has just asked for something. What they add then
-    /// leaves in the same message.
-    ///
-    /// A single call is written at once: nothing can join it.
-    pub fn gathers(&self, heard: bool) -> bool {
-        let state = self.lock();
-        state.slots.len() > 1 && (heard || state.news)
+    /// The next message, and whether there is nothing behind it.
+    #[inline]
+    fn write(&self, state: &mut State, wakes: &mut Wakes, cx: &Context<'_>) -> (Option<Bytes>, bool) {
+        state.retimes |= !state.session.writes_in_time();
+        let now = state.recent();
+        self.expire_queued(state, now);
+        let message = state.session.poll_transmit(now);
+        if message.is_some() && state.session.has_more() {
+            return (message, false);
+        }
+        state.news = false;
+        state.park_driver(wakes, cx);
+        (message, true)
     }
 
     /// Asks to be woken by commands as [`poll_transmit`](Self::poll_transmit) does, without taking a message: for a
@@ -162,9 +174,8 @@ impl Peer {
     }
 
     /// [`poll_close`](Self::poll_close), and [`poll_timeout`](Self::poll_timeout) of a link that goes on.
-    pub fn rest(&self) -> Result<Option<Instant>, Refusal> {
-        let mut state = self.lock();
-        state.session.poll_close().map_or_else(|| Ok(state.timeout()), Err)
+    pub fn rest(&self) -> Rest {
+        self.lock().rest()
     }
 
     /// Server: the client's hello, to be answered by [`welcome`](Self::welcome) or [`close`](Self::close).

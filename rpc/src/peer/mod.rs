@@ -20,7 +20,7 @@ use state::State;
 
 pub(crate) use callee::{Arrival, Ending, StopReason, Taken, Terminal, Ticket};
 pub(crate) use caller::Handle;
-pub use driver::Transmit;
+pub use driver::{Rest, Transmit};
 pub(crate) use state::Wakes;
 
 /// One end of a session, shared by its driver, its dispatcher and every call on it. Cheap to clone.
@@ -43,6 +43,8 @@ struct Shared {
     /// Counts the turns of the driver that [attends](Peer::attend). Whoever locks next finds out that another has begun: a driver
     /// that has nothing else to ask then need not lock for it.
     turn: AtomicU32,
+    /// There may be something for the dispatcher: as long as not, it need not lock to find out. Written under the lock.
+    dispatches: AtomicBool,
     state: Mutex<State>,
     /// What lives beside the session.
     extensions: Extensions,
@@ -75,8 +77,9 @@ impl Peer {
 
     fn new(session: Session, deadline: Duration, is_client: bool, wall: fn() -> Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        let (has_gaps, turn, extensions) = (AtomicBool::new(false), AtomicU32::new(0), Extensions::default());
-        Self(Arc::new(Shared { has_gaps, turn, state, extensions, deadline, is_client, wall }))
+        let (has_gaps, dispatches) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (turn, extensions) = (AtomicU32::new(0), Extensions::default());
+        Self(Arc::new(Shared { has_gaps, turn, dispatches, state, extensions, deadline, is_client, wall }))
     }
 
     /// A channel for stubs, without layers.
@@ -142,7 +145,7 @@ impl Peer {
     fn turn(&self) -> Turn<'_> {
         let mut state = self.lock();
         state.retimes = true;
-        Turn { state, wakes: Wakes::default() }
+        Turn { peer: self, state, wakes: Wakes::default() }
     }
 
     /// Takes the lock, runs `step`, hands the session's events out, and wakes who waits for them.
@@ -159,8 +162,7 @@ impl Peer {
         let mut state = self.lock();
         let result = step(&mut state, &mut wakes);
         state.settle(&mut wakes);
-        drop(state);
-        wakes.wake();
+        self.unlock(state, wakes);
         result
     }
 
@@ -169,8 +171,7 @@ impl Peer {
         let mut wakes = Wakes::default();
         let mut state = self.lock();
         let result = step(&mut state, &mut wakes);
-        drop(state);
-        wakes.wake();
+        self.unlock(state, wakes);
         result
     }
 
@@ -205,10 +206,21 @@ impl Peer {
         state.notice(self.0.turn.load(Ordering::Acquire));
         state
     }
+
+    /// Gives the lock back, and wakes whom what was done under it concerns.
+    #[inline]
+    fn unlock(&self, state: MutexGuard<'_, State>, wakes: Wakes) {
+        if state.dispatches {
+            self.0.dispatches.store(true, Ordering::Release);
+        }
+        drop(state);
+        wakes.wake();
+    }
 }
 
 /// The lock, and who is to be woken when it is released.
 struct Turn<'a> {
+    peer: &'a Peer,
     state: MutexGuard<'a, State>,
     wakes: Wakes,
 }
@@ -223,8 +235,7 @@ impl Turn<'_> {
     #[inline]
     fn end(mut self) {
         self.state.settle(&mut self.wakes);
-        drop(self.state);
-        self.wakes.wake();
+        self.peer.unlock(self.state, self.wakes);
     }
 }
 
@@ -300,6 +311,24 @@ mod tests {
         let peer = Peer::server(Config::default());
         peer.act(|state, wakes| state.arrive(arrival(), wakes));
         assert_eq!(peer.lock().arrivals.capacity(), 1);
+    }
+
+    /// As long as not, the dispatcher need not lock.
+    #[test]
+    fn there_is_something_for_the_dispatcher_until_it_took_it() {
+        let (peer, cx) = (Peer::server(Config::default()), Context::from_waker(Waker::noop()));
+        let mut took = VecDeque::new();
+        for _ in 0..2 {
+            assert!(!peer.has_arrivals());
+            peer.act(|state, wakes| state.arrive(arrival(), wakes));
+            peer.trim();
+            assert!(peer.has_arrivals());
+            assert!(peer.take_arrivals(&cx, &mut took).is_some());
+            assert!(!peer.has_arrivals());
+            peer.trim();
+            assert!(peer.has_arrivals());
+            assert!(peer.take_arrivals(&cx, &mut took).is_some_and(|taken| taken.trims));
+        }
     }
 
     /// A handler that computed for 4 s before it waited made the message that was written next look 4 s old.

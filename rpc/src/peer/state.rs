@@ -8,6 +8,7 @@ use bowline_protocol::status::Delivery;
 use bowline_runtime::{Instant, Moment, now};
 
 use super::callee::{Arrival, StopReason};
+use super::driver::Rest;
 use super::slot::Slots;
 use crate::few::Few;
 
@@ -244,6 +245,10 @@ impl State {
 
     /// The instant now, for the driver: what it does in one go takes less time than to look each time, and whatever took
     /// longer in between has looked, or had it [looked again](Self::look_again).
+    pub(super) fn rest(&mut self) -> Rest {
+        self.session.poll_close().map_or_else(|| Ok(self.timeout()), Err)
+    }
+
     pub(super) fn recent(&mut self) -> Instant {
         self.clock.unwrap_or_else(|| self.now())
     }

@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bowline_protocol::once::Scope;
 use bowline_protocol::schema::{MethodKind, Retry};
@@ -37,6 +37,8 @@ use crate::{BoxError, Call, Reply};
 #[repr(C)]
 pub struct Dispatcher<S: Service<Call>> {
     peer: Peer,
+    /// Of the task that waits for what comes in.
+    waker: Waker,
     queue: VecDeque<Waiting>,
     streams: Streams<Running<S::Future>>,
     once: Option<OnceSide>,
@@ -61,6 +63,7 @@ where
     pub fn new(peer: &Peer, stack: S, session: SessionInfo, status_of: fn(&BoxError) -> Status) -> Self {
         Self {
             peer: peer.clone(),
+            waker: Waker::noop().clone(),
             stack,
             home: Arc::new(Home { peer: peer.clone(), session }),
             arrivals: VecDeque::new(),
@@ -89,7 +92,7 @@ where
     /// Starts what came in. Never ends; the task is woken when there is more to do.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
         let waits = !self.queue.is_empty() || self.once.as_ref().is_some_and(OnceSide::waits);
-        let taken = self.peer.take_arrivals(cx, &mut self.arrivals);
+        let taken = self.take_arrivals(cx);
         if taken.is_some() || waits {
             self.start_calls(cx, taken.unwrap_or_default());
         }
@@ -97,8 +100,21 @@ where
             once.tell(&self.peer);
         }
         let Self { streams, tasks, .. } = self;
-        streams.poll(cx, |slow| tasks.own(spawn(Apart(slow))));
+        if streams.poll(cx, |slow| tasks.own(spawn(Apart(slow)))) {
+            self.peer.look_again();
+        }
         Poll::Pending
+    }
+
+    /// Takes what came in, without a lock where the peer knows of nothing and whom to wake.
+    #[inline]
+    fn take_arrivals(&mut self, cx: &Context<'_>) -> Option<Taken> {
+        if !self.waker.will_wake(cx.waker()) {
+            self.waker.clone_from(cx.waker());
+        } else if !self.peer.has_arrivals() {
+            return None;
+        }
+        self.peer.take_arrivals(cx, &mut self.arrivals)
     }
 
     /// Starts what came in, and what waited.
@@ -258,7 +274,8 @@ impl<S: Service<Call>> fmt::Debug for Dispatcher<S> {
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::task::Waker;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
 
     use bowline_protocol::limits::Limits;
     use bowline_protocol::schema::{Lag, MethodDescriptor, ServiceDescriptor};
@@ -400,6 +417,30 @@ mod tests {
 
     fn poll(call: &mut CallFuture<u64>) -> Poll<Result<u64, CallError<Infallible>>> {
         Pin::new(call).poll(&mut noop())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_that_polled_last_is_woken_for_what_comes_in() {
+        struct Counting(AtomicUsize);
+        impl Wake for Counting {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let mut ends = Ends::new();
+        let tasks = [(); 2].map(|()| Arc::new(Counting(AtomicUsize::new(0))));
+        // The first one comes back to where it was, and what is there for nobody wakes nobody.
+        for (round, task) in [0, 1, 1, 0].into_iter().enumerate() {
+            let waker = Waker::from(tasks[task].clone());
+            for _ in 0..2 {
+                let _ = ends.dispatcher.poll(&mut Context::from_waker(&waker));
+            }
+            let before = tasks.each_ref().map(|task| task.0.load(Ordering::SeqCst));
+            let _asked = ends.ask([round as u64]);
+            let mut woken = before;
+            woken[task] += 1;
+            assert_eq!(tasks.each_ref().map(|task| task.0.load(Ordering::SeqCst)), woken);
+        }
     }
 
     #[tokio::test(start_paused = true)]

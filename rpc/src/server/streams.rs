@@ -53,14 +53,14 @@ impl<R: Future<Output = ()> + Unpin> Streams<R> {
         self.retain(|stream| !ends(stream));
     }
 
-    /// Polls all of them. Those that leave are given to `leave`.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, leave: impl FnMut(R)) {
+    /// Polls all of them, and says whether that took long. Those that leave are given to `leave`.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, leave: impl FnMut(R)) -> bool {
         if self.len() == 0 {
-            return;
+            return false;
         }
         if std::mem::take(&mut self.rest) {
             cx.waker().wake_by_ref();
-            return;
+            return false;
         }
         let started = now();
         self.retain(|stream| Pin::new(stream).poll(cx).is_pending());
@@ -70,6 +70,7 @@ impl<R: Future<Output = ()> + Unpin> Streams<R> {
             self.were_slow = false;
             self.first.take().into_iter().chain(std::mem::take(&mut self.others)).for_each(leave);
         }
+        are_slow
     }
 
     fn len(&self) -> usize {

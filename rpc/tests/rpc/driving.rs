@@ -64,16 +64,15 @@ async fn one_call_is_never_held_back_for_others() {
         assert!(Pin::new(&mut call).poll(&mut noop()).is_pending());
         call
     };
-    let park = || assert!(peer.poll_transmit(&mut noop()).is_pending());
-    park();
-    assert!(!peer.gathers(true), "nobody is there");
+    let gathers = |heard| peer.transmit(&mut noop(), Some(heard)) == Transmit::Later;
+    assert!(!gathers(true), "nobody is there");
     let _first = asked(1);
-    assert!(!peer.gathers(true), "one call");
+    assert!(!gathers(true), "one call");
     let _second = asked(2);
-    assert!(peer.gathers(false), "two calls, one of them new");
-    park();
-    assert!(!peer.gathers(false), "nothing is new");
-    assert!(peer.gathers(true), "an answer to one of them may be a question of the other");
+    assert!(gathers(false), "two calls, one of them new");
+    assert!(matches!(peer.transmit(&mut noop(), None), Transmit::Nothing(_)), "they have gone first");
+    assert!(!gathers(false), "nothing is new");
+    assert!(gathers(true), "an answer to one of them may be a question of the other");
 }
 
 /// It asked again after each message, and most sessions have one at a time.
@@ -87,16 +86,18 @@ async fn who_has_the_last_message_need_not_ask_for_more_and_is_woken() {
         client.attend();
         let mut call = stub.echo(number);
         assert!(Pin::new(&mut call).poll(&mut noop()).is_pending());
-        let transmitted = client.transmit(&mut driver);
-        let Transmit::Last(message) = transmitted else { panic!("{transmitted:?}, call {number}") };
+        let transmitted = client.transmit(&mut driver, Some(false));
+        let Transmit::Last(message, Ok(Some(due))) = transmitted else {
+            panic!("{transmitted:?}, call {number}")
+        };
+        assert_eq!(Some(due), client.poll_timeout());
         server.handle_message(message);
-        assert!(!client.gathers(false), "nothing is new");
         assert_eq!(woken.take(), 0);
         drop(call);
         assert_eq!(woken.take(), 1, "it sleeps");
         carry(&client, &server);
         carry(&server, &client);
-        while client.transmit(&mut driver) != Transmit::Nothing {}
+        while !matches!(client.transmit(&mut driver, Some(false)), Transmit::Nothing(_)) {}
         woken.take();
     }
     // More calls than one message carries.
@@ -107,7 +108,7 @@ async fn who_has_the_last_message_need_not_ask_for_more_and_is_woken() {
     };
     client.attend();
     let _calls: Vec<_> = (0..4).map(large).collect();
-    assert!(matches!(client.transmit(&mut driver), Transmit::Message(_)));
+    assert!(matches!(client.transmit(&mut driver, None), Transmit::Message(_)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 mod bounds;
 mod calls;
 mod cancel;
+mod clock;
 mod driving;
 mod fallback;
 mod identity;

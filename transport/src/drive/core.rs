@@ -1,10 +1,8 @@
 use std::task::Context;
 
-use bowline_protocol::envelope::Refusal;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
-use bowline_rpc::{Peer, Transmit};
-use bowline_runtime::Instant;
+use bowline_rpc::{Peer, Rest, Transmit};
 use bytes::Bytes;
 
 /// What the loop needs of one end of a session. A trait, so that the loop is tested against scripted ends.
@@ -19,11 +17,11 @@ pub(super) trait Core {
     fn handle_timeout(&self);
     fn handle_blocked(&self);
     fn handle_progress(&self);
-    /// Whether what is written next should wait until tasks that are ready have run; `heard` if messages were handled.
-    fn gathers(&self, heard: bool) -> bool;
-    fn transmit(&self, cx: &mut Context<'_>) -> Transmit;
-    /// After everything was written: the end of the link, or when the timer is due.
-    fn rest(&self) -> Result<Option<Instant>, Refusal>;
+    /// The next message, unless tasks that are ready should run before; `heard` if messages were handled, `None` if those tasks
+    /// have run.
+    fn transmit(&self, cx: &mut Context<'_>, heard: Option<bool>) -> Transmit;
+    /// What `transmit` says with its last message, where it did not come to that or the session was told something since.
+    fn rest(&self) -> Rest;
     /// Asks to be woken by commands, without taking anything out.
     fn park(&self, cx: &mut Context<'_>);
 }
@@ -65,15 +63,11 @@ impl Core for Peer {
         Self::handle_progress(self);
     }
 
-    fn gathers(&self, heard: bool) -> bool {
-        Self::gathers(self, heard)
+    fn transmit(&self, cx: &mut Context<'_>, heard: Option<bool>) -> Transmit {
+        Self::transmit(self, cx, heard)
     }
 
-    fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
-        Self::transmit(self, cx)
-    }
-
-    fn rest(&self) -> Result<Option<Instant>, Refusal> {
+    fn rest(&self) -> Rest {
         Self::rest(self)
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bowline_protocol::envelope::{Hello, Refusal};
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
-use bowline_rpc::{Peer, Transmit};
+use bowline_rpc::{Peer, Rest, Transmit};
 use bowline_runtime::{Bell, Instant, Rope, Sleep, now, sleep_until, timeout, wake_last};
 
 use self::core::Core;
@@ -291,6 +291,15 @@ enum Step {
     Bulk,
 }
 
+/// How far writing came.
+enum Wrote {
+    /// Everything was written, and this is what the session waits for.
+    All(Rest),
+    Some(Step),
+    /// Others go first.
+    Nothing,
+}
+
 impl<L: Link, C: Core> Joint<'_, L, C> {
     fn poll<B>(&mut self, cx: &mut Context<'_>, mut background: Pin<&mut B>) -> Poll<Ended>
     where
@@ -301,11 +310,12 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
             let mut round = || -> Result<Step, Ended> {
                 let read = self.read()?;
                 let Poll::Pending = background.as_mut().poll(cx);
-                if self.gathers() {
-                    return Ok(if read == Step::Bulk { Step::Bulk } else { Step::Later });
-                }
-                let written = self.write(cx)?;
-                let passed = self.core.rest().map_err(closed).map(|due| self.pass_time(due))?;
+                let (written, rest) = match self.write(cx)? {
+                    Wrote::Nothing => return Ok(if read == Step::Bulk { Step::Bulk } else { Step::Later }),
+                    Wrote::Some(step) => (step, self.core.rest()),
+                    Wrote::All(rest) => (Step::Done, rest),
+                };
+                let passed = rest.map_err(closed).map(|due| self.pass_time(due))?;
                 let steps = [read, written, passed];
                 Ok([Step::Bulk, Step::Again].into_iter().find(|it| steps.contains(it)).unwrap_or(Step::Done))
             };
@@ -322,15 +332,6 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// Whether others get their turn before anything is written: of the calls that are under way, several may go on
-    /// just now, and each of them would otherwise cost a write of its own. A task that wakes itself comes behind all
-    /// that are ready. Only once, so that what is ready leaves at the next turn whatever they do.
-    fn gathers(&mut self) -> bool {
-        let heard = std::mem::take(&mut self.heard);
-        self.gathered = !self.gathered && self.core.gathers(heard);
-        self.gathered
     }
 
     fn read(&mut self) -> Result<Step, Ended> {
@@ -371,67 +372,82 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         Ok(Step::Again)
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> Result<Step, Ended> {
+    /// Writes what there is. Others get their turn before anything is written if the session says so: of the calls that are
+    /// under way, several may go on just now, and each of them would otherwise cost a write of its own. A task that wakes
+    /// itself comes behind all that are ready. Only once, so that what is ready leaves at the next turn whatever they do.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<Wrote, Ended> {
+        let heard = std::mem::take(&mut self.heard);
+        let mut gathers = (!std::mem::take(&mut self.gathered)).then_some(heard);
         let mut bytes = 0;
         for _ in 0..WRITES {
             if bytes >= BULK {
                 self.flush(cx)?;
-                return Ok(Step::Bulk);
+                return Ok(Wrote::Some(Step::Bulk));
             }
             match self.link.poll_ready(cx) {
                 Poll::Ready(ready) => ready.map_err(failed)?,
                 Poll::Pending => {
                     self.core.park(cx);
                     self.handle_blocked();
-                    return Ok(Step::Done);
+                    return Ok(Wrote::Some(Step::Done));
                 }
             }
-            let (message, is_last) = match self.core.transmit(cx) {
-                Transmit::Message(message) => (message, false),
-                Transmit::Last(message) => (message, true),
-                Transmit::Nothing => {
-                    self.flush(cx)?;
-                    return Ok(Step::Done);
+            let (message, rest) = match self.core.transmit(cx, gathers.take()) {
+                Transmit::Message(message) => (message, None),
+                Transmit::Last(message, rest) => (message, Some(rest)),
+                Transmit::Nothing(rest) => return self.write_out(cx, rest),
+                Transmit::Later => {
+                    self.gathered = true;
+                    return Ok(Wrote::Nothing);
                 }
             };
             bytes += message.len();
             self.link.start_send(message).map_err(failed)?;
             self.unflushed = true;
-            if is_last {
-                self.flush(cx)?;
-                return Ok(Step::Done);
+            if let Some(rest) = rest {
+                return self.write_out(cx, rest);
             }
         }
-        Ok(Step::Again)
+        Ok(Wrote::Some(Step::Again))
     }
 
-    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+    fn write_out(&mut self, cx: &mut Context<'_>, rest: Rest) -> Result<Wrote, Ended> {
+        let has_told = self.flush(cx)?;
+        // An end of the link is said once.
+        Ok(Wrote::All(if has_told && rest.is_ok() { self.core.rest() } else { rest }))
+    }
+
+    /// Whether the session was told something.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
         if !self.unflushed {
-            return Ok(());
+            return Ok(false);
         }
         match self.link.poll_flush(cx) {
             Poll::Ready(flushed) => {
                 flushed.map_err(failed)?;
                 self.unflushed = false;
-                if self.blocked_at.take().is_some() {
+                let was_blocked = self.blocked_at.take().is_some();
+                if was_blocked {
                     self.core.handle_progress();
                 }
+                Ok(was_blocked)
             }
-            Poll::Pending => self.handle_blocked(),
+            Poll::Pending => Ok(self.handle_blocked()),
         }
-        Ok(())
     }
 
-    /// Bytes wait. A link that still takes some of them now and then is slow; one that takes none is stuck.
-    fn handle_blocked(&mut self) {
+    /// Bytes wait. A link that still takes some of them now and then is slow; one that takes none is stuck. Says whether the
+    /// session was told so.
+    fn handle_blocked(&mut self) -> bool {
         let written = self.link.written();
         match self.blocked_at {
-            Some(before) if before == written => return,
+            Some(before) if before == written => return false,
             Some(_) => self.core.handle_progress(),
             None => {}
         }
         self.core.handle_blocked();
         self.blocked_at = Some(written);
+        true
     }
 
     fn pass_time(&mut self, due: Option<Instant>) -> Step {

@@ -97,6 +97,12 @@ impl Incoming {
         matches!(self.handling, Handling::Running)
     }
 
+    /// The codec of its items, while its handler may send some.
+    #[inline]
+    pub(super) fn sends_items(&self) -> Option<Codec> {
+        (self.is_running() && self.kind.has_items()).then_some(self.codec)
+    }
+
     /// Whether it should get a place in the queue that it does not have.
     pub(super) fn wants_turn(&self) -> bool {
         if self.has_turn

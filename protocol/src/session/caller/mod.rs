@@ -129,6 +129,14 @@ impl Own {
         }
     }
 
+    /// The codec of its items, while they may be sent.
+    #[inline]
+    pub(super) fn sends_items(&self) -> Option<Codec> {
+        let (_, codec) = self.agreed?;
+        let writes = matches!(self.stage, Stage::Queued | Stage::Opening { .. } | Stage::Open { .. });
+        (writes && self.kind.has_upload()).then_some(codec)
+    }
+
     /// Whether it should get a place in the queue that it does not have.
     pub(super) fn wants_turn(&self) -> bool {
         if self.has_turn || matches!(self.room, Room::Waiting(_)) || self.transfer != Writing::Nothing {

@@ -34,8 +34,12 @@ impl Session {
         let Some(stream) = self.stream_mut(call) else { return false };
         match stream.outbox.front() {
             Some(Outbound::Items(_)) if len <= WHOLE => {
+                let was_writable = stream.writable;
                 self.write_run(call, reference, codec, full.min(encoder.len() + TURN), encoder);
-                self.update_writable(call);
+                // An item counts the same before and after it was written: who may send another still may.
+                if !was_writable {
+                    self.update_writable(call);
+                }
             }
             Some(Outbound::Items(_)) => {
                 self.write_large(call, reference, codec, encoder);
@@ -54,7 +58,7 @@ impl Session {
         true
     }
 
-    /// Writes one item for which there is room, and those behind it that need no chunks.
+    /// Writes one item for which there is room, and those behind it that need no chunks until the message holds `full` bytes.
     fn write_run(
         &mut self,
         call: CallId,
@@ -63,13 +67,13 @@ impl Session {
         full: usize,
         encoder: &mut Encoder<'_>,
     ) {
+        let Self { own, incoming, state, counted, config, .. } = self;
+        let stream = match call.origin {
+            Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_deref_mut()),
+            Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_deref_mut()),
+        };
+        let Some(stream) = stream else { return };
         loop {
-            let Self { own, incoming, state, counted, .. } = self;
-            let stream = match call.origin {
-                Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_mut()),
-                Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_mut()),
-            };
-            let Some(stream) = stream else { return };
             let Some(Outbound::Items(items)) = stream.outbox.front_mut() else { return };
             let item = items.next();
             let cost = cost(item.len());
@@ -86,7 +90,7 @@ impl Session {
                     return;
                 }
             }
-            if encoder.len() >= full || !self.new_has_room(encoder.len()) {
+            if encoder.len() >= full || !state.sent.has_numbers(config.limits.replay_envelopes) {
                 return;
             }
         }

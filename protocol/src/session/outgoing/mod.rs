@@ -132,7 +132,7 @@ impl Session {
         let full = small.min(self.state.sent.room(limits.replay_bytes)).min(self.link_room());
         while encoder.len() < full && self.state.sent.has_numbers(max_envelopes) {
             let Some(turn) = self.state.queue.turns.pop_front() else { break };
-            self.write_turn(now, turn, small, encoder);
+            self.write_turn(now, turn, full, encoder);
         }
         if self.state.queue.is_mostly_forgotten() {
             self.tidy_queue();

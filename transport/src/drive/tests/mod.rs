@@ -4,6 +4,7 @@ mod asked;
 mod blocked;
 mod bulk;
 mod ending;
+mod last;
 mod pieces;
 mod timer;
 mod turns;
@@ -41,6 +42,16 @@ struct State {
     waker: Option<Waker>,
     /// Others may add to what is written next.
     company: bool,
+    /// It says which message is the last.
+    says_last: bool,
+    /// How often it was asked what it waits for.
+    asked: usize,
+}
+
+impl State {
+    fn rest(&mut self) -> Rest {
+        self.refusal.take().map_or(Ok(self.due), Err)
+    }
 }
 
 impl Script {
@@ -54,6 +65,10 @@ impl Script {
 
     fn count(&self, what: &str) -> usize {
         self.0.borrow().diary.iter().filter(|noted| **noted == what).count()
+    }
+
+    fn asked(&self) -> usize {
+        self.0.borrow().asked
     }
 
     fn command(&self, change: impl FnOnce(&mut State)) {
@@ -107,29 +122,29 @@ impl Core for Script {
         self.note("progress");
     }
 
-    fn gathers(&self, heard: bool) -> bool {
-        let state = self.0.borrow();
-        state.company && (heard || !state.outgoing.is_empty())
-    }
-
-    fn transmit(&self, cx: &mut Context<'_>) -> Transmit {
+    fn transmit(&self, cx: &mut Context<'_>, heard: Option<bool>) -> Transmit {
         let mut state = self.0.borrow_mut();
-        let endless = state.endless.clone();
-        match state.outgoing.pop_front().or(endless) {
-            Some(message) => {
-                state.diary.push("transmit");
-                Transmit::Message(message)
-            }
-            None => {
-                state.waker = Some(cx.waker().clone());
-                Transmit::Nothing
-            }
+        if state.company && heard.is_some_and(|heard| heard || !state.outgoing.is_empty()) {
+            return Transmit::Later;
         }
+        let endless = state.endless.clone();
+        let message = state.outgoing.pop_front().or(endless);
+        if message.is_some() {
+            state.diary.push("transmit");
+        }
+        let has_more = state.endless.is_some() || !state.outgoing.is_empty();
+        if let Some(message) = message.clone().filter(|_| has_more || !state.says_last) {
+            return Transmit::Message(message);
+        }
+        state.waker = Some(cx.waker().clone());
+        let rest = state.rest();
+        message.map_or(Transmit::Nothing(rest.clone()), |message| Transmit::Last(message, rest))
     }
 
-    fn rest(&self) -> Result<Option<Instant>, Refusal> {
+    fn rest(&self) -> Rest {
         let mut state = self.0.borrow_mut();
-        state.refusal.take().map_or(Ok(state.due), Err)
+        state.asked += 1;
+        state.rest()
     }
 
     fn park(&self, cx: &mut Context<'_>) {
