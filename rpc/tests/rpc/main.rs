@@ -5,6 +5,7 @@ mod bounds;
 mod calls;
 mod cancel;
 mod clock;
+mod driven;
 mod driving;
 mod fallback;
 mod identity;
