@@ -94,23 +94,26 @@ pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
     // Two ends of each connection; processes that are started have the limit, too.
     files::reserve(2 * amount.readers)?;
     let (readers, burst) = (amount.readers.to_string(), amount.burst.to_string());
-    let mut contenders = Vec::new();
-    for source in sources().into_iter().filter(|source| setting.wants(source.name())) {
-        setting.progress.doing(format!("{}, connecting", source.name()));
-        let mut child = Child::start(&["fan-out", source.name(), &readers, &burst])?;
-        child.line()?;
-        contenders.push((source.name(), child, Vec::new()));
-    }
-    let bursts = amount.bursts.to_string();
+    let [bursts, first] = [amount.bursts, amount.bursts.div_ceil(4)].map(|it| it.to_string());
+    let wanted = sources().into_iter().filter(|source| setting.wants(source.name()));
+    let mut contenders: Vec<_> = wanted.map(|source| (source, Vec::new())).collect();
     for round in 1..=setting.rounds() {
-        for (name, child, measured) in &mut contenders {
+        for (source, measured) in &mut contenders {
+            let name = source.name();
+            setting.progress.doing(format!("{name}, round {round} of {}, connecting", setting.rounds()));
+            // A process of its own for each round: what a delivery costs hangs on where the memory of a thousand sessions lies,
+            // which differs from process to process and stays as it is in each.
+            let mut child = Child::start(&["fan-out", name, &readers, &burst])?;
+            child.line()?;
             setting.progress.doing(format!("{name}, round {round} of {}", setting.rounds()));
+            // The first ones fill caches and buffers.
+            child.ask(&first)?;
             measured.push(child.ask(&bursts)?.parse()?);
         }
     }
     let lines = contenders
         .into_iter()
-        .map(|(name, _, measured)| Line::new(name).with(&metrics::SERVER_CPU, Spread::of(measured)));
+        .map(|(source, measured)| Line::new(source.name()).with(&metrics::SERVER_CPU, Spread::of(measured)));
     Ok(lines.collect())
 }
 
@@ -141,10 +144,7 @@ impl Contender {
         let (address, publish) = stage.on_server(source.serve(readers))?;
         let subscriptions = (0..readers).map(|_| source.subscribe(address)).collect();
         let readers = stage.on_client(Readers::start(subscriptions, TEXT.len()))?;
-        let mut contender = Self { publish, readers, burst, next: 0 };
-        // The first items fill caches and buffers.
-        contender.publish(stage, 2)?;
-        Ok(contender)
+        Ok(Self { publish, readers, burst, next: 0 })
     }
 
     /// Publishes so many bursts, each when everybody has the one before. Returns the server's µs for one delivery.
