@@ -7,19 +7,9 @@ use lexopt::prelude::*;
 use crate::Result;
 use crate::measure::{Effort, Progress, Setting};
 
-/// What `--help` says.
-pub const HELP: &str = "\
-Bowline beside what people would use instead
-
-  --quick        under five minutes: shorter rounds, five instead of six
-  --only WORD    only the scenarios whose name contains WORD; may be repeated
-  --peers WORD   only the peers whose name contains WORD; Bowline always takes part
-  --spread       client and server on any core, also where they share one otherwise
-  --check        fails when a goal that must hold is missed
-  --json PATH    the results for machines
-  --svg DIR      the results as plots
-  --list         the scenarios and what they do
-";
+/// What `--help` says. A file, since `cargo xtask bench` reads it too: it rejects what does not stand there before it builds
+/// anything.
+pub const HELP: &str = include_str!("help.txt");
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +114,10 @@ mod tests {
             help: true,
         };
         assert_eq!(parsed(all).unwrap(), wanted);
+        let options = all.split_whitespace().filter(|word| word.starts_with("--") && *word != "--help");
+        for option in options {
+            assert!(HELP.contains(&format!("\n  {option} ")), "`cargo xtask bench` does not know {option}");
+        }
         assert_eq!(parsed("").unwrap(), Options::default());
         assert!(parsed("--fast").is_err() && parsed("--json").is_err());
     }
