@@ -57,6 +57,27 @@ where
 /// one is copied once, so that it does not keep its neighbours in memory; one that came as JSON costs one decode and
 /// one archive. Where a type inside checks what it is made of (`#[message(try_from = ..)]`, or a field marked
 /// `#[message(recursive)]`, behind which there may be one), the whole value is made and dropped once to run the check.
+///
+/// Numbers in an archive are little-endian on every machine and have types that say so, such as `f32_le` for an `f32`;
+/// their `to_native()` gives the number.
+///
+/// # Examples
+///
+/// A handler whose argument is `samples: View<Vec<f32>>` gets the view made; here it is made by hand.
+///
+/// ```
+/// use bowline_protocol::codec::{Codec, Payload, View};
+///
+/// fn loudest(samples: View<Vec<f32>>) -> f32 {
+///     samples.iter().map(|sample| sample.to_native()).fold(0.0, f32::max)
+/// }
+///
+/// let mut bytes = Vec::new();
+/// vec![0.25_f32, 0.75, 0.5].encode(Codec::Rkyv, &mut bytes)?;
+/// let samples = View::<Vec<f32>>::decode(Codec::Rkyv, bytes::Bytes::from(bytes).into())?;
+/// assert_eq!(loudest(samples), 0.75);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct View<T: ViewPayload>(Yoke<&'static <T as ViewPayload>::Archived, Arc<Aligned>>);
 
 impl<T: ViewPayload> View<T> {

@@ -30,6 +30,33 @@ pub(crate) use notices::Notices;
 /// reader can go on from a [`Position`]. Source of the numbers: section 5 of the protocol.
 ///
 /// Subscriptions end when the last clone of the topic is dropped.
+///
+/// # Examples
+///
+/// A service keeps the topic, and its handler subscribes the call that `cx` belongs to. In a program the trait carries
+/// `#[bowline::rpc]`; clients get `String` items.
+///
+/// ```
+/// use bowline_rpc::{Context, Shared, Topic};
+/// use futures_core::Stream;
+///
+/// trait News {
+///     fn items(&self, cx: &Context) -> impl Stream<Item = Shared<String>>;
+/// }
+///
+/// struct Room(Topic<String>);
+///
+/// impl News for Room {
+///     fn items(&self, cx: &Context) -> impl Stream<Item = Shared<String>> {
+///         self.0.subscribe(cx)
+///     }
+/// }
+///
+/// let room = Room(Topic::new());
+/// let next = room.0.position();
+/// assert_eq!(room.0.publish("the doors are open".into()), next);
+/// assert_eq!(room.0.subscribers(), 0);
+/// ```
 pub struct Topic<T> {
     inner: Arc<Inner<T>>,
     /// Shared by the topic's clones and not by its subscriptions.
