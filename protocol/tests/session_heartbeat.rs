@@ -7,11 +7,12 @@ mod common;
 use std::time::Duration;
 
 use bowline_protocol::Instant;
-use bowline_protocol::envelope::{Control, Envelope, Outcome};
+use bowline_protocol::envelope::{Control, Encoder, Envelope, Outcome};
 use bowline_protocol::limits::Timing;
 use bowline_protocol::session::{Config, Event, Failure, Session, Welcoming};
 use bowline_protocol::status::{CloseCode, Delivery};
 use bowline_test_support::{Pair, Side, origin};
+use bytes::Bytes;
 use common::links::*;
 use common::*;
 
@@ -376,6 +377,26 @@ fn the_round_trip_is_known_from_the_handshake_and_then_from_pings() {
     assert_eq!(pair.client().round_trip(), Some(Duration::from_millis(90)));
     pair.cut();
     assert_eq!(pair.client().round_trip(), None);
+}
+
+/// A message has room for half a million.
+#[test]
+fn many_go_aways_on_a_link_are_one_event_and_the_first_counts() {
+    let mut pair = pair();
+    for link in 1..=2_u64 {
+        let mut out = Vec::new();
+        let mut encoder = Encoder::new(&mut out);
+        for spread_ms in link * 1000..link * 1000 + 300 {
+            encoder.push(&Envelope::Control(Control::GoAway { spread_ms }));
+        }
+        let message = Bytes::from(out);
+        pair.inject(Side::Client, message.clone());
+        pair.inject(Side::Client, message);
+        let events = pair.events(Side::Client);
+        assert!(matches!(events[..], [Event::GoAway { spread }] if spread == seconds(link)), "{events:?}");
+        // Behind another link there may be another server.
+        change_links(&mut pair);
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Session {
     }
 
     /// Server: tells the client that this end will close soon, and to move to another session at a moment of its choice
-    /// within `spread`. Nothing else changes.
+    /// within `spread`. Nothing else changes. On each link the client listens to the first only.
     pub fn go_away(&mut self, _now: Instant, spread: std::time::Duration) {
         if self.is_live() && self.role == Role::Server {
             self.link.go_away = Some(u64::try_from(spread.as_millis()).unwrap_or(u64::MAX));

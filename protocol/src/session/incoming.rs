@@ -234,7 +234,10 @@ impl Session {
                 self.link.auth_answer_due = true;
             }
             Control::GoAway { spread_ms } if self.role == Role::Client => {
-                self.events.push_back(Event::GoAway { spread: Duration::from_millis(spread_ms) });
+                // The first word counts: a message has room for half a million.
+                if !std::mem::replace(&mut self.link.is_announced, true) {
+                    self.events.push_back(Event::GoAway { spread: Duration::from_millis(spread_ms) });
+                }
             }
             Control::Closing { code, .. } => self.count_strike(code),
             // Nothing was asked; a server does not move.

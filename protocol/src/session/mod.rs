@@ -154,6 +154,8 @@ struct Link {
     proved: bool,
     /// Whether watches had their turn before the replay.
     values_came_first: bool,
+    /// Client: the server said that it will close.
+    is_announced: bool,
     phase: Phase,
     /// The welcome to write.
     welcome: Option<Box<Welcome>>,
@@ -449,6 +451,7 @@ impl Link {
             has_lived: false,
             proved: false,
             values_came_first: false,
+            is_announced: false,
             phase: Phase::default(),
             welcome: None,
             pong: None,

@@ -192,7 +192,7 @@ pub enum Event {
     Disconnected,
     /// Server: the client showed that it has the token of the last welcome.
     Proved,
-    /// Client: the other end will close soon. Move to another session within this time.
+    /// Client: the other end will close soon. Move to another session within this time. At most once on a link.
     GoAway {
         /// Pick a moment in it by chance, so that not everybody moves at once.
         spread: Duration,
