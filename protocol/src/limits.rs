@@ -152,7 +152,8 @@ pub struct Timing {
     /// What a slow link carries in this time may be written and not acknowledged, 4 s; new data waits, so that control and
     /// small calls get their turn. Large payloads take three quarters of it: that still fills a link of 3 s there and back.
     pub flight: Duration,
-    /// How old the oldest unacknowledged envelope may be on a living link: 30 s, then it is closed with 4002.
+    /// How old the oldest unacknowledged envelope may be on a living link: 30 s, then it is closed with 4002. On a slow link
+    /// longer by the time that it takes for what was under way with that envelope, beyond what goes in [`flight`](Self::flight).
     pub ack_stall: Duration,
     /// How long a large payload may make no progress on a living link: 30 s, then its call ends.
     pub assembly_stall: Duration,

@@ -40,6 +40,10 @@ fn written(pair: &mut Pair) -> Vec<usize> {
 /// The other end acknowledges all that was written.
 fn acknowledge(pair: &mut Pair) {
     let seq = pair.client().head();
+    acknowledge_up_to(pair, seq);
+}
+
+fn acknowledge_up_to(pair: &mut Pair, seq: u64) {
     let mut out = Vec::new();
     Encoder::new(&mut out).push(&Envelope::Control(Control::Ack(Ack { seq, unsequenced: 0 })));
     pair.inject(Side::Client, out.into());
@@ -216,6 +220,36 @@ fn what_goes_at_once_and_takes_longer_has_its_time() {
         acknowledge(&mut pair);
         let closed = pair.closed.map(|(_, refusal)| refusal.code);
         assert_eq!(closed, is_closed.then_some(CloseCode::SLOW), "{takes} s");
+    }
+}
+
+/// As long as some of it arrives: each piece says how long the rest may take.
+#[test]
+fn what_was_under_way_when_a_fast_link_became_slow_has_its_time() {
+    for (rate, arrives, is_closed) in
+        [(60_000.0, 1.0, false), (20_000.0, 1.0, false), (5000.0, 1.0, false), (5000.0, 0.5, true)]
+    {
+        let mut pair = with(many(), quiet());
+        rounds(&mut pair, 1e9, 0.05, 9);
+        while pair.client().stats().held.queued < 500 {
+            ask(&mut pair, request(UNARY, vec![0; 2 * KIB]));
+        }
+        let now = pair.now;
+        let mut under_way = Vec::new();
+        while let Some(message) = pair.client().poll_transmit(now) {
+            under_way.push((message.len(), pair.client().head()));
+        }
+        let bytes: usize = under_way.iter().map(|it| it.0).sum();
+        assert!(bytes > 900 * KIB, "{bytes}");
+        under_way.truncate((under_way.len() as f64 * arrives) as usize);
+        for (len, seq) in under_way {
+            pair.advance(secs(len as f64 / rate));
+            acknowledge_up_to(&mut pair, seq);
+        }
+        assert_eq!(pair.closed, None, "{rate} B/s");
+        pair.advance(secs(300.0));
+        let closed = pair.closed.map(|(_, refusal)| refusal.code);
+        assert_eq!(closed, is_closed.then_some(CloseCode::SLOW), "{rate} B/s, {arrives} of it arrives");
     }
 }
 

@@ -101,11 +101,11 @@ impl Pace {
         (measured > slow.rate()).then(|| measured.min(slow.rate().saturating_mul(2)))
     }
 
-    /// How much longer than usual an answer may take, because so much had to be handed over at once.
-    fn extra(&self, in_flight: usize) -> Duration {
+    /// See [`Session::extra`].
+    fn extra(&self, ahead: usize) -> Duration {
         match self.slow {
-            Some(slow) if in_flight > slow.window() => {
-                Duration::from_secs_f64((in_flight - slow.window()) as f64 / slow.rate() as f64)
+            Some(slow) if ahead > slow.window() => {
+                Duration::from_secs_f64((ahead - slow.window()) as f64 / slow.rate() as f64)
             }
             _ => Duration::ZERO,
         }
@@ -163,9 +163,10 @@ impl Session {
             && self.link_has_room(pending)
     }
 
-    /// How much longer than usual an answer may take.
-    pub(super) fn extra(&self) -> Duration {
-        self.link.pace.extra(self.state.sent.in_flight())
+    /// How much longer than usual the answer to a message may take that goes behind so many bytes, or had them ahead of it when
+    /// it went: what is acknowledged meanwhile makes its way no shorter.
+    pub(super) fn extra(&self, ahead: usize) -> Duration {
+        self.link.pace.extra(ahead)
     }
 
     /// What the other end will acknowledge once it has all that was written.

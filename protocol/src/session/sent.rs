@@ -288,7 +288,17 @@ impl Sent {
 
     /// When the first message was handed over of those that are kept.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.messages.iter().find(|written| written.is_kept).and_then(|written| self.time_of(written))
+        self.first_kept().and_then(|written| self.time_of(written))
+    }
+
+    /// The same, and how many bytes waited to be acknowledged then, with it.
+    pub(super) fn oldest_with_ahead(&self) -> Option<(Instant, usize)> {
+        let oldest = self.first_kept()?;
+        Some((self.time_of(oldest)?, oldest.under_way as usize))
+    }
+
+    fn first_kept(&self) -> Option<&Written> {
+        self.messages.iter().find(|written| written.is_kept)
     }
 
     /// Whether messages are kept that were handed over on this link.

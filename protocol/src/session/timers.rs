@@ -39,7 +39,8 @@ impl Session {
 
     /// When what was sent has not been acknowledged for too long.
     fn ack_stalls_at(&self) -> Option<Instant> {
-        Some(self.state.sent.oldest()? + self.config.timing.ack_stall + self.extra())
+        let (oldest, ahead) = self.state.sent.oldest_with_ahead()?;
+        Some(oldest + self.config.timing.ack_stall + self.extra(ahead))
     }
 
     fn oldest_assembly(&self) -> Option<Instant> {

@@ -17,7 +17,7 @@ impl Session {
             encoder.push(&Envelope::Control(Control::Pong { nonce, ack, once_tick }));
         }
         if self.link.heartbeat.has_ping()
-            && let Some(nonce) = self.link.heartbeat.take_ping(now, self.extra())
+            && let Some(nonce) = self.link.heartbeat.take_ping(now, self.extra(self.state.sent.in_flight()))
         {
             encoder.push(&Envelope::Control(Control::Ping { nonce }));
         }
