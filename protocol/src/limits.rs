@@ -151,6 +151,7 @@ pub struct Timing {
     pub write_stall: Duration,
     /// What a slow link carries in this time may be written and not acknowledged, 4 s; new data waits, so that control and
     /// small calls get their turn. Large payloads take three quarters of it: that still fills a link of 3 s there and back.
+    /// Beside other data that fills the link they have half of it.
     pub flight: Duration,
     /// How old the oldest unacknowledged envelope may be on a living link: 30 s, then it is closed with 4002. On a slow link
     /// longer by the time that it takes for what was under way with that envelope, beyond what goes in [`flight`](Self::flight).

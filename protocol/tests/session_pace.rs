@@ -209,6 +209,44 @@ fn a_large_payload_on_a_new_fast_link_waits_for_no_timer() {
     }
 }
 
+/// Both always have more, and each message is acknowledged on its own: whoever takes every gap would leave none.
+#[test]
+fn a_large_payload_has_its_part_of_a_link_that_other_data_fills_and_no_more() {
+    // The last takes none for slow: there the replay buffer is what is full.
+    for (rate, slow_link, size) in [
+        (2000.0, 64 * KIB, 300 * KIB),
+        (16_000.0, 64 * KIB, 300 * KIB),
+        (50_000.0, 64 * KIB, 300 * KIB),
+        (1e6, 0, 4096 * KIB),
+    ] {
+        let mut pair = with(Limits { slow_link, ..many() }, quiet());
+        if slow_link > 0 {
+            rounds(&mut pair, rate, 0.1, 20);
+        }
+        ask(&mut pair, request(UNARY, vec![0; size]));
+        let (mut under_way, mut carried) = (VecDeque::new(), None);
+        while carried.is_none_or(|bytes| bytes < 10 * size) {
+            while pair.client().stats().held.queued < 300 {
+                ask(&mut pair, request(UNARY, vec![0; 500]));
+            }
+            let now = pair.now;
+            while let Some(message) = pair.client().poll_transmit(now) {
+                under_way.push_back((message.len(), pair.client().head()));
+            }
+            match (&mut carried, pair.client().stats().held.sending) {
+                (None, 0) => {}
+                (Some(_), 0) => break,
+                (bytes, _) => *bytes.get_or_insert(0) += under_way[0].0,
+            }
+            let (len, seq) = under_way.pop_front().unwrap();
+            pair.now += secs(len as f64 / rate);
+            acknowledge_up_to(&mut pair, seq);
+        }
+        let part = size as f64 / carried.unwrap() as f64;
+        assert!((0.4..0.75).contains(&part), "{rate} B/s, {slow_link}: {part} of the link");
+    }
+}
+
 /// A single payload of 60 KB takes 30 s on 2 KB/s, and is waited for.
 #[test]
 fn what_goes_at_once_and_takes_longer_has_its_time() {

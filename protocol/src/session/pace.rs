@@ -148,7 +148,8 @@ impl Session {
         self.window().map_or(usize::MAX, |window| window.saturating_sub(self.state.sent.in_flight()))
     }
 
-    /// The same for a piece of a large payload: a quarter is left to what is small, which does not wait then.
+    /// The same for a piece of a large payload: a quarter is left to what is small, which does not wait then. Where that has so
+    /// much that it would leave nothing, they take turns: see [`Transfers::is_next`](super::transfers::Transfers::is_next).
     pub(super) fn chunk_has_room(&self, pending: usize) -> bool {
         self.new_has_room(pending)
             && self

@@ -12,6 +12,8 @@ use super::types::CallId;
 pub(super) struct Transfers {
     /// Numbers in use, also by transfers that were given up and whose end was not yet written.
     len: usize,
+    /// Bytes of other data that were written since the last piece, while there was one to write.
+    others: usize,
     places: Vec<Place>,
     free: Vec<u32>,
     turns: VecDeque<u32>,
@@ -53,6 +55,16 @@ impl Transfers {
         self.len + self.set_aside >= MAX_TRANSFERS
     }
 
+    /// So many bytes of other data were written beside them.
+    pub(super) fn count_others(&mut self, bytes: usize) {
+        self.others = self.others.saturating_add(bytes);
+    }
+
+    /// Whether other data had as much as a piece since the last one: then the next piece goes before it.
+    pub(super) fn is_next(&self, piece: usize) -> bool {
+        self.len > 0 && self.others >= piece
+    }
+
     /// Keeps a number for a transfer that may begin.
     pub(super) fn set_aside(&mut self) {
         self.set_aside += 1;
@@ -83,6 +95,7 @@ impl Transfers {
             Place::Free | Place::Given => false,
         })?;
         let transfer = self.turns.remove(turn)?;
+        self.others = 0;
         let place = &mut self.places[transfer as usize];
         let Place::Active(active) = place else { return None };
         let bytes = active.bytes.split_to(max.min(active.bytes.len()));

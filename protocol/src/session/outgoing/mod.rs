@@ -130,6 +130,12 @@ impl Session {
         let limits = &self.config.limits;
         let max_envelopes = limits.replay_envelopes;
         let full = small.min(self.state.sent.room(limits.replay_bytes)).min(self.link_room());
+        let piece = CHUNK.min(budget / 2).max(1);
+        // Else who takes each gap as it comes would leave none that is wide enough for a piece.
+        if self.state.transfers.is_next(piece) && self.new_has_room(encoder.len()) {
+            self.write_chunk(piece, encoder);
+        }
+        let others_from = encoder.len();
         while encoder.len() < full && self.state.sent.has_numbers(max_envelopes) {
             let Some(turn) = self.state.queue.turns.pop_front() else { break };
             self.write_turn(now, turn, full, encoder);
@@ -141,9 +147,12 @@ impl Session {
             // What began to travel in chunks with this very message begins with the next.
             return;
         }
-        let chunk = if encoder.len() == start { budget } else { CHUNK.min(budget / 2) };
-        if self.state.transfers.len() > 0 && self.chunk_has_room(encoder.len()) {
-            self.write_chunk(chunk.max(1), encoder);
+        if self.state.transfers.len() > 0 {
+            self.state.transfers.count_others(encoder.len() - others_from);
+            if self.chunk_has_room(encoder.len()) {
+                let chunk = if encoder.len() == start { budget.max(1) } else { piece };
+                self.write_chunk(chunk, encoder);
+            }
         }
     }
 
