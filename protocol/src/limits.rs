@@ -52,7 +52,7 @@ pub struct Limits {
     /// Envelopes written and not yet acknowledged: 4,096. As `replay_bytes`.
     pub replay_envelopes: usize,
     /// Watch values, their chunks and notifies written on a link and not yet acknowledged: 64.
-    /// Then watches wait and notifies are dropped and counted.
+    /// Then watches wait, first come first served, and notifies are dropped and counted.
     pub unsequenced_envelopes: usize,
     /// The same in bytes: 256 KiB.
     pub unsequenced_bytes: usize,

@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::collections::VecDeque;
+
+use bowline_protocol::envelope::{Ack, Control, Decoder, Encoder, Envelope};
 use bowline_protocol::limits::Limits;
 use bowline_protocol::session::{CallId, Config, Event, IncomingNotify, Read};
 use bowline_protocol::status::Code;
@@ -114,6 +117,55 @@ fn a_large_value_within_the_bound_of_what_is_unacknowledged_still_travels() {
     end(&mut pair, call);
     assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
     assert_empty(&mut pair);
+}
+
+/// Each message is acknowledged on its own: there is never much room at one time.
+#[test]
+fn the_newest_value_arrives_beside_others_that_never_rest() {
+    const KIB: usize = 1024;
+    for (others, of, len) in [
+        (40, 8 * KIB, 60 * KIB),
+        (100, 5 * KIB, 30 * KIB),
+        (100, 4 * KIB, 200 * KIB),
+        (100, 10, 200 * KIB),
+        (3, 60 * KIB, 60 * KIB),
+        (3, 200 * KIB, 10),
+        (3, 200 * KIB, 200 * KIB),
+    ] {
+        let limits = Limits { message_out: 16 * KIB, ..serving().limits };
+        let mut pair = live(serving(), Config { limits, ..serving() });
+        let others: Vec<_> = (0..others).map(|_| watch(&mut pair)).collect();
+        let (own, call) = watch(&mut pair);
+        let (mut under_way, mut unsequenced, mut rounds) = (VecDeque::new(), 0, 0);
+        let mut arrived = None;
+        while arrived.is_none() {
+            for &(_, other) in &others {
+                set(&mut pair, other, vec![1; of]);
+            }
+            if rounds == 100 {
+                set(&mut pair, call, vec![2; len]);
+            }
+            let now = pair.now;
+            under_way.extend(std::iter::from_fn(|| pair.server().poll_transmit(now)));
+            let message: Bytes = under_way.pop_front().expect("there is always more");
+            let without_number = |it: &Envelope| matches!(it, Envelope::Watch(_) | Envelope::WatchChunk(_));
+            unsequenced += Decoder::new(message.clone()).flatten().filter(without_number).count() as u64;
+            pair.inject(Side::Client, message);
+            let mut ack = Vec::new();
+            let seq = pair.server().head();
+            Encoder::new(&mut ack).push(&Envelope::Control(Control::Ack(Ack { seq, unsequenced })));
+            pair.inject(Side::Server, ack.into());
+            if let Read::Item(_, value) = read(&mut pair, Side::Client, own) {
+                arrived = Some(value.len());
+            }
+            rounds += 1;
+            assert!(rounds < 1000, "{} of {of} bytes, one of {len}: never", others.len());
+        }
+        assert_eq!(arrived, Some(len));
+        for (place, &(other, _)) in others.iter().enumerate() {
+            assert!(matches!(read(&mut pair, Side::Client, other), Read::Item(..)), "{place} of {of} bytes");
+        }
+    }
 }
 
 #[test]

@@ -156,6 +156,8 @@ struct Link {
     values_came_first: bool,
     /// Client: the server said that it will close.
     is_announced: bool,
+    /// There was no room for the chunk of a watch's value, if there is one to write.
+    chunk_waits: bool,
     phase: Phase,
     /// The welcome to write.
     welcome: Option<Box<Welcome>>,
@@ -228,7 +230,11 @@ struct State {
     notifies_running: u32,
     /// Links that were closed for cause since the last acknowledgement that was news.
     strikes: u8,
-    /// Watches whose value waits for room in what is unsequenced.
+    /// Whether values wait for room in what is unsequenced: then no later one goes before them.
+    values_wait: bool,
+    /// Whether those that are parked have a place in the queue.
+    parked_have_turn: bool,
+    /// Watches that wait for an acknowledgement of what is unsequenced: for room, or to end.
     parked: VecDeque<CallId>,
 }
 
@@ -452,6 +458,7 @@ impl Link {
             proved: false,
             values_came_first: false,
             is_announced: false,
+            chunk_waits: false,
             phase: Phase::default(),
             welcome: None,
             pong: None,
@@ -497,6 +504,8 @@ impl State {
             extra_window: 0,
             notifies: (0, 0),
             notifies_running: 0,
+            values_wait: false,
+            parked_have_turn: false,
             parked: VecDeque::new(),
         }
     }

@@ -140,6 +140,7 @@ impl Session {
             }
         }
         self.state.parked.clear();
+        self.state.values_wait = false;
         if was_live {
             self.events.push_back(Event::Disconnected);
         }

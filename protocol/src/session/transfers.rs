@@ -11,9 +11,9 @@ use super::types::CallId;
 #[derive(Debug, Default)]
 pub(super) struct Transfers {
     /// Numbers in use, also by transfers that were given up and whose end was not yet written.
-    len: usize,
+    len: u32,
     /// Bytes of other data that were written since the last piece, while there was one to write.
-    others: usize,
+    others: u32,
     places: Vec<Place>,
     free: Vec<u32>,
     turns: VecDeque<u32>,
@@ -48,21 +48,21 @@ pub(super) struct Piece {
 
 impl Transfers {
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.len + self.set_aside >= MAX_TRANSFERS
+        self.len() + self.set_aside >= MAX_TRANSFERS
     }
 
     /// So many bytes of other data were written beside them.
     pub(super) fn count_others(&mut self, bytes: usize) {
-        self.others = self.others.saturating_add(bytes);
+        self.others = self.others.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// Whether other data had as much as a piece since the last one: then the next piece goes before it.
     pub(super) fn is_next(&self, piece: usize) -> bool {
-        self.len > 0 && self.others >= piece
+        self.len > 0 && self.others as usize >= piece
     }
 
     /// Keeps a number for a transfer that may begin.
@@ -110,6 +110,12 @@ impl Transfers {
             self.turns.push_back(transfer);
         }
         Some(Piece { transfer, bytes, unsequenced, done })
+    }
+
+    /// Whether a watch's value is among them.
+    pub(super) fn has_unsequenced(&self) -> bool {
+        let mut active = self.turns.iter().map(|&transfer| &self.places[transfer as usize]);
+        active.any(|place| matches!(place, Place::Active(it) if it.unsequenced))
     }
 
     /// Writes no more of it. The number stays in use.

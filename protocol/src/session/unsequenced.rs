@@ -60,6 +60,11 @@ impl SentUnsequenced {
             || (self.entries.len() + envelopes <= max_envelopes && self.bytes + bytes <= max_bytes)
     }
 
+    /// Whether the other end has counted all of them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// How many were written.
     pub(super) fn head(&self) -> u64 {
         self.head

@@ -13,6 +13,7 @@ impl Session {
         let limits = &self.config.limits;
         let unsequenced =
             self.link.unsequenced.has_room(1, max, limits.unsequenced_envelopes, limits.unsequenced_bytes);
+        self.link.chunk_waits = !unsequenced;
         let Some(piece) = self.state.transfers.next_piece(max, unsequenced) else { return };
         let len = piece.bytes.len();
         let chunk = Chunk { transfer: piece.transfer, bytes: piece.bytes };

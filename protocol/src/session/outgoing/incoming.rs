@@ -6,6 +6,7 @@ use crate::codec::Codec;
 use crate::envelope::{CallRef, Encoder, Envelope, Opener, Sequenced, WatchValue, WireError};
 use crate::session::Session;
 use crate::session::callee::{Acceptance, Answer, Handling, Incoming};
+use crate::session::outgoing::Turn;
 use crate::session::payloads::{Room, WHOLE, Writing};
 use crate::session::types::{CallId, WireFailure};
 use crate::session::unsequenced::What;
@@ -54,23 +55,38 @@ impl Session {
         }
     }
 
-    /// Writes a watch's value as it is now.
+    /// Writes a watch's value as it is now, unless it has to wait, first come first served: else the larger ones would never
+    /// have room beside smaller ones.
     fn write_value(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
-        let limits = &self.config.limits;
-        let (max_envelopes, max_bytes) = (limits.unsequenced_envelopes, limits.unsequenced_bytes);
-        let Some(incoming) = self.incoming.get_mut(call) else { return };
-        let Some(len) = incoming.stream.as_ref().and_then(|it| it.latest.as_ref()).map(Bytes::len) else {
+        let Some(incoming) = self.incoming.get(call) else { return };
+        if incoming.stream.as_ref().is_none_or(|stream| stream.latest.is_none()) {
             return;
-        };
+        }
+        if self.state.values_wait || !self.write_value_now(call, reference, codec, encoder) {
+            self.state.values_wait = true;
+            self.park(call);
+        }
+    }
+
+    /// Whether there was room for the value in what is unsequenced.
+    fn write_value_now(
+        &mut self,
+        call: CallId,
+        reference: CallRef,
+        codec: Codec,
+        encoder: &mut Encoder<'_>,
+    ) -> bool {
+        let latest = self.incoming.get(call).and_then(|it| it.stream.as_ref()?.latest.as_ref());
+        let Some(len) = latest.map(Bytes::len) else { return true };
         // Of a value that travels in chunks, each chunk asks for itself.
         let whole = if len <= WHOLE { len } else { 0 };
-        if !self.link.unsequenced.has_room(1, whole, max_envelopes, max_bytes) {
-            return self.park(call);
+        if !self.has_room_for_value(whole) {
+            return false;
         }
         if !self.has_room(call, len) {
-            return;
+            return true;
         }
-        let Some(value) = self.stream_mut(call).and_then(|stream| stream.latest.take()) else { return };
+        let Some(value) = self.stream_mut(call).and_then(|stream| stream.latest.take()) else { return true };
         let what = if len <= WHOLE {
             What::Value { call, codec, value: value.clone() }
         } else {
@@ -82,6 +98,40 @@ impl Session {
         let payload = self.begin_payload(call, value, true);
         let value = WatchValue { call: reference, codec, payload };
         self.write_unsequenced(encoder, whole, what, &Envelope::Watch(value));
+        true
+    }
+
+    /// Whether there is room in what is unsequenced, which the chunk of an earlier value does not wait for.
+    fn has_room_for_value(&self, len: usize) -> bool {
+        let (limits, sent) = (&self.config.limits, &self.link.unsequenced);
+        // Without anything to be acknowledged it would wait for ever.
+        let goes_first = self.link.chunk_waits && !sent.is_empty() && self.state.transfers.has_unsequenced();
+        !goes_first && sent.has_room(1, len, limits.unsequenced_envelopes, limits.unsequenced_bytes)
+    }
+
+    /// Writes values that waited, as many as there is room for.
+    pub(super) fn write_parked(&mut self, full: usize, encoder: &mut Encoder<'_>) {
+        self.state.parked_have_turn = false;
+        while let Some(&call) = self.state.parked.front() {
+            if encoder.len() >= full {
+                return self.unpark();
+            }
+            if let Some(incoming) = self.incoming.get(call).filter(|incoming| incoming.is_parked) {
+                let codec = incoming.codec;
+                let reference = CallRef { id: call.id, opener: Opener::Reader };
+                let is_answered = matches!(incoming.handling, Handling::Answered(_));
+                if !is_answered && !self.write_value_now(call, reference, codec, encoder) {
+                    // There is something to be acknowledged, and then its turn comes again.
+                    return;
+                }
+            }
+            self.state.parked.pop_front();
+            if let Some(incoming) = self.incoming.get_mut(call) {
+                incoming.is_parked = false;
+            }
+            self.give_turn(call);
+        }
+        self.state.values_wait = false;
     }
 
     fn write_terminal(&mut self, call: CallId, reference: CallRef, codec: Codec, encoder: &mut Encoder<'_>) {
@@ -146,8 +196,10 @@ impl Session {
     /// A watch waits until something that has no numbers is acknowledged.
     fn park(&mut self, call: CallId) {
         let Self { state, incoming, .. } = self;
-        if let Some(incoming) = incoming.get_mut(call) {
-            incoming.is_parked = true;
+        if let Some(incoming) = incoming.get_mut(call)
+            && std::mem::replace(&mut incoming.is_parked, true)
+        {
+            return;
         }
         if state.parked.len() > 64 && state.parked.len() > 2 * incoming.len() {
             state.parked.retain(|&it| incoming.get(it).is_some());
@@ -155,13 +207,10 @@ impl Session {
         state.parked.push_back(call);
     }
 
-    /// There is room again in what is unsequenced.
+    /// There may be room again in what is unsequenced.
     pub(in crate::session) fn unpark(&mut self) {
-        for call in std::mem::take(&mut self.state.parked) {
-            if let Some(incoming) = self.incoming.get_mut(call) {
-                incoming.is_parked = false;
-            }
-            self.give_turn(call);
+        if !self.state.parked.is_empty() && !std::mem::replace(&mut self.state.parked_have_turn, true) {
+            self.state.queue.push(Turn::Parked);
         }
     }
 }

@@ -209,6 +209,7 @@ impl Session {
                 }
                 self.give_turn(call);
             }
+            Turn::Parked => self.write_parked(full, encoder),
             Turn::Cancel(wire) => self.write_cancel(wire, encoder),
             Turn::Notify(notify) => self.write_notify(*notify, encoder),
             Turn::Declare(number) => {

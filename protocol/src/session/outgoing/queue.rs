@@ -11,6 +11,8 @@ use crate::session::types::{CallId, Origin};
 pub(in crate::session) enum Turn {
     /// Whatever is next of this call, of either end.
     Call(CallId),
+    /// Watches that are parked, in the order they came.
+    Parked,
     /// The cancel of the call with this id on the wire.
     Cancel(u32),
     Notify(Box<Outgoing>),
