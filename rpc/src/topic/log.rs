@@ -5,6 +5,7 @@ use bowline_runtime::Instant;
 
 use super::Shared;
 use super::follower::Room;
+use crate::few::Few;
 
 /// How many items a topic keeps: 1,024. Source of all three: section 5 of the protocol.
 const ITEMS: usize = 1024;
@@ -40,9 +41,11 @@ impl<T> Log<T> {
         self.next
     }
 
-    /// Keeps an item and returns its number. The newest always has room; those that are too old go unless they are `unread`,
-    /// the number of the first item that somebody has not read, or come behind it.
-    pub(super) fn push(&mut self, now: Instant, item: Shared<T>, size: usize, unread: u64) -> u64 {
+    /// Keeps an item and returns those that are kept no longer, whose drop may run foreign code. The newest always has room;
+    /// those that are too old go unless they are `unread`, the number of the first item that somebody has not read, or come
+    /// behind it.
+    pub(super) fn push(&mut self, now: Instant, item: Shared<T>, size: usize, unread: u64) -> Few<Shared<T>> {
+        let mut retired = Few::default();
         self.items.push_back(Kept { at: now, item, before: self.bytes });
         self.bytes += size as u64;
         self.next += 1;
@@ -52,9 +55,9 @@ impl<T> Log<T> {
             if !(is_done || are_many && self.items.len() > 1) {
                 break;
             }
-            self.items.pop_front();
+            self.items.pop_front().into_iter().for_each(|kept| retired.push(kept.item));
         }
-        self.next - 1
+        retired
     }
 
     /// The first item that a reader may continue from, or the next one.
@@ -106,7 +109,8 @@ mod tests {
     fn log(now: Instant, sizes: &[usize]) -> Log<u64> {
         let mut log = Log::default();
         for (size, number) in sizes.iter().zip(0..) {
-            assert_eq!(log.push(now, Shared::new(number), *size, u64::MAX), number);
+            assert_eq!(log.next(), number);
+            log.push(now, Shared::new(number), *size, u64::MAX);
         }
         log
     }

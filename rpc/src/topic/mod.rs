@@ -87,18 +87,21 @@ impl<T: Payload> Topic<T> {
         let item = Shared::new(value);
         let size = item.encoded(Codec::Rkyv).map_or(0, |bytes| bytes.len());
         let mut wakers = Vec::new();
-        let position = {
+        let (position, retired) = {
             let mut state = self.inner.lock();
             let mut unread = u64::MAX;
             for (_, reader) in &mut state.readers {
                 unread = unread.min(reader.next);
                 wakers.extend(reader.waker.take());
             }
-            Position { epoch: state.epoch, offset: state.log.push(now(), item, size, unread) }
+            let position = Position { epoch: state.epoch, offset: state.log.next() };
+            (position, state.log.push(now(), item, size, unread))
         };
         for waker in wakers {
             waker.wake();
         }
+        // Runs foreign code: it may look at this topic, and nobody stays asleep if it panics.
+        drop(retired);
         position
     }
 
@@ -188,6 +191,7 @@ struct Reader {
 
 /// What the turn of a subscriber's session asks for. Sessions that are woken together run one behind the other, mostly in the
 /// order of their subscribers: while one of them sends, the memory of the next can come.
+#[derive(Default)]
 struct Nearby {
     /// Of the session.
     session: [Lines; 6],
@@ -244,5 +248,75 @@ impl<T> Drop for Handle<T> {
         for waker in wakers {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::{OnceLock, Weak};
+    use std::task::Wake;
+
+    use bowline_protocol::codec::{DecodePayloadError, EncodeError};
+
+    use super::*;
+
+    /// An item whose drop looks at its topic.
+    #[derive(Default)]
+    struct Farewell {
+        topic: OnceLock<Weak<Inner<Self>>>,
+        reader: Arc<Woken>,
+        dropped: Arc<AtomicUsize>,
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    impl Drop for Farewell {
+        fn drop(&mut self) {
+            if let Some(topic) = self.topic.get().and_then(Weak::upgrade) {
+                assert!(topic.state.try_lock().is_ok(), "the topic is locked");
+                assert!(self.reader.0.load(Ordering::SeqCst), "the reader sleeps");
+                self.dropped.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    impl Payload for Farewell {
+        const HASH: u128 = 1;
+
+        fn encode(&self, codec: Codec, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+            0_u64.encode(codec, out)
+        }
+
+        fn decode(_: Codec, _: &[u8]) -> Result<Self, DecodePayloadError> {
+            Ok(Self::default())
+        }
+
+        fn recode(rkyv: &[u8]) -> Result<Vec<u8>, EncodeError> {
+            u64::recode(rkyv)
+        }
+    }
+
+    /// It ran under the topic's lock: an item that looked at its topic waited for itself for ever, and one that panicked left
+    /// the readers asleep.
+    #[test]
+    fn an_item_that_is_kept_no_longer_is_dropped_without_the_lock_and_after_waking() {
+        let (topic, reader, dropped) = (Topic::new(), Arc::<Woken>::default(), Arc::<AtomicUsize>::default());
+        let id =
+            topic.inner.lock().readers.insert(Reader { next: 0, waker: None, nearby: Nearby::default() });
+        for _ in 0..1026 {
+            reader.0.store(false, Ordering::SeqCst);
+            topic.inner.lock().readers[id].waker = Some(reader.clone().into());
+            let place = OnceLock::from(Arc::downgrade(&topic.inner));
+            topic.publish(Farewell { topic: place, reader: reader.clone(), dropped: dropped.clone() });
+        }
+        assert_eq!(dropped.load(Ordering::SeqCst), 2, "1,024 are kept");
     }
 }
