@@ -1,6 +1,7 @@
 mod follower;
 mod log;
 mod notices;
+mod readers;
 mod shared;
 mod subscription;
 
@@ -11,11 +12,11 @@ use std::task::Waker;
 use bowline_protocol::codec::{Codec, Payload};
 use bowline_protocol::schema::{Lag, MethodKind};
 use bowline_runtime::{Lines, now, random_u128};
-use slab::Slab;
 
 use crate::Context;
 use follower::{Follower, Room};
 use log::Log;
+use readers::Readers;
 
 pub use shared::Shared;
 pub use subscription::Subscription;
@@ -75,7 +76,8 @@ pub struct Position {
 impl<T: Payload> Topic<T> {
     /// Makes a topic without subscribers.
     pub fn new() -> Self {
-        let state = State { epoch: random_u128(), log: Log::default(), readers: Slab::new(), closed: false };
+        let (log, readers) = (Log::default(), Readers::default());
+        let state = State { epoch: random_u128(), log, readers, closed: false };
         let inner = Arc::new(Inner { state: Mutex::new(state) });
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
@@ -90,7 +92,7 @@ impl<T: Payload> Topic<T> {
         let (position, retired) = {
             let mut state = self.inner.lock();
             let mut unread = u64::MAX;
-            for (_, reader) in &mut state.readers {
+            for reader in state.readers.iter_mut() {
                 unread = unread.min(reader.next);
                 wakers.extend(reader.waker.take());
             }
@@ -144,7 +146,7 @@ impl<T: Payload> Topic<T> {
         let nearby = Nearby::of(cx);
         let mut state = self.inner.lock();
         let next = start(&state, &mut follower);
-        let id = state.readers.insert(Reader { next, waker: None, nearby });
+        let id = state.readers.insert(next, nearby);
         drop(state);
         Subscription::new(self.inner.clone(), id, follower, cx.incoming().clone())
     }
@@ -175,18 +177,8 @@ struct Inner<T> {
 struct State<T> {
     epoch: u128,
     log: Log<T>,
-    /// In the order in which they came: what belongs to subscribers that came together lies together too, and a value is
-    /// given to all of them in the order of memory.
-    readers: Slab<Reader>,
+    readers: Readers,
     closed: bool,
-}
-
-/// What publishing has to know of a subscriber.
-struct Reader {
-    /// The number of the item that it reads next.
-    next: u64,
-    waker: Option<Waker>,
-    nearby: Nearby,
 }
 
 /// What the turn of a subscriber's session asks for. Sessions that are woken together run one behind the other, mostly in the
@@ -243,7 +235,7 @@ impl<T> Drop for Handle<T> {
         let wakers: Vec<_> = {
             let mut state = self.0.lock();
             state.closed = true;
-            state.readers.iter_mut().filter_map(|(_, reader)| reader.waker.take()).collect()
+            state.readers.iter_mut().filter_map(|reader| reader.waker.take()).collect()
         };
         for waker in wakers {
             waker.wake();
@@ -309,11 +301,10 @@ mod tests {
     #[test]
     fn an_item_that_is_kept_no_longer_is_dropped_without_the_lock_and_after_waking() {
         let (topic, reader, dropped) = (Topic::new(), Arc::<Woken>::default(), Arc::<AtomicUsize>::default());
-        let id =
-            topic.inner.lock().readers.insert(Reader { next: 0, waker: None, nearby: Nearby::default() });
+        let mut id = topic.inner.lock().readers.insert(0, Nearby::default());
         for _ in 0..1026 {
             reader.0.store(false, Ordering::SeqCst);
-            topic.inner.lock().readers[id].waker = Some(reader.clone().into());
+            topic.inner.lock().readers.get_mut(&mut id).waker = Some(reader.clone().into());
             let place = OnceLock::from(Arc::downgrade(&topic.inner));
             topic.publish(Farewell { topic: place, reader: reader.clone(), dropped: dropped.clone() });
         }

@@ -8,13 +8,14 @@ use bowline_runtime::{Lines, now};
 use futures_core::Stream;
 
 use super::follower::{Follower, Taken};
+use super::readers::ReaderId;
 use super::{Inner, Shared, State};
 use crate::context::Incoming;
 
 /// The items of a topic for one call's stream. Dropping it ends the subscription.
 pub struct Subscription<T> {
     topic: Arc<Inner<T>>,
-    reader: usize,
+    reader: ReaderId,
     follower: Follower,
     /// Items that were taken out together with one before them.
     ready: VecDeque<Shared<T>>,
@@ -23,7 +24,12 @@ pub struct Subscription<T> {
 }
 
 impl<T> Subscription<T> {
-    pub(super) fn new(topic: Arc<Inner<T>>, reader: usize, follower: Follower, call: Arc<Incoming>) -> Self {
+    pub(super) fn new(
+        topic: Arc<Inner<T>>,
+        reader: ReaderId,
+        follower: Follower,
+        call: Arc<Incoming>,
+    ) -> Self {
         Self { topic, reader, follower, ready: VecDeque::new(), call }
     }
 }
@@ -39,7 +45,7 @@ impl<T> Stream for Subscription<T> {
         let own = Lines::of(this);
         let mut state = this.topic.lock();
         let State { log, readers, closed, .. } = &mut *state;
-        let Some(reader) = readers.get_mut(this.reader) else { return Poll::Ready(None) };
+        let reader = readers.get_mut(&mut this.reader);
         match this.follower.take(&mut reader.next, log, now) {
             Taken::Item(missed, item) => {
                 if missed > 0 {
@@ -47,7 +53,7 @@ impl<T> Stream for Subscription<T> {
                     this.call.home.peer.note_gap();
                 }
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
-                if let Some(neighbour) = readers.get(this.reader + 1) {
+                if let Some(neighbour) = readers.neighbour(&this.reader) {
                     neighbour.nearby.prefetch();
                 }
                 Poll::Ready(Some(item))
@@ -71,15 +77,9 @@ impl<T> Stream for Subscription<T> {
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
-        let mut state = self.topic.lock();
-        let reader = state.readers.try_remove(self.reader);
-        if state.readers.is_empty() {
-            // Of many that were there at one time.
-            state.readers.shrink_to_fit();
-        }
+        let waker = self.topic.lock().readers.remove(&mut self.reader);
         // Its drop may run foreign code: not under the lock.
-        drop(state);
-        drop(reader);
+        drop(waker);
     }
 }
 
