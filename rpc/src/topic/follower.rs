@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 
 use bowline_protocol::schema::Lag;
-use bowline_runtime::Instant;
 
 use super::Shared;
 use super::log::Log;
@@ -51,18 +50,16 @@ impl Follower {
         Self { room, lag, is_behind: false, missed: 0, has_lagged: false }
     }
 
-    /// Starts with what is kept.
-    pub(super) fn start_behind(&mut self) {
+    /// Starts with the item `from`, or with `first` if that comes later: the first that a reader may continue from. Returns
+    /// which one it is. Age counts here alone: what becomes too old while it is read stays for as long as the log has it.
+    pub(super) fn start_behind(&mut self, from: u64, first: u64) -> u64 {
         self.is_behind = true;
+        self.missed = first.saturating_sub(from);
+        from.max(first)
     }
 
     /// The item with the number `next`, or the first behind it that this subscriber still gets. Moves `next` on.
-    pub(super) fn take<T>(
-        &mut self,
-        next: &mut u64,
-        log: &Log<T>,
-        now: impl FnOnce() -> Instant,
-    ) -> Taken<T> {
+    pub(super) fn take<T>(&mut self, next: &mut u64, log: &Log<T>) -> Taken<T> {
         if self.has_lagged {
             return Taken::Lagged(0);
         }
@@ -71,8 +68,7 @@ impl Follower {
             self.is_behind = false;
             return Taken::Nothing;
         }
-        let mut first =
-            if self.is_behind { log.first(now()).max(*next) } else { log.fitting(*next, self.room) };
+        let mut first = if self.is_behind { log.start().max(*next) } else { log.fitting(*next, self.room) };
         if first > *next && !self.is_behind {
             match self.lag {
                 Lag::DropOldest => {}
@@ -90,10 +86,7 @@ impl Follower {
                 *next += 1;
                 Taken::Item(std::mem::take(&mut self.missed), item.clone())
             }
-            None => {
-                self.is_behind = false;
-                Taken::Nothing
-            }
+            None => Taken::Nothing,
         }
     }
 
@@ -121,7 +114,7 @@ mod tests {
         log: Log<u64>,
         follower: Follower,
         next: u64,
-        now: Instant,
+        now: bowline_runtime::Instant,
     }
 
     impl Reading {
@@ -143,7 +136,7 @@ mod tests {
         }
 
         fn next(&mut self) -> Taken<u64> {
-            self.follower.take(&mut self.next, &self.log, || self.now)
+            self.follower.take(&mut self.next, &self.log)
         }
 
         /// What is left, with the number left out before it.
@@ -235,7 +228,7 @@ mod tests {
     #[test]
     fn a_reader_that_is_behind_takes_what_is_kept_without_filling_its_room() {
         let mut reading = Reading::published(Lag::Close, THREE, 10);
-        reading.follower.start_behind();
+        reading.follower.start_behind(0, 0);
         for number in 0..10 {
             assert_eq!(reading.taken(), (0, Some(number)));
         }
@@ -249,15 +242,24 @@ mod tests {
     #[test]
     fn what_is_dropped_while_a_reader_is_behind_is_counted() {
         let mut reading = Reading::published(Lag::Close, THREE, 1);
-        reading.follower.start_behind();
+        reading.follower.start_behind(0, 0);
         assert_eq!(reading.taken(), (0, Some(0)));
         (0..2000).for_each(|_| reading.publish(1));
         let (missed, Some(item)) = reading.taken() else { panic!("nothing is kept") };
         assert_eq!((missed, item), (2000 - 1024, missed + 1));
-        // All of it is too old: told before the next item.
+    }
+
+    /// What had become too old was left out, although the log keeps exactly that for who has not read it.
+    #[test]
+    fn a_reader_that_is_behind_gets_what_becomes_too_old_while_it_reads() {
+        let mut reading = Reading::published(Lag::Close, THREE, 10);
+        reading.next = reading.follower.start_behind(2, 4);
+        assert_eq!(reading.taken(), (2, Some(4)), "too old when it came");
         reading.now += std::time::Duration::from_secs(61);
-        assert!(reading.is_over());
         reading.publish(1);
-        assert_eq!(reading.taken(), (2000 - missed - 1, Some(2001)));
+        for number in 5..11 {
+            assert_eq!(reading.taken(), (0, Some(number)));
+        }
+        assert!(reading.is_over());
     }
 }

@@ -92,7 +92,8 @@ impl<T> Log<T> {
         self.items.get(usize::try_from(number.checked_sub(self.start())?).ok()?)
     }
 
-    fn start(&self) -> u64 {
+    /// The first item that is kept, or the next one.
+    pub(super) fn start(&self) -> u64 {
         self.next - self.items.len() as u64
     }
 }

@@ -118,9 +118,9 @@ impl<T: Payload> Topic<T> {
     /// time before a restart, gives everything that is kept. What is kept takes no room of the subscriber's.
     pub fn subscribe_from(&self, cx: &Context, position: Position) -> Subscription<T> {
         self.follow(cx, |state, follower| {
-            follower.start_behind();
+            let first = state.log.first(now());
             let is_known = position.epoch == state.epoch;
-            if is_known { position.offset.min(state.log.next()) } else { state.log.first(now()) }
+            follower.start_behind(if is_known { position.offset.min(state.log.next()) } else { first }, first)
         })
     }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bowline_runtime::{Lines, now};
+use bowline_runtime::Lines;
 use futures_core::Stream;
 
 use super::follower::{Follower, Taken};
@@ -46,7 +46,7 @@ impl<T> Stream for Subscription<T> {
         let mut state = this.topic.lock();
         let State { log, readers, closed, .. } = &mut *state;
         let reader = readers.get_mut(&mut this.reader);
-        match this.follower.take(&mut reader.next, log, now) {
+        match this.follower.take(&mut reader.next, log) {
             Taken::Item(missed, item) => {
                 if missed > 0 {
                     this.call.notices.miss(missed);

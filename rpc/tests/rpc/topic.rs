@@ -142,6 +142,23 @@ async fn what_a_slow_reader_has_not_read_stays_however_old_it_is() {
     }
 }
 
+/// What was too old when it came is left out, and nothing that becomes too old later.
+#[tokio::test(start_paused = true)]
+async fn what_a_reader_that_continued_has_not_read_stays_however_old_it_becomes() {
+    let ends = Ends::new().await;
+    let topic = ends.handlers.topic.clone();
+    let item = |number: u32| format!("{number:01000}");
+    let first = topic.publish(item(0));
+    (1..200).for_each(|number| _ = topic.publish(item(number)));
+    let mut reader = ends.stub().continued(first).await.unwrap();
+    settle().await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    topic.publish(item(200));
+    for number in 0..=200 {
+        assert_eq!(reader.next().await, Some(Ok(item(number))));
+    }
+}
+
 /// A caller may send any number.
 #[tokio::test(start_paused = true)]
 async fn a_position_that_is_yet_to_come_is_taken_for_the_next() {
