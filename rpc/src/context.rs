@@ -82,6 +82,14 @@ impl Incoming {
         Self { home, call, service, method, codec, depth, is_once, cancellation, notices }
     }
 
+    /// The call's stream shows a gap before its next item, or before its end.
+    pub(crate) fn miss(&self, missed: u64) {
+        if missed > 0 {
+            self.notices.miss(missed);
+            self.home.peer.note_gap();
+        }
+    }
+
     fn cancellation(&self) -> &Cancellation {
         self.cancellation.get_or_init(Cancellation::default)
     }

@@ -131,7 +131,12 @@ pub(crate) fn poll_items<S: Outgoing + ?Sized>(
         };
         sent += run.bytes();
         drop(filling);
-        let Some((missed, next)) = std::task::ready!(next) else { return Poll::Ready(PumpEnd::Over) };
+        let Some((missed, next)) = std::task::ready!(next) else {
+            if let Some(missed) = gaps.and_then(Gaps::take) {
+                peer.send_gap(call, missed);
+            }
+            return Poll::Ready(PumpEnd::Over);
+        };
         if let Some(missed) = missed {
             peer.send_gap(call, missed);
         }

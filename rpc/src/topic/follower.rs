@@ -75,7 +75,7 @@ impl Follower {
                 Lag::Latest => first = end - 1,
                 Lag::Close => {
                     self.has_lagged = true;
-                    return Taken::Lagged(end - std::mem::replace(next, end));
+                    return Taken::Lagged(self.take_missed() + end - std::mem::replace(next, end));
                 }
             }
         }
@@ -84,10 +84,15 @@ impl Follower {
         match log.get(first) {
             Some((item, _)) => {
                 *next += 1;
-                Taken::Item(std::mem::take(&mut self.missed), item.clone())
+                Taken::Item(self.take_missed(), item.clone())
             }
             None => Taken::Nothing,
         }
+    }
+
+    /// What was left out since the last item, for whoever tells it.
+    pub(super) fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
     }
 
     /// Takes some of the items that stand behind one that was just taken.
@@ -202,6 +207,16 @@ mod tests {
         assert_eq!(reading.taken(), (6, None));
         reading.publish(1);
         assert_eq!(reading.taken(), (0, None), "the end stays the end");
+    }
+
+    /// Only what it had skipped itself was counted.
+    #[test]
+    fn close_also_counts_what_was_too_old_when_the_reader_came() {
+        let mut reading = Reading::published(Lag::Close, THREE, 10);
+        reading.next = reading.follower.start_behind(0, 10);
+        assert!(reading.is_over());
+        (0..6).for_each(|_| reading.publish(1));
+        assert_eq!(reading.taken(), (16, None));
     }
 
     #[test]

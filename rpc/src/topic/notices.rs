@@ -3,14 +3,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What a topic's subscription has to tell the stream of its call beside the items. Both are polled by one task.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
-    /// Items left out before the next one.
+    /// Items left out before the next one, or before the end.
     gap: AtomicU64,
     /// One more than the items left out at the end, where the reader was too slow.
     lagged: AtomicU64,
 }
 
 impl Notices {
-    pub(super) fn miss(&self, missed: u64) {
+    pub(crate) fn miss(&self, missed: u64) {
         self.gap.fetch_add(missed, Ordering::Relaxed);
     }
 

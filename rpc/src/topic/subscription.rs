@@ -48,10 +48,7 @@ impl<T> Stream for Subscription<T> {
         let reader = readers.get_mut(&mut this.reader);
         match this.follower.take(&mut reader.next, log) {
             Taken::Item(missed, item) => {
-                if missed > 0 {
-                    this.call.notices.miss(missed);
-                    this.call.home.peer.note_gap();
-                }
+                this.call.miss(missed);
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
                 if let Some(neighbour) = readers.neighbour(&this.reader) {
                     neighbour.nearby.prefetch();
@@ -62,7 +59,10 @@ impl<T> Stream for Subscription<T> {
                 this.call.notices.lag(missed);
                 Poll::Ready(None)
             }
-            Taken::Nothing if *closed => Poll::Ready(None),
+            Taken::Nothing if *closed => {
+                this.call.miss(this.follower.take_missed());
+                Poll::Ready(None)
+            }
             Taken::Nothing => {
                 reader.nearby.note(cx.waker(), own);
                 let retired = reader.waker.replace(cx.waker().clone());

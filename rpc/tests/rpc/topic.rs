@@ -203,6 +203,22 @@ async fn a_stream_ends_with_the_last_clone_of_its_topic() {
     assert_eq!(reader.next().await, None);
 }
 
+/// There is no item that it could be told with.
+#[tokio::test(start_paused = true)]
+async fn what_was_too_old_is_told_when_the_topic_ends_without_another_item() {
+    let ends = Ends::new().await;
+    let topic = Topic::new();
+    let first = topic.publish("old".to_owned());
+    topic.publish("old too".to_owned());
+    *ends.handlers.replaced.lock().unwrap() = Some(topic.clone());
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let mut reader = ends.stub().continued(first).no_resubscribe().await.unwrap();
+    settle().await;
+    drop((topic, ends.handlers.replaced.lock().unwrap().take()));
+    assert_eq!(reader.next().await, Some(Err(StreamError::Gap { missed: Some(2) })));
+    assert_eq!(reader.next().await, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_item_is_encoded_once_for_all_its_readers() {
     let ends = Ends::new().await;

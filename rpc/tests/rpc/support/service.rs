@@ -325,7 +325,11 @@ impl Service for Served {
             }),
             24 => macros::streaming(call, move |cx, (epoch, offset): (u128, u64), out| async move {
                 let position = Position { epoch, offset };
-                out.drive(this.topic.subscribe_from(&cx, position)).await;
+                let replaced = this.replaced.lock().unwrap().clone();
+                let topic = replaced.unwrap_or_else(|| this.topic.clone());
+                let items = topic.subscribe_from(&cx, position);
+                drop(topic);
+                out.drive(items).await;
             }),
             25 => macros::streaming(call, move |cx, (): (), out| async move {
                 out.drive(this.counted.subscribe(&cx)).await;
