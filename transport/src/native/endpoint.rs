@@ -37,10 +37,13 @@ impl Endpoint {
         if host.is_empty() {
             return Err(refuse("it names no host"));
         }
-        let port = match authority.port_u16() {
-            Some(port) => port,
-            None if encrypted => 443,
-            None => 80,
+        let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or_default() {
+            "" | ":" if encrypted => 443,
+            "" | ":" => 80,
+            // `port_u16` is `None` both without a port and with one that is too large.
+            _ => {
+                authority.port_u16().ok_or_else(|| refuse("its port has to be a number of at most 65535"))?
+            }
         };
         Ok(Self { encrypted, host, port, uri })
     }
@@ -67,7 +70,11 @@ mod tests {
         assert_eq!(endpoint.uri.path_and_query().unwrap(), "/chat?room=1");
         let endpoint = Endpoint::parse("wss://[::1]:4000").unwrap();
         assert_eq!((endpoint.encrypted, endpoint.host.as_str(), endpoint.port), (true, "::1", 4000));
-        assert_eq!(Endpoint::parse("wss://example.org").unwrap().port, 443);
+        for (endpoint, port) in
+            [("wss://example.org", 443), ("ws://[::1]/", 80), ("ws://a:/", 80), ("ws://a:65535", 65535)]
+        {
+            assert_eq!(Endpoint::parse(endpoint).unwrap().port, port, "{endpoint}");
+        }
     }
 
     #[test]
@@ -85,6 +92,12 @@ mod tests {
                 "`ws://..@a/` is no endpoint: a user name in a URL is not supported: send credentials another way",
             ),
             ("ws://a b", "`ws://a b` is no endpoint: it is not a URL"),
+            // The port was taken to be 80.
+            ("ws://a:65536/", "`ws://a:65536/` is no endpoint: its port has to be a number of at most 65535"),
+            (
+                "wss://[::1]:b/",
+                "`wss://[::1]:b/` is no endpoint: its port has to be a number of at most 65535",
+            ),
         ] {
             let error = Endpoint::parse(endpoint).unwrap_err();
             assert_eq!(error.to_string(), shown);

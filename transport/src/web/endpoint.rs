@@ -62,7 +62,7 @@ mod tests {
     #[wasm_bindgen_test]
     fn what_is_no_endpoint_is_refused_for_good() {
         let page = Some("https://example.org/");
-        for endpoint in ["http://a/", "ftp://a/", "/ws#top", "ws://"] {
+        for endpoint in ["http://a/", "ftp://a/", "/ws#top", "ws://", "ws://a:99999/"] {
             assert!(resolve_against(endpoint, page).unwrap_err().is_permanent(), "{endpoint}");
         }
         assert!(resolve_against("/ws", None).is_err());
