@@ -6,7 +6,7 @@ use syn::punctuated::Punctuated;
 
 use syn::{Attribute, FnArg, Ident, Pat, PatType, Token, Type};
 
-use super::types::{check_owned, last_segment, type_arguments};
+use super::types::{check_owned, check_sent, last_segment, type_arguments};
 use crate::diag::Diagnostics;
 
 /// All arguments of a method but `self`.
@@ -125,7 +125,7 @@ impl Arguments {
                     diagnostics.report(&ty, "expected `Streaming<T>`, `T` being the type of an item");
                     return None;
                 };
-                let item = check_owned(item, "an item", diagnostics).then(|| item.clone())?;
+                let item = check_sent(item, "an item", diagnostics).then(|| item.clone())?;
                 if self.upload.is_some() {
                     diagnostics.report(&ty, "a method takes one stream at most");
                     return None;

@@ -8,7 +8,7 @@ use syn::{
 };
 
 use super::Crate;
-use super::types::{check_owned, last_segment, type_arguments};
+use super::types::{check_sent, last_segment, type_arguments};
 use crate::diag::Diagnostics;
 
 const STREAM: &str = "a stream is `fn -> impl Stream<Item = T>`, or `async fn -> Result<impl Stream<Item = T>, E>` if it may refuse";
@@ -65,7 +65,7 @@ impl Output {
                 diagnostics.report(ty, STREAM);
                 return None;
             }
-            if !errors.iter().all(|error| check_owned(error, "an error", diagnostics)) {
+            if !errors.iter().all(|error| check_sent(error, "an error", diagnostics)) {
                 return None;
             }
             if signature.asyncness.is_none() {
@@ -82,7 +82,7 @@ impl Output {
             diagnostics.report(ty, "expected `impl Stream<Item = T>`; an implementor may box inside");
             return None;
         }
-        check_owned(ty, "a result", diagnostics).then(|| Self::value(ty.clone(), signature, diagnostics))
+        check_sent(ty, "a result", diagnostics).then(|| Self::value(ty.clone(), signature, diagnostics))
     }
 
     fn value(ty: Type, signature: &Signature, diagnostics: &mut Diagnostics) -> Self {
@@ -148,7 +148,7 @@ fn item_of<'a>(stream: &'a TypeImplTrait, diagnostics: &mut Diagnostics) -> Opti
         diagnostics
             .report(bound, "expected `impl Stream<Item = T>` alone: `Send` is added where it is needed");
     }
-    check_owned(item, "an item", diagnostics).then_some(item)
+    check_sent(item, "an item", diagnostics).then_some(item)
 }
 
 fn bound(stream: &TypeImplTrait, krate: &Crate) -> Type {

@@ -7,6 +7,7 @@ use syn::{
 };
 
 use crate::diag::Diagnostics;
+use crate::message::machine_word;
 
 /// The last segment of a path type: what the user calls it, wherever it comes from.
 pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
@@ -30,13 +31,29 @@ pub(super) fn type_arguments(segment: &PathSegment) -> Vec<&Type> {
 
 /// Reports what keeps `ty` from being sent: borrows, `impl Trait`, `Self`. True if there was nothing.
 pub(super) fn check_owned(ty: &Type, what: &'static str, diagnostics: &mut Diagnostics) -> bool {
-    let mut check = Check { what, diagnostics, clean: true };
+    check(ty, what, Place::Field, diagnostics)
+}
+
+/// The same for what is sent by itself, and `usize`: of a field `#[message]` says so, unless it is `with` something.
+pub(super) fn check_sent(ty: &Type, what: &'static str, diagnostics: &mut Diagnostics) -> bool {
+    check(ty, what, Place::Alone, diagnostics)
+}
+
+fn check(ty: &Type, what: &'static str, place: Place, diagnostics: &mut Diagnostics) -> bool {
+    let mut check = Check { what, place, diagnostics, clean: true };
     check.visit_type(ty);
     check.clean
 }
 
+#[derive(PartialEq)]
+enum Place {
+    Field,
+    Alone,
+}
+
 struct Check<'a> {
     what: &'static str,
+    place: Place,
     diagnostics: &'a mut Diagnostics,
     clean: bool,
 }
@@ -68,6 +85,11 @@ impl<'ast> Visit<'ast> for Check<'_> {
         let starts_with_self = path.path.segments.first().is_some_and(|segment| is_self(&segment.ident));
         if starts_with_self {
             let message = format!("{} can't be named through `Self`; name the type itself", self.what);
+            self.diagnostics.report(path, message);
+            self.clean = false;
+        } else if self.place == Place::Alone
+            && let Some(message) = machine_word(&path.path)
+        {
             self.diagnostics.report(path, message);
             self.clean = false;
         } else {

@@ -15,6 +15,8 @@ use crate::diag::Diagnostics;
 use ast::Message;
 use attr::ContainerArgs;
 
+pub(crate) use types::machine_word;
+
 /// The whole of what takes the place of a `#[message]` type.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut diagnostics = Diagnostics::default();

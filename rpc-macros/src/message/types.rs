@@ -88,10 +88,8 @@ impl Reader<'_> {
                 recursive: false,
             };
         }
-        for (name, instead) in [("usize", "`u64` or `u32`"), ("isize", "`i64` or `i32`")] {
-            if ty.path.is_ident(name) {
-                diagnostics.report(ty, format!("`{name}` differs between machines: use {instead}"));
-            }
+        if let Some(message) = machine_word(&ty.path) {
+            diagnostics.report(ty, message);
         }
 
         let mut schema = ty.clone();
@@ -168,6 +166,13 @@ impl Reader<'_> {
                 _ => false,
             })
     }
+}
+
+/// What is wrong with a number that is as long as the machine has it.
+pub(crate) fn machine_word(path: &Path) -> Option<String> {
+    let words = [("usize", "`u64` or `u32`"), ("isize", "`i64` or `i32`")];
+    let (name, instead) = words.iter().find(|(name, _)| path.is_ident(name))?;
+    Some(format!("`{name}` differs between machines: use {instead}"))
 }
 
 /// The wrapper of a foreign type that both codecs are taught about by us.
