@@ -65,6 +65,8 @@
 //! - A **call** ends in exactly one way, which its caller is told: a value, the method's own error, or what Bowline knows
 //!   ([`CallError`]). After a lost link that includes whether the handler may have run. Dropping the future or the stream
 //!   of a call cancels it at the other end.
+//! - A **topic** ([`Topic`]) gives each item to the streams of many calls, encoded once. Items are numbered: a reader that
+//!   says which [`Position`] it knows goes on from there.
 //! - **Layers** are [`tower`](https://docs.rs/tower) services around each call, on either side.
 //! - Two ends whose types are equal exchange [rkyv](https://docs.rs/rkyv) archives, validated and readable in place with
 //!   [`View`]; where they differ, the methods concerned speak JSON.
@@ -91,18 +93,21 @@ pub mod __private;
 
 pub use bowline_macros::{message, rpc};
 pub use bowline_protocol::{
-    codec::with::With,
-    envelope::GapReason,
-    limits::{Limits, Timing},
+    codec::{Aligned, Buffer, Codec, DecodePayloadError, EncodeError, with::With},
+    envelope::{GapReason, Secret},
+    limits::{Limits, Rate, Timing},
     once::OnceLimits,
-    registry::NodeLimits,
+    registry::{NodeLimits, RegistryCounted, RegistryHeld, RegistryStats},
+    schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor},
     status::{CloseCode, Code, Delivery, Status},
 };
 pub use bowline_rpc::{
-    BoxError, Call, CallError, CallFuture, CallKey, Cancellation, Channel, Context, Endpoint, Metadata,
-    NotifyFuture, Reply, Router, Service, ServiceClient, Shared, StreamError, StreamFuture, Streaming,
-    Subscription, Topic, View,
+    BoxError, Call, CallError, CallFuture, CallKey, Cancellation, Channel, Context, Encoded, Endpoint,
+    EndpointFuture, Item, Metadata, NotifyFuture, Output, Payload, Position, Reply, ReplyFuture, Router,
+    RouterFuture, Service, ServiceClient, Shared, StreamEnd, StreamError, StreamFuture, Streaming,
+    Subscription, Topic, View, ViewFuture, ViewPayload,
 };
+pub use bowline_runtime::{BoxFuture, MaybeSend, MaybeSync};
 
 #[cfg(feature = "client")]
 pub use bowline_client::{Arrival, Builder as ClientBuilder, Client, ConnectFailed, State};
@@ -113,6 +118,8 @@ pub use bowline_server::{
 };
 
 /// Moving whole messages: links, connectors, and a network in memory for tests of your own.
+///
+/// A driver of your own also names what `bowline-rpc` and `bowline-protocol` have for drivers, such as `Peer`, from there.
 pub mod transport {
     pub use bowline_transport::*;
 }

@@ -9,6 +9,7 @@ mod evolution;
 mod lost;
 mod names;
 mod tap;
+mod topic;
 
 use bowline::{Server, Service, ServiceClient};
 
