@@ -169,6 +169,30 @@ fn the_newest_value_arrives_beside_others_that_never_rest() {
 }
 
 #[test]
+fn the_end_of_a_watch_that_waits_carries_its_value_and_nothing_follows_it() {
+    for len in [10, 200 * 1024] {
+        let mut pair = pair();
+        let (_, busy) = watch(&mut pair);
+        let (own, call) = watch(&mut pair);
+        pair.ends[Side::Client as usize].hears = false;
+        for _ in 0..64 {
+            set(&mut pair, busy, "busy");
+            pair.run();
+        }
+        set(&mut pair, call, vec![4; len]);
+        pair.run();
+        let now = pair.now;
+        pair.server().send_end(now, call);
+        pair.run();
+        pair.ends[Side::Client as usize].hears = true;
+        pair.run();
+        assert_eq!(item(&mut pair, Side::Client, own), vec![4; len]);
+        assert!(matches!(read(&mut pair, Side::Client, own), Read::End));
+        assert_eq!(pair.closed, None);
+    }
+}
+
+#[test]
 fn a_watch_survives_the_loss_of_its_session() {
     let mut pair = pair();
     let (own, call) = watch(&mut pair);
