@@ -119,8 +119,10 @@ impl Session {
             if let Some(incoming) = self.incoming.get(call).filter(|incoming| incoming.is_parked) {
                 let codec = incoming.codec;
                 let reference = CallRef { id: call.id, opener: Opener::Reader };
-                let is_answered = matches!(incoming.handling, Handling::Answered(_));
-                if !is_answered && !self.write_value_now(call, reference, codec, encoder) {
+                // Else its end carries the value, or has done so.
+                let has_value = matches!(incoming.handling, Handling::Running | Handling::Stopped(_))
+                    && !matches!(incoming.transfer, Writing::Chunks(_));
+                if has_value && !self.write_value_now(call, reference, codec, encoder) {
                     // There is something to be acknowledged, and then its turn comes again.
                     return;
                 }
