@@ -192,6 +192,10 @@ impl Peer {
     fn read_payload(&mut self, call: CallRef, payload: &Payload, unsequenced: bool, terminal: bool) {
         match payload {
             Payload::Chunked { transfer, len } => {
+                if terminal {
+                    // Its announcement says that nothing else of the call goes on.
+                    self.reading.retain(|it| it.call != call);
+                }
                 let is_free = self.reading.iter().all(|it| it.number != *transfer || it.call == call);
                 assert!(is_free || self.confused);
                 self.reading.retain(|it| it.number != *transfer);
