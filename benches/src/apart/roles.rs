@@ -41,7 +41,9 @@ pub fn play(arguments: Vec<String>) -> Result<()> {
         ["contest", work, peer, cores] => {
             contest::play(work.parse()?, peers::named(peer)?.as_ref(), cores.parse()?)
         }
-        ["fan-out", source, readers, burst] => fan_out::play(source, readers.parse()?, burst.parse()?),
+        ["fan-out", source, readers, burst, cores] => {
+            fan_out::play(source, readers.parse()?, burst.parse()?, cores.parse()?)
+        }
         ["head-of-line", peer, parts] => head_of_line::play(peers::named(peer)?.as_ref(), parts.parse()?),
         ["slow-reader"] => {
             let runtime = one_worker()?;

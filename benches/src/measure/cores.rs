@@ -9,7 +9,7 @@ pub enum Cores {
     ///
     /// On systems other than Linux it is the same as [`Any`](Self::Any).
     One,
-    /// Wherever the system puts them: for what is measured as time that passes, and where one end alone is measured.
+    /// Wherever the system puts them: for what is measured as time that passes.
     Any,
 }
 

@@ -94,6 +94,7 @@ pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
     // Two ends of each connection; processes that are started have the limit, too.
     files::reserve(2 * amount.readers)?;
     let (readers, burst) = (amount.readers.to_string(), amount.burst.to_string());
+    let cores = setting.cores().to_string();
     let [bursts, first] = [amount.bursts, amount.bursts.div_ceil(4)].map(|it| it.to_string());
     let wanted = sources().into_iter().filter(|source| setting.wants(source.name()));
     let mut contenders: Vec<_> = wanted.map(|source| (source, Vec::new())).collect();
@@ -103,7 +104,7 @@ pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
             setting.progress.doing(format!("{name}, round {round} of {}, connecting", setting.rounds()));
             // A process of its own for each round: what a delivery costs hangs on where the memory of a thousand sessions lies,
             // which differs from process to process and stays as it is in each.
-            let mut child = Child::start(&["fan-out", name, &readers, &burst])?;
+            let mut child = Child::start(&["fan-out", name, &readers, &burst, &cores])?;
             child.line()?;
             setting.progress.doing(format!("{name}, round {round} of {}", setting.rounds()));
             // The first ones fill caches and buffers.
@@ -123,10 +124,10 @@ pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
 /// # Errors
 ///
 /// The source's, and when there is none of this name.
-pub fn play(source: &str, readers: usize, burst: u64) -> Result<()> {
+pub fn play(source: &str, readers: usize, burst: u64, cores: Cores) -> Result<()> {
     let named = sources().into_iter().find(|one| one.name() == source);
     let source = named.ok_or_else(|| format!("there is no source `{source}`"))?;
-    let stage = Stage::new(Cores::Any)?;
+    let stage = Stage::new(cores)?;
     let mut contender = Contender::new(&stage, source.as_ref(), readers, burst)?;
     apart::say("ready");
     apart::answer(|bursts| Ok(contender.publish(&stage, bursts.parse()?)?.to_string()))
