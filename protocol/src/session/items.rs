@@ -6,11 +6,12 @@ use super::Session;
 use super::answers::reserved_by;
 use super::assembly::Purpose;
 use super::batch::{Batch, SMALL};
-use super::callee::Handling;
-use super::caller::{Stage, WireId, earlier, too_large};
+use super::callee::{Handling, Incoming};
+use super::caller::{Own, Stage, WireId, earlier, too_large};
 use super::payloads::PINNED_BY_ITEM;
 use super::run::Run;
 use super::stream::{Inbound, Items, Outbound, Stream, cost};
+use super::table::Table;
 use super::types::{CallId, Event, Failure, Origin, Read};
 use crate::Instant;
 use crate::codec::{Buffer, Codec};
@@ -25,12 +26,22 @@ fn first_above(max: usize, bytes: &Bytes, ends: &[usize]) -> Option<(usize, (usi
     starts.zip(ends).map(|(start, end)| (start, end - start)).enumerate().find(|(_, (_, len))| *len > max)
 }
 
+/// The stream of a call, for who needs other parts of its session beside it.
+#[inline]
+pub(super) fn stream_of<'a>(
+    own: &'a mut Table<Own>,
+    incoming: &'a mut Table<Incoming>,
+    call: CallId,
+) -> Option<&'a mut Stream> {
+    match call.origin {
+        Origin::Local => own.get_mut(call)?.stream.as_deref_mut(),
+        Origin::Remote => incoming.get_mut(call)?.stream.as_deref_mut(),
+    }
+}
+
 impl Session {
     pub(super) fn stream_mut(&mut self, call: CallId) -> Option<&mut Stream> {
-        match call.origin {
-            Origin::Local => self.own.get_mut(call)?.stream.as_deref_mut(),
-            Origin::Remote => self.incoming.get_mut(call)?.stream.as_deref_mut(),
-        }
+        stream_of(&mut self.own, &mut self.incoming, call)
     }
 
     /// The codec of the next item, when one may be sent now: the session is live, the codec is agreed, there is credit.
@@ -262,11 +273,7 @@ impl Session {
             return;
         }
         let Self { own, incoming, config, state, .. } = self;
-        let stream = match call.origin {
-            Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_mut()),
-            Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_mut()),
-        };
-        let Some(stream) = stream else { return };
+        let Some(stream) = stream_of(own, incoming, call) else { return };
         stream.receive.take(taken);
         let more = stream.receive.grow(&config.limits, state.extra_window);
         let is_due = stream.receive.is_due();
@@ -322,11 +329,8 @@ impl Session {
         };
         let Some(call) = call else { return };
         let Self { own, incoming, state, counted, .. } = self;
-        let stream = match call.origin {
-            Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_mut()),
-            Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_mut()),
-        };
-        let Some(stream) = stream.filter(|stream| !stream.received_end) else { return };
+        let stream = stream_of(own, incoming, call).filter(|stream| !stream.received_end);
+        let Some(stream) = stream else { return };
         while let Some(item) = decoder.next_item(of, codec, SMALL) {
             counted.envelopes_in += 1;
             state.received.accept_next();

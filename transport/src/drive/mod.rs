@@ -295,9 +295,9 @@ enum Step {
 enum Wrote {
     /// Everything was written, and this is what the session waits for.
     All(Rest),
-    Some(Step),
+    Part(Step),
     /// Others go first.
-    Nothing,
+    None,
 }
 
 impl<L: Link, C: Core> Joint<'_, L, C> {
@@ -311,8 +311,8 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
                 let read = self.read()?;
                 let Poll::Pending = background.as_mut().poll(cx);
                 let (written, rest) = match self.write(cx)? {
-                    Wrote::Nothing => return Ok(if read == Step::Bulk { Step::Bulk } else { Step::Later }),
-                    Wrote::Some(step) => (step, self.core.rest()),
+                    Wrote::None => return Ok(if read == Step::Bulk { Step::Bulk } else { Step::Later }),
+                    Wrote::Part(step) => (step, self.core.rest()),
                     Wrote::All(rest) => (Step::Done, rest),
                 };
                 let passed = rest.map_err(closed).map(|due| self.pass_time(due))?;
@@ -382,14 +382,14 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
         for _ in 0..WRITES {
             if bytes >= BULK {
                 self.flush(cx)?;
-                return Ok(Wrote::Some(Step::Bulk));
+                return Ok(Wrote::Part(Step::Bulk));
             }
             match self.link.poll_ready(cx) {
                 Poll::Ready(ready) => ready.map_err(failed)?,
                 Poll::Pending => {
                     self.core.park(cx);
                     self.handle_blocked();
-                    return Ok(Wrote::Some(Step::Done));
+                    return Ok(Wrote::Part(Step::Done));
                 }
             }
             let (message, rest) = match self.core.transmit(cx, gathers.take()) {
@@ -398,7 +398,7 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
                 Transmit::Nothing(rest) => return self.write_out(cx, rest),
                 Transmit::Later => {
                     self.gathered = true;
-                    return Ok(Wrote::Nothing);
+                    return Ok(Wrote::None);
                 }
             };
             bytes += message.len();
@@ -408,7 +408,7 @@ impl<L: Link, C: Core> Joint<'_, L, C> {
                 return self.write_out(cx, rest);
             }
         }
-        Ok(Wrote::Some(Step::Again))
+        Ok(Wrote::Part(Step::Again))
     }
 
     fn write_out(&mut self, cx: &mut Context<'_>, rest: Rest) -> Result<Wrote, Ended> {

@@ -3,9 +3,10 @@
 use crate::codec::Codec;
 use crate::envelope::{CallRef, Encoder, Sequenced};
 use crate::session::Session;
+use crate::session::items::stream_of;
 use crate::session::payloads::WHOLE;
 use crate::session::stream::{Outbound, cost};
-use crate::session::types::{CallId, Origin};
+use crate::session::types::CallId;
 
 /// Bytes of items of one stream before another call gets its turn: some small ones, or one.
 const TURN: usize = 1024;
@@ -68,11 +69,7 @@ impl Session {
         encoder: &mut Encoder<'_>,
     ) {
         let Self { own, incoming, state, counted, config, .. } = self;
-        let stream = match call.origin {
-            Origin::Local => own.get_mut(call).and_then(|own| own.stream.as_deref_mut()),
-            Origin::Remote => incoming.get_mut(call).and_then(|incoming| incoming.stream.as_deref_mut()),
-        };
-        let Some(stream) = stream else { return };
+        let Some(stream) = stream_of(own, incoming, call) else { return };
         loop {
             let Some(Outbound::Items(items)) = stream.outbox.front_mut() else { return };
             let item = items.next();
