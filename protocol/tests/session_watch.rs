@@ -168,6 +168,40 @@ fn the_newest_value_arrives_beside_others_that_never_rest() {
     }
 }
 
+/// Each acknowledgement makes room for another small value, and none for a chunk.
+#[test]
+fn a_large_value_that_is_under_way_arrives_beside_small_ones_that_go_one_by_one() {
+    let mut pair = pair();
+    let others: Vec<_> = (0..100).map(|_| watch(&mut pair).1).collect();
+    let (own, call) = watch(&mut pair);
+    let (mut under_way, mut unsequenced) = (VecDeque::new(), 0);
+    for round in 0..1000 {
+        set(&mut pair, others[round % others.len()], vec![1; 4 * 1024]);
+        if round == 100 {
+            set(&mut pair, call, vec![2; 200 * 1024]);
+        }
+        let now = pair.now;
+        under_way.extend(pair.server().poll_transmit(now));
+        if round < 100 {
+            // Until nothing more has room.
+            continue;
+        }
+        let Some(message) = under_way.pop_front() else { continue };
+        let without_number = |it: &Envelope| matches!(it, Envelope::Watch(_) | Envelope::WatchChunk(_));
+        unsequenced += Decoder::new(message.clone()).flatten().filter(without_number).count() as u64;
+        pair.inject(Side::Client, message);
+        let mut ack = Vec::new();
+        let seq = pair.server().head();
+        Encoder::new(&mut ack).push(&Envelope::Control(Control::Ack(Ack { seq, unsequenced })));
+        pair.inject(Side::Server, ack.into());
+        if let Read::Item(_, value) = read(&mut pair, Side::Client, own) {
+            assert_eq!(value.len(), 200 * 1024);
+            return;
+        }
+    }
+    panic!("never");
+}
+
 #[test]
 fn the_end_of_a_watch_that_waits_carries_its_value_and_nothing_follows_it() {
     for len in [10, 200 * 1024] {
