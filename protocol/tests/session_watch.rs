@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bowline_protocol::envelope::{Ack, Control, Decoder, Encoder, Envelope};
 use bowline_protocol::limits::Limits;
@@ -200,6 +201,73 @@ fn a_large_value_that_is_under_way_arrives_beside_small_ones_that_go_one_by_one(
         }
     }
     panic!("never");
+}
+
+/// The client has counted all values and chunks that were written so far, but says nothing of numbers.
+fn count_all(pair: &mut Pair) {
+    let without_number = |it: &&Envelope| matches!(it, Envelope::Watch(_) | Envelope::WatchChunk(_));
+    let unsequenced = pair.ends[Side::Server as usize].sent.iter().filter(without_number).count() as u64;
+    let mut ack = Vec::new();
+    Encoder::new(&mut ack).push(&Envelope::Control(Control::Ack(Ack { seq: 0, unsequenced })));
+    pair.inject(Side::Server, ack.into());
+    pair.run();
+}
+
+/// An acknowledgement is the only sign that its turn has come, and the chunk may never go: here its watch is cancelled.
+#[test]
+fn a_value_does_not_wait_for_a_chunk_where_nothing_is_left_to_be_acknowledged() {
+    let limits = Limits { replay_bytes: 16 * 1024, ..at_once() };
+    let mut pair = live(serving(), Config { limits, ..serving() });
+    let (large, large_call) = watch(&mut pair);
+    let (own, call) = watch(&mut pair);
+    let (_, items) = open(&mut pair, SERVER_STREAM);
+    let now = pair.now;
+    for call in [large_call, call, items] {
+        pair.server().accept(now, call);
+    }
+    pair.advance(Duration::from_secs(2));
+    pair.ends[Side::Client as usize].hears = false;
+    set(&mut pair, large_call, vec![1; 1024 * 1024]);
+    pair.run();
+    set(&mut pair, call, "small");
+    pair.run();
+    // The item fills the replay buffer, so that no chunk goes with the message that the acknowledgement brings.
+    pair.ends[Side::Server as usize].takes = false;
+    count_all(&mut pair);
+    assert!(send(&mut pair, Side::Server, items, vec![3; 20 * 1024]));
+    pair.ends[Side::Server as usize].takes = true;
+    pair.run();
+    let now = pair.now;
+    pair.client().cancel(now, large);
+    pair.run();
+    pair.ends[Side::Client as usize].hears = true;
+    pair.advance(Duration::from_secs(2));
+    assert_eq!(item(&mut pair, Side::Client, own), b"small");
+}
+
+#[test]
+fn values_do_not_wait_for_the_chunk_of_a_value_that_was_given_up() {
+    let mut pair = pair();
+    let (large, large_call) = watch(&mut pair);
+    let others: Vec<_> = (0..2).map(|_| watch(&mut pair)).collect();
+    pair.ends[Side::Client as usize].hears = false;
+    set(&mut pair, large_call, vec![1; 1024 * 1024]);
+    pair.run();
+    let now = pair.now;
+    pair.client().cancel(now, large);
+    pair.run();
+    fail(&mut pair, large_call, Code::Cancelled);
+    count_all(&mut pair);
+    // From here on it acknowledges nothing.
+    pair.ends[Side::Client as usize].hears = true;
+    pair.ends[Side::Client as usize].takes = false;
+    for &(_, call) in &others {
+        set(&mut pair, call, "small");
+    }
+    pair.run();
+    for (own, _) in others {
+        assert_eq!(item(&mut pair, Side::Client, own), b"small");
+    }
 }
 
 #[test]
