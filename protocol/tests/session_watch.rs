@@ -271,6 +271,27 @@ fn values_do_not_wait_for_the_chunk_of_a_value_that_was_given_up() {
 }
 
 #[test]
+fn values_that_one_acknowledgement_frees_go_in_messages_of_the_usual_size() {
+    const KIB: usize = 1024;
+    for (count, len) in [(8, 60 * KIB), (50, 10 * KIB)] {
+        let mut pair = pair();
+        let watches: Vec<_> = (0..count).map(|_| watch(&mut pair)).collect();
+        pair.ends[Side::Client as usize].hears = false;
+        for &(_, call) in &watches {
+            set(&mut pair, call, vec![1; len]);
+        }
+        pair.run();
+        pair.ends[Side::Client as usize].hears = true;
+        pair.run();
+        for (own, _) in watches {
+            assert_eq!(item(&mut pair, Side::Client, own).len(), len);
+        }
+        let largest = pair.ends[Side::Server as usize].largest;
+        assert!(largest <= at_once().message_out + 64 * KIB, "{count} values of {len} bytes: {largest}");
+    }
+}
+
+#[test]
 fn the_end_of_a_watch_that_waits_carries_its_value_and_nothing_follows_it() {
     for len in [10, 200 * 1024] {
         let mut pair = pair();
