@@ -60,6 +60,23 @@ fn read_all(pair: &mut Pair, own: CallId) -> Vec<Vec<u8>> {
     }
 }
 
+/// A turn is longer than the room that is left here for the third one.
+#[test]
+fn a_run_stops_where_the_replay_buffer_is_full() {
+    let limits = Limits { replay_bytes: 2100, ..at_once() };
+    let mut pair = live(serving(), Config { limits, ..serving() });
+    let (own, call) = stream(&mut pair);
+    pair.advance(Duration::from_secs(2));
+    pair.ends[Side::Client as usize].takes = false;
+    assert_eq!(send_run(&mut pair, call, (0..500).map(number)), 500);
+    pair.run();
+    let kept = pair.server().stats().held.unacknowledged_bytes;
+    assert!((2100..2100 + 64).contains(&kept), "one more item: {kept}");
+    pair.ends[Side::Client as usize].takes = true;
+    pair.run();
+    assert!(read_all(&mut pair, own).into_iter().eq((0..500).map(number)));
+}
+
 #[test]
 fn a_run_travels_in_one_message_and_is_read_in_few_steps() {
     let mut pair = pair();
