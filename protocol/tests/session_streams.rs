@@ -63,6 +63,29 @@ fn a_writer_stops_at_the_window_and_goes_on_as_its_reader_takes() {
 }
 
 #[test]
+fn a_writer_that_its_own_bound_stops_goes_on_once_its_items_are_written() {
+    let limits = Limits { stream_window: 1000, stream_window_max: 1000, ..at_once() };
+    let mut pair = live(serving(), Config { limits, ..serving() });
+    let (own, call) = stream(&mut pair);
+    for round in 0..3 {
+        let mut sent = 0;
+        while send(&mut pair, Side::Server, call, vec![round; 400]) {
+            sent += 1;
+        }
+        assert_eq!(sent, 3, "464 each");
+        pair.run();
+        let events = pair.events(Side::Server);
+        assert!(matches!(events[..], [Event::Writable { call: of }] if of == call), "{events:?}");
+    }
+    // Without any credit: the reader took nothing until now.
+    for round in 0..9 {
+        assert_eq!(item(&mut pair, Side::Client, own), [round / 3; 400]);
+    }
+    finish(&mut pair, own, call);
+    assert_empty(&mut pair);
+}
+
+#[test]
 fn a_reader_that_stalls_holds_up_nobody_else() {
     let mut pair = pair();
     let (stalled, stalled_call) = stream(&mut pair);
