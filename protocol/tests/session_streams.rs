@@ -223,6 +223,25 @@ fn an_item_that_no_one_may_take_in_fails_its_stream() {
 }
 
 #[test]
+fn an_item_that_is_sent_behind_the_end_of_its_upload_is_ignored() {
+    let mut pair = pair();
+    let (own, call) = open(&mut pair, CLIENT_STREAM);
+    assert!(send(&mut pair, Side::Client, own, "item"));
+    let now = pair.now;
+    pair.client().send_end(now, own);
+    pair.client().send_item(now, own, "late".into());
+    pair.client().send_gap(now, own, 3);
+    pair.run();
+    assert_eq!(item(&mut pair, Side::Server, call), b"item");
+    assert!(matches!(read(&mut pair, Side::Server, call), Read::End));
+    pair.events(Side::Server);
+    pair.events(Side::Client);
+    respond(&mut pair, call, "done");
+    assert_eq!(response(&mut pair, own).unwrap(), b"done");
+    assert_empty(&mut pair);
+}
+
+#[test]
 fn large_items_keep_their_place_among_small_ones() {
     let mut pair = pair();
     let limits = Limits::default();
