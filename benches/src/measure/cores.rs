@@ -9,31 +9,36 @@ pub enum Cores {
     ///
     /// On systems other than Linux it is the same as [`Any`](Self::Any).
     One,
+    /// Each on one of its own: for servers whose clients would be elsewhere, and would not throw their memory out of its
+    /// caches. Where there is but one it is the same as [`One`](Self::One).
+    Own,
     /// Wherever the system puts them: for what is measured as time that passes.
     Any,
 }
 
 impl Cores {
-    /// Binds the calling thread.
-    pub(super) fn bind(self) {
+    /// Binds the calling thread, which is a server's or a client's.
+    pub(super) fn bind(self, is_server: bool) {
         match self {
-            Self::One => bind_to_last(),
+            Self::One => bind_to(0),
+            Self::Own => bind_to(usize::from(!is_server)),
             Self::Any => {}
         }
     }
 }
 
-/// The last core that the process may use: interrupts come to the first.
+/// So many before the last core that the process may use, or the first: interrupts come to that.
 #[cfg(target_os = "linux")]
-fn bind_to_last() {
+fn bind_to(before_last: usize) {
     use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
     use nix::unistd::Pid;
 
     let this = Pid::from_raw(0);
     let bound = sched_getaffinity(this).and_then(|allowed| {
-        let last = (0..CpuSet::count()).rev().find(|&core| allowed.is_set(core).unwrap_or(false));
+        let cores = (0..CpuSet::count()).rev().filter(|&core| allowed.is_set(core).unwrap_or(false));
         let mut one = CpuSet::new();
-        last.map_or(Ok(()), |core| one.set(core).and_then(|()| sched_setaffinity(this, &one)))
+        let core = cores.take(before_last + 1).last();
+        core.map_or(Ok(()), |core| one.set(core).and_then(|()| sched_setaffinity(this, &one)))
     });
     if let Err(error) = bound {
         eprintln!("error: a worker can't be bound to one core: {error}");
@@ -41,12 +46,13 @@ fn bind_to_last() {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn bind_to_last() {}
+fn bind_to(_before_last: usize) {}
 
 impl fmt::Display for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::One => "one",
+            Self::Own => "own",
             Self::Any => "any",
         })
     }
@@ -58,6 +64,7 @@ impl FromStr for Cores {
     fn from_str(word: &str) -> crate::Result<Self> {
         match word {
             "one" => Ok(Self::One),
+            "own" => Ok(Self::Own),
             "any" => Ok(Self::Any),
             _ => Err(format!("cores are `one` or `any`, not `{word}`").into()),
         }

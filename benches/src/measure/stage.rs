@@ -21,16 +21,16 @@ impl Stage {
     ///
     /// When a thread can't be started.
     pub fn new(cores: Cores) -> Result<Self> {
-        let runtime = |name| {
+        let runtime = |name, is_server| {
             let mut builder = Builder::new_multi_thread();
             builder
                 .worker_threads(1)
                 .thread_name(name)
                 .enable_all()
-                .on_thread_start(move || cores.bind())
+                .on_thread_start(move || cores.bind(is_server))
                 .build()
         };
-        Ok(Self { server: runtime("server")?, client: runtime("client")? })
+        Ok(Self { server: runtime("server", true)?, client: runtime("client", false)? })
     }
 
     /// Runs a future on the server's worker.

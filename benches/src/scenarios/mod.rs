@@ -68,6 +68,11 @@ pub static ALL: &[Scenario] = &[
         run: |s| fan_out::run(s, fan_out::Pace::Paced),
     },
     Scenario {
+        id: "fan-out-paced-one-core",
+        title: "the same, with the readers on the server's core",
+        run: |s| fan_out::run(s, fan_out::Pace::PacedOnOneCore),
+    },
+    Scenario {
         id: "fan-out-burst",
         title: "bursts of 100 items to 1,000 readers",
         run: |s| fan_out::run(s, fan_out::Pace::Burst),

@@ -65,6 +65,8 @@ pub fn sources() -> Vec<Box<dyn Source>> {
 pub enum Pace {
     /// One item, and the next when everybody has it.
     Paced,
+    /// The same, with the readers on the server's core.
+    PacedOnOneCore,
     /// So many items at once, and the next when everybody has them.
     Burst,
 }
@@ -88,25 +90,32 @@ struct Amount {
 pub fn run(setting: &Setting, pace: Pace) -> Result<Vec<Line>> {
     let readers = setting.pick(20, 1000, 1000);
     let amount = match pace {
-        Pace::Paced => Amount { readers, bursts: setting.pick(5, 30, 100), burst: 1 },
+        Pace::Paced | Pace::PacedOnOneCore => Amount { readers, bursts: setting.pick(5, 30, 100), burst: 1 },
         Pace::Burst => Amount { readers, bursts: setting.pick(2, 2, 5), burst: 100 },
     };
     // Two ends of each connection; processes that are started have the limit, too.
     files::reserve(2 * amount.readers)?;
     let (readers, burst) = (amount.readers.to_string(), amount.burst.to_string());
-    let cores = setting.cores().to_string();
+    // Readers are elsewhere, in practice, and leave a server's caches alone.
+    let cores = match (setting.cores(), pace) {
+        (Cores::One, Pace::Paced | Pace::Burst) => Cores::Own,
+        (cores, _) => cores,
+    };
+    let cores = cores.to_string();
+    // What a process costs depends on where its memory lies, by more than the ways of pacing differ.
+    let rounds = setting.rounds() * if pace == Pace::Burst { 1 } else { 2 };
     let [bursts, first] = [amount.bursts, amount.bursts.div_ceil(4)].map(|it| it.to_string());
     let wanted = sources().into_iter().filter(|source| setting.wants(source.name()));
     let mut contenders: Vec<_> = wanted.map(|source| (source, Vec::new())).collect();
-    for round in 1..=setting.rounds() {
+    for round in 1..=rounds {
         for (source, measured) in &mut contenders {
             let name = source.name();
-            setting.progress.doing(format!("{name}, round {round} of {}, connecting", setting.rounds()));
+            setting.progress.doing(format!("{name}, round {round} of {rounds}, connecting"));
             // A process of its own for each round: what a delivery costs hangs on where the memory of a thousand sessions lies,
             // which differs from process to process and stays as it is in each.
             let mut child = Child::start(&["fan-out", name, &readers, &burst, &cores])?;
             child.line()?;
-            setting.progress.doing(format!("{name}, round {round} of {}", setting.rounds()));
+            setting.progress.doing(format!("{name}, round {round} of {rounds}"));
             // The first ones fill caches and buffers.
             child.ask(&first)?;
             measured.push(child.ask(&bursts)?.parse()?);
