@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bowline_protocol::envelope::{Control, Credit, Envelope, Sequenced};
 use bowline_protocol::limits::Limits;
-use bowline_protocol::session::{Batch, CallId, Config, Read};
+use bowline_protocol::session::{Batch, CallId, Config, Read, Run};
 use bowline_protocol::status::Code;
 use bowline_test_support::{Pair, Side};
 use common::*;
@@ -22,8 +22,8 @@ fn stream(pair: &mut Pair) -> (CallId, CallId) {
 
 /// Sends as many of these items as there is credit for, in one run; returns how many.
 fn send_run(pair: &mut Pair, call: CallId, items: impl IntoIterator<Item = Vec<u8>>) -> usize {
-    let now = pair.now;
-    let mut run = pair.server().begin_run(call).expect("there is credit");
+    let mut run = Run::default();
+    assert!(pair.server().begin_run(call, &mut run), "there is credit");
     let mut sent = 0;
     for item in items {
         if !run.has_room() {
@@ -35,7 +35,7 @@ fn send_run(pair: &mut Pair, call: CallId, items: impl IntoIterator<Item = Vec<u
         });
         sent += 1;
     }
-    pair.server().send_run(now, call, &mut run);
+    pair.server().send_run(call, &mut run);
     sent
 }
 
@@ -128,14 +128,14 @@ fn a_run_ends_where_single_items_would_have_to_wait() {
     }
     let (own, call) = stream(&mut pair);
     assert_eq!(send_run(&mut pair, call, std::iter::repeat_n(vec![1; 100], 10_000)), single);
-    assert!(pair.server().begin_run(call).is_none());
+    assert!(!pair.server().begin_run(call, &mut Run::default()));
     pair.run();
     // The last one waits for credit, as it does alone.
     let arrived = read_all(&mut pair, own).len();
     pair.run();
     assert_eq!((arrived, read_all(&mut pair, own).len()), (single - 1, 1));
     pair.run();
-    assert!(pair.server().begin_run(call).is_some());
+    assert!(pair.server().begin_run(call, &mut Run::default()));
 }
 
 #[test]
@@ -156,15 +156,15 @@ fn what_stands_before_an_item_that_is_too_large_arrives() {
 fn an_item_that_cannot_be_encoded_leaves_the_others() {
     let mut pair = pair();
     let (own, call) = stream(&mut pair);
-    let now = pair.now;
-    let mut run = pair.server().begin_run(call).unwrap();
+    let mut run = Run::default();
+    assert!(pair.server().begin_run(call, &mut run));
     for (text, is_item) in [("a", true), ("half", false), ("b", true)] {
         run.push(|out| {
             out.extend_from_slice(text.as_bytes());
             is_item
         });
     }
-    pair.server().send_run(now, call, &mut run);
+    pair.server().send_run(call, &mut run);
     pair.run();
     assert_eq!(read_all(&mut pair, own), [b"a", b"b"]);
 }

@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::Lines;
+
 /// What the bells of one task hang on: it wakes the task when one of them rings.
 ///
 /// A turn of the task begins with [`attend`](Self::attend). All of them share one place in memory, which is looked at in each turn.
@@ -102,6 +104,11 @@ impl Rope {
         let hung = self.hung.clone();
         let waker = Arc::new(Clapper { hung: hung.clone(), bit }).into();
         Bell { hung, bit, waker, is_due: true }
+    }
+
+    /// What every turn looks at.
+    pub fn lines(&self) -> Lines {
+        Lines::of(&*self.hung)
     }
 
     /// The task of `cx` is woken from now on. What rings from here on wakes it; what rang before is heard by

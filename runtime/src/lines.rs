@@ -49,24 +49,38 @@ impl Lines {
         Self(self.0 - lines + lines.min(most))
     }
 
-    /// The same with so many lines before it and behind it.
+    /// The same with so many lines before it, and so many behind it.
     #[must_use]
-    pub fn with_around(self, lines: usize) -> Self {
+    pub fn with_around(self, before: usize, behind: usize) -> Self {
         let (first, known) = (self.0 & !(LINE - 1), self.0 & (LINE - 1));
         if known == 0 {
             self
         } else {
-            Self(first.saturating_sub(lines * LINE) | (known + 2 * lines).min(LINE - 1))
+            Self(first.saturating_sub(before * LINE) | (before + known + behind).min(LINE - 1))
         }
     }
 
     /// Has them brought, and does not wait for it.
     #[inline]
     pub fn prefetch(self) {
-        let (first, lines) = (self.0 & !(LINE - 1), self.0 & (LINE - 1));
-        for line in 0..lines {
-            // Into the second level: the first is too small for what comes in between.
-            prefetch_read_data::<u8, 1>(std::ptr::without_provenance(first.wrapping_add(line * LINE)));
+        let (mut next, mut lines) = (self.0 & !(LINE - 1), self.0 & (LINE - 1));
+        let mut ask = |count| {
+            for line in 0..count {
+                // Into the second level: the first is too small for what comes in between.
+                prefetch_read_data::<u8, 1>(std::ptr::without_provenance(next.wrapping_add(line * LINE)));
+            }
+            next = next.wrapping_add(count * LINE);
+        };
+        // There are a few dozen in a turn: counting each costs as much as asking for it.
+        while lines >= 4 {
+            ask(4);
+            lines -= 4;
+        }
+        if lines >= 2 {
+            ask(2);
+        }
+        if lines % 2 == 1 {
+            ask(1);
         }
     }
 }
@@ -93,8 +107,8 @@ mod tests {
         }
         let three = Lines::new(128..320);
         assert_eq!([0, 2, 3, 9].map(|most| three.first(most).0), [128, 130, 131, 131]);
-        assert_eq!((three.with_around(1).0, three.with_around(90).0), (64 + 5, 63));
-        assert_eq!(Lines::default().with_around(1), Lines::default());
+        assert_eq!((three.with_around(1, 2).0, three.with_around(90, 90).0), (64 + 6, 63));
+        assert_eq!(Lines::default().with_around(1, 1), Lines::default());
         let value = [0_u8; 200];
         let start = value.as_ptr().addr();
         assert_eq!(Lines::of(&value), Lines::new(start..start + 200));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bowline::prelude::*;
 use bowline_protocol::session::{Arriving, Config};
 use bowline_rpc::{Peer, ServiceClient};
+use bowline_runtime::Lines;
 use bowline_server::Server;
 use bowline_transport::memory::{Faults, MemoryLink, pair};
 use bowline_transport::{CloseFrame, Link, LinkError, Received, drive};
@@ -81,9 +82,9 @@ impl Link for Counted {
         self.link.written()
     }
 
-    fn prefetch(&self) {
+    fn lines(&self) -> Lines {
         count(&self.steps.turns);
-        self.link.prefetch();
+        self.link.lines()
     }
 
     fn arriving(&self) -> Arriving {

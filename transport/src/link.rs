@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
-use bowline_runtime::MaybeSend;
+use bowline_runtime::{Lines, MaybeSend};
 use bytes::Bytes;
 
 /// One connection that carries whole messages in both directions, in order, until it is closed or lost.
@@ -64,9 +64,11 @@ pub trait Link: MaybeSend + Unpin + 'static {
     /// that is not ready, but moves, is slow and not stuck.
     fn written(&self) -> u64;
 
-    /// Has the memory brought that the calls which follow will ask for, and does not wait for it. Links that are many do that;
-    /// others need not.
-    fn prefetch(&self) {}
+    /// The memory that each turn of whoever drives the link asks for, so that it can be [prefetched](Lines). Links that are many
+    /// say so; others need not.
+    fn lines(&self) -> Lines {
+        Lines::default()
+    }
 
     /// What has arrived so far, messages that are not whole included.
     ///
@@ -111,8 +113,8 @@ impl<L: Link + ?Sized> Link for Box<L> {
         (**self).written()
     }
 
-    fn prefetch(&self) {
-        (**self).prefetch();
+    fn lines(&self) -> Lines {
+        (**self).lines()
     }
 
     fn arriving(&self) -> Arriving {

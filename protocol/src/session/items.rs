@@ -59,10 +59,11 @@ impl Session {
         self.sender(call).filter(|(_, stream)| !stream.sent_end && stream.may_queue(bound))
     }
 
-    /// An empty run, to be filled with items that are sent together; `None` where [`capacity`](Self::capacity) is.
-    pub fn begin_run(&self, call: CallId) -> Option<Run> {
-        let (codec, stream) = self.ready_sender(call)?;
-        Some(Run::new(codec, stream.queued, stream.send, self.config.limits.stream_window_max as u64))
+    /// Begins an empty run, to be filled with items that are sent together; `false` where [`capacity`](Self::capacity) is `None`.
+    pub fn begin_run(&self, call: CallId, run: &mut Run) -> bool {
+        let Some((codec, stream)) = self.ready_sender(call) else { return false };
+        run.begin(codec, stream.queued, stream.send, self.config.limits.stream_window_max as u64);
+        true
     }
 
     /// The stream of a call whose items this end may still send, now or when the session is live again, and their codec: the
@@ -99,19 +100,21 @@ impl Session {
     ///
     /// At the callee it accepts the stream, if that was not done. An item that the other end does not take in, because
     /// of its size, fails the call.
-    pub fn send_item(&mut self, now: Instant, call: CallId, item: Bytes) {
-        self.send_items(now, call, item, Vec::new());
+    pub fn send_item(&mut self, _now: Instant, call: CallId, item: Bytes) {
+        self.send_items(call, item, Vec::new());
     }
 
-    /// Sends the items of a run, as [`send_item`](Self::send_item) does with one. The run is empty then.
-    pub fn send_run(&mut self, now: Instant, call: CallId, run: &mut Run) {
+    /// Sends the items of a run, as [`send_item`](Self::send_item) does with one. The run is empty then, and
+    /// [begins](Self::begin_run) anew: says whether it did. Nothing of this depends on the time, which costs as much to find out.
+    pub fn send_run(&mut self, call: CallId, run: &mut Run) -> bool {
         let (items, bytes, ends) = run.take_parts();
         if items > 0 {
-            self.send_items(now, call, bytes, ends);
+            self.send_items(call, bytes, ends);
         }
+        self.begin_run(call, run)
     }
 
-    fn send_items(&mut self, now: Instant, call: CallId, mut bytes: Bytes, mut ends: Vec<usize>) {
+    fn send_items(&mut self, call: CallId, mut bytes: Bytes, mut ends: Vec<usize>) {
         let max = self.state.peer_payload();
         // All of them together mostly have no more than one may have.
         let refused = if bytes.len() > max { first_above(max, &bytes, &ends) } else { None };
@@ -120,7 +123,7 @@ impl Session {
                 return;
             }
             if place == 0 {
-                return self.end_behind(now, call, too_large("an item", len, max));
+                return self.end_behind(call, too_large("an item", len, max));
             }
             // What came before it still goes.
             bytes.truncate(start);
@@ -133,10 +136,10 @@ impl Session {
         stream.outbox.push_back(Outbound::Items(Items::new(bytes, ends)));
         // As `capacity` has it: a writer that waits for the next link is told only when this changes.
         stream.writable = is_live && stream.may_queue(bound);
-        self.accept(now, call);
+        self.accept_stream(call);
         self.give_turn(call);
         if let Some((_, (_, len))) = refused {
-            self.end_behind(now, call, too_large("an item", len, max));
+            self.end_behind(call, too_large("an item", len, max));
         }
     }
 

@@ -428,7 +428,7 @@ impl Session {
         let incoming = self.incoming.get(call);
         [
             between(&state.granted.has_news, &state.assemblies),
-            between(link, &link.blocked_since),
+            between(link, &link.heartbeat),
             between(&self.role, &self.instance),
             whole(incoming),
             whole(incoming.and_then(|incoming| incoming.stream.as_deref())),

@@ -7,15 +7,20 @@ use crate::Instant;
 use crate::envelope::Ack;
 use crate::limits::Rate;
 
-/// Envelopes that wait at most for an acknowledgement of their own.
-const ACK_ENVELOPES: u64 = 32;
+/// Envelopes that wait at most for an acknowledgement of their own: each costs both ends a system call and the writer a wake-up.
+/// Source: our choice, a 64th of what a writer keeps if it is not told otherwise.
+const ACK_ENVELOPES: u64 = 64;
+/// The same of those without numbers: half of what their writer may have under way.
+const ACK_UNSEQUENCED: u64 = 32;
 /// Bytes that wait at most for it: few enough that a writer with the usual bound never waits, and each acknowledgement of a
 /// large payload costs both ends a system call and the writer a wake-up.
-const ACK_BYTES: u64 = 256 * 1024;
+const ACK_BYTES: u32 = 256 * 1024;
 
-/// Bytes after which one goes alone at once, as long as there are not too many: what a slow link carries is measured by
-/// acknowledgements, and a new one is taken for slow.
-const PROMPT_BYTES: u64 = 2048;
+/// Bytes within [`QUICK`] after which one goes alone at once, as long as there are not too many: what a slow link carries is
+/// measured by acknowledgements, and a new one is taken for slow.
+const PROMPT_BYTES: u32 = 2048;
+/// Source: our choice. What comes more slowly than this is acknowledged often enough without it.
+const QUICK: Duration = Duration::from_millis(250);
 /// How many of those there are: ten in a second in the long run, and 32 in a row. Source: our choice. A link that carries
 /// more gets them for its bytes anyway, and one that is new is known to be fast after 20, if each message is acknowledged
 /// before the next one comes. What is beyond waits until it is within the rate, 100 ms.
@@ -27,8 +32,11 @@ pub(super) struct Received {
     processed: Ack,
     acked: Ack,
     /// Bytes of messages with data since the last acknowledgement.
-    bytes: u64,
-    max_bytes: u64,
+    bytes: u32,
+    max_bytes: u32,
+    /// Those of the latest [`QUICK`] since then, and which one that is.
+    quick_bytes: u32,
+    quick: u32,
     due: Option<Instant>,
     prompt: Bucket,
 }
@@ -48,7 +56,9 @@ impl Received {
             processed: Ack::default(),
             acked: Ack::default(),
             bytes: 0,
-            max_bytes: ACK_BYTES.min(replay / 4).max(1),
+            max_bytes: u32::try_from(replay / 4).unwrap_or(u32::MAX).clamp(1, ACK_BYTES),
+            quick_bytes: 0,
+            quick: 0,
             due: None,
             prompt: Bucket::default(),
         }
@@ -82,13 +92,20 @@ impl Received {
         if self.processed == self.acked {
             return;
         }
-        self.bytes += bytes as u64;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes = self.bytes.saturating_add(bytes);
         let due = self.due.unwrap_or(now + delay);
-        let envelopes =
-            self.processed.seq - self.acked.seq + self.processed.unsequenced - self.acked.unsequenced;
-        self.due = Some(if envelopes >= ACK_ENVELOPES || self.bytes >= self.max_bytes {
+        let quick = ((now + delay).saturating_duration_since(due).as_millis() / QUICK.as_millis()) as u32;
+        if std::mem::replace(&mut self.quick, quick) != quick {
+            self.quick_bytes = 0;
+        }
+        self.quick_bytes = self.quick_bytes.saturating_add(bytes);
+        let unsequenced = self.processed.unsequenced - self.acked.unsequenced;
+        let envelopes = self.processed.seq - self.acked.seq + unsequenced;
+        let is_much = envelopes >= ACK_ENVELOPES || unsequenced >= ACK_UNSEQUENCED;
+        self.due = Some(if is_much || self.bytes >= self.max_bytes {
             now
-        } else if due > now && self.bytes >= PROMPT_BYTES {
+        } else if due > now && self.quick_bytes >= PROMPT_BYTES {
             self.prompt.reserve(now, PROMPT).map_or(due, |at| at.min(due))
         } else {
             due
@@ -103,7 +120,7 @@ impl Received {
     /// The acknowledgement to write, if it is news.
     pub(super) fn take(&mut self) -> Option<Ack> {
         self.due = None;
-        self.bytes = 0;
+        (self.bytes, self.quick_bytes) = (0, 0);
         if self.processed == self.acked {
             return None;
         }
@@ -163,17 +180,33 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_goes_alone_after_32_envelopes() {
+    fn an_ack_goes_alone_after_64_envelopes_or_32_without_numbers() {
         let start = origin();
-        let mut received = Received::new(1 << 20);
-        for seq in 1..=31 {
-            received.accept(seq);
+        for (numbered, unnumbered) in [(63, 1), (64, 0), (0, 32), (10, 32)] {
+            let mut received = Received::new(1 << 20);
+            let mut accept = |numbered: std::ops::RangeInclusive<u64>, unnumbered| {
+                numbered.for_each(|seq| assert_eq!(received.accept(seq), Arrival::Next));
+                (0..unnumbered).for_each(|_| received.accept_unsequenced());
+                received.finish_message(start, 10, Duration::from_secs(1));
+                received.is_due(start)
+            };
+            let (last, rest) = if unnumbered > 0 { (numbered, 1) } else { (numbered - 1, 0) };
+            assert!(!accept(1..=last, unnumbered - rest), "{numbered}, {unnumbered}");
+            assert!(accept(last + 1..=numbered, rest), "{numbered}, {unnumbered}");
         }
-        received.finish_message(start, 10, Duration::from_secs(1));
-        assert!(!received.is_due(start));
-        received.accept_unsequenced();
-        received.finish_message(start, 10, Duration::from_secs(1));
-        assert!(received.is_due(start));
+    }
+
+    #[test]
+    fn what_comes_slowly_is_acknowledged_after_a_second() {
+        let (start, step) = (origin(), Duration::from_millis(25));
+        let mut received = Received::new(1 << 20);
+        let second = Duration::from_secs(1);
+        for seq in 1..=40 {
+            let at = start + step * (seq as u32 - 1);
+            received.accept(seq);
+            received.finish_message(at, 200, second);
+            assert_eq!(received.due(), Some(start + second), "{seq}: 2,000 bytes in a quarter of a second");
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::codec::Codec;
 
 /// Items of one stream, encoded one behind the other, for [`Session::send_run`](super::Session::send_run).
 ///
-/// [`Session::begin_run`](super::Session::begin_run) makes an empty one. It knows the credit of its stream at that moment:
-/// a source is asked for another item only while [`has_room`](Self::has_room).
+/// [`Session::begin_run`](super::Session::begin_run) begins one. It knows the credit of its stream at that moment: a source is
+/// asked for another item only while [`has_room`](Self::has_room).
 #[derive(Debug)]
 pub struct Run {
     codec: Codec,
@@ -26,8 +26,9 @@ pub struct Run {
 }
 
 impl Run {
-    pub(super) fn new(codec: Codec, queued: u64, window: SendWindow, bound: u64) -> Self {
-        Self { codec, first: None, bytes: Vec::new(), ends: Vec::new(), items: 0, queued, window, bound }
+    /// Where it is filled: it is too large to be handed on.
+    pub(super) fn begin(&mut self, codec: Codec, queued: u64, window: SendWindow, bound: u64) {
+        (self.codec, self.queued, self.window, self.bound) = (codec, queued, window, bound);
     }
 
     /// How items are to be encoded.
@@ -91,12 +92,24 @@ impl Run {
     }
 }
 
+impl Default for Run {
+    /// An empty one that has not begun.
+    #[inline]
+    fn default() -> Self {
+        let (codec, window) = (Codec::Rkyv, SendWindow::new(0));
+        let (bytes, ends) = (Vec::new(), Vec::new());
+        Self { codec, first: None, bytes, ends, items: 0, queued: 0, window, bound: 0 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn run() -> Run {
-        Run::new(Codec::Rkyv, 0, SendWindow::new(1 << 20), 1 << 20)
+        let mut run = Run::default();
+        run.begin(Codec::Rkyv, 0, SendWindow::new(1 << 20), 1 << 20);
+        run
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Peer {
 
     /// Time went by that no step of the session has seen.
     pub(crate) fn look_again(&self) {
-        self.lock().look_again();
+        self.0.is_later.store(true, Ordering::Release);
     }
 
     /// Takes all calls that came in; `None` if there is nothing. `into` is empty, and its room is used for those that come.

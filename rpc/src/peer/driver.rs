@@ -5,7 +5,7 @@ use std::time::Duration;
 use bowline_protocol::envelope::{GapReason, Hello, OnceTable, Outcome, Refusal, Resume, Secret};
 use bowline_protocol::session::{Arriving, AssemblyPool, Failure, Welcoming};
 use bowline_protocol::status::CloseCode;
-use bowline_runtime::Instant;
+use bowline_runtime::{Instant, Lines};
 use bytes::Bytes;
 
 use super::Peer;
@@ -48,6 +48,17 @@ impl Peer {
         self.0.turn.store(turn.wrapping_add(1), Ordering::Release);
     }
 
+    /// What each turn of the driver asks for beside the session: whoever knows when the next one comes, as a
+    /// [`Topic`](crate::Topic) does, has it brought before. For drivers that are many; addresses that are wrong by then harm nobody.
+    pub fn foresee(&self, parts: [Lines; 3]) {
+        self.lock().driver_lines = parts;
+    }
+
+    /// The same of the dispatcher.
+    pub fn foresee_dispatcher(&self, lines: Lines) {
+        self.lock().dispatcher_lines = lines;
+    }
+
     /// One whole binary message came in.
     pub fn handle_message(&self, message: Bytes) {
         self.drive(|state, now, _| state.session.handle_message(now, message));
@@ -67,6 +78,7 @@ impl Peer {
     /// unless the code [stops](CloseCode::stops).
     pub fn handle_disconnect(&self, code: Option<CloseCode>) {
         self.act_now(|state, now, wakes| {
+            self.0.links.fetch_add(1, Ordering::Release);
             state.session.handle_disconnect(now, code);
             state.leave(wakes);
         });
@@ -135,7 +147,7 @@ impl Peer {
     #[inline]
     fn write(&self, state: &mut State, wakes: &mut Wakes, cx: &Context<'_>) -> (Option<Bytes>, bool) {
         state.retimes |= !state.session.writes_in_time();
-        let now = state.recent();
+        let now = self.recent(state);
         self.expire_queued(state, now);
         let message = state.session.poll_transmit(now);
         if message.is_some() && state.session.has_more() {

@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bowline_protocol::session::{Batch, CallId, Read, Run};
@@ -50,34 +51,40 @@ impl Peer {
         })
     }
 
-    /// Where to put items of `call`; `None` while none may be sent, and then the task is woken when one may be.
-    // Not a `Poll`: a run is large, and is made where it stays.
+    /// Begins an empty run of items of `call`; `false` while none may be sent, and then the task is woken when one may be.
     #[inline]
-    pub(crate) fn begin_run(&self, cx: &Context<'_>, call: CallId) -> Option<Run> {
+    pub(crate) fn begin_run(&self, cx: &Context<'_>, call: CallId, run: &mut Run) -> bool {
         self.look(|state, wakes| {
-            let run = state.session.begin_run(call);
-            if run.is_none()
-                && let Some(slot) = state.slots.get_mut(call)
-            {
+            let begun = state.session.begin_run(call, run);
+            if !begun && let Some(slot) = state.slots.get_mut(call) {
                 wakes.park(&mut slot.writer, cx);
             }
-            run
+            begun
         })
     }
 
-    /// What a turn asks for that writes items of `call`.
-    pub(crate) fn lines(&self, call: CallId) -> [Lines; 6] {
+    /// What a turn asks for that writes items of `call`, of the session and beside it.
+    pub(crate) fn lines(&self, call: CallId) -> [Lines; 10] {
         let state = self.lock();
-        let [link, data, rest, place, stream] = state.session.addresses(call).map(Lines::new);
-        [Lines::of(&*state).first(2), link, data, rest, place, stream]
+        let [data, link, rest, place, stream] = state.session.addresses(call).map(Lines::new);
+        let [first, second, third] = state.driver_lines;
+        let own = Lines::of(&*self.0).first(3);
+        [own, data, link, rest, place, stream, first, second, third, state.dispatcher_lines]
     }
 
-    pub(crate) fn send_run(&self, call: CallId, run: &mut Run) {
+    /// Sends the items of a run, and says whether it has begun anew.
+    pub(crate) fn send_run(&self, call: CallId, run: &mut Run) -> bool {
         self.act_in_time(|state, wakes| {
-            let now = state.now();
-            state.session.send_run(now, call, run);
+            let begun = state.session.send_run(call, run);
             state.call_driver(wakes);
-        });
+            begun
+        })
+    }
+
+    /// On which link this end is: a run that has begun holds until there is none or another.
+    #[inline]
+    pub(crate) fn link(&self) -> u32 {
+        self.0.links.load(Ordering::Acquire)
     }
 
     pub(crate) fn send_item(&self, call: CallId, item: Bytes) {

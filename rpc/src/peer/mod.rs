@@ -43,6 +43,10 @@ struct Shared {
     /// Counts the turns of the driver that [attends](Peer::attend). Whoever locks next finds out that another has begun: a driver
     /// that has nothing else to ask then need not lock for it.
     turn: AtomicU32,
+    /// Time went by since the driver looked at the clock.
+    is_later: AtomicBool,
+    /// Counts the links that are gone: what was found out about credit holds while it stays.
+    links: AtomicU32,
     /// There may be something for the dispatcher: as long as not, it need not lock to find out. Written under the lock.
     dispatches: AtomicBool,
     state: Mutex<State>,
@@ -77,9 +81,20 @@ impl Peer {
 
     fn new(session: Session, deadline: Duration, is_client: bool, wall: fn() -> Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        let (has_gaps, dispatches) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (turn, extensions) = (AtomicU32::new(0), Extensions::default());
-        Self(Arc::new(Shared { has_gaps, turn, dispatches, state, extensions, deadline, is_client, wall }))
+        let [has_gaps, is_later, dispatches] = [const { AtomicBool::new(false) }; 3];
+        let (turn, links, extensions) = (AtomicU32::new(0), AtomicU32::new(0), Extensions::default());
+        Self(Arc::new(Shared {
+            has_gaps,
+            is_later,
+            turn,
+            links,
+            dispatches,
+            state,
+            extensions,
+            deadline,
+            is_client,
+            wall,
+        }))
     }
 
     /// A channel for stubs, without layers.
@@ -186,9 +201,20 @@ impl Peer {
     /// As [`act_now`](Self::act_now), for the driver, which reads the clock once for what it does in one go.
     fn drive<R>(&self, step: impl FnOnce(&mut State, Instant, &mut Wakes) -> R) -> R {
         self.act(|state, wakes| {
-            let now = state.recent();
+            let now = self.recent(state);
             step(state, now, wakes)
         })
+    }
+
+    /// The instant now, for the driver: what it does in one go takes less time than to look each time, and whatever took longer
+    /// in between has looked, or says so.
+    #[inline]
+    fn recent(&self, state: &mut State) -> Instant {
+        if self.0.is_later.load(Ordering::Acquire) {
+            self.0.is_later.store(false, Ordering::Release);
+            state.look_again();
+        }
+        state.recent()
     }
 
     /// As [`act_now`](Self::act_now), for commands: the driver has something to write or another time to wait for.
@@ -275,7 +301,7 @@ mod tests {
     use bowline_protocol::schema::ServiceDescriptor;
     use bowline_protocol::session::{CallId, Failure, Origin};
     use bowline_protocol::status::Delivery;
-    use bowline_runtime::{Moment, now};
+    use bowline_runtime::{Lines, Moment, now};
     use bytes::Bytes;
 
     use super::caller::Handle;
@@ -311,6 +337,19 @@ mod tests {
         let peer = Peer::server(Config::default());
         peer.act(|state, wakes| state.arrive(arrival(), wakes));
         assert_eq!(peer.lock().arrivals.capacity(), 1);
+    }
+
+    #[test]
+    fn what_driver_and_dispatcher_ask_for_is_foreseen_with_the_session() {
+        let peer = Peer::server(Config::default());
+        let beside = [1000, 2000, 3000, 4000].map(|start| Lines::new(start..start + 100));
+        let [first, second, third, fourth] = beside;
+        peer.foresee([first, second, third]);
+        peer.foresee_dispatcher(fourth);
+        let call = CallId { id: 0, generation: 0, origin: Origin::Remote };
+        let lines = peer.lines(call);
+        assert_eq!(lines[6..], beside);
+        assert_eq!(lines[0], Lines::of(&*peer.0).first(3));
     }
 
     /// As long as not, the dispatcher need not lock.

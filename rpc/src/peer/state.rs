@@ -5,7 +5,7 @@ use std::time::Duration;
 use bowline_protocol::envelope::{GapReason, Hello, Outcome};
 use bowline_protocol::session::{CallId, Event, Failure, Origin, Session};
 use bowline_protocol::status::Delivery;
-use bowline_runtime::{Instant, Moment, now};
+use bowline_runtime::{Instant, Lines, Moment, now};
 
 use super::callee::{Arrival, StopReason};
 use super::driver::Rest;
@@ -52,6 +52,9 @@ pub(crate) struct State {
     pub(super) arrivals: VecDeque<Arrival>,
     /// `once` calls whose callers have the end, for the dispatcher.
     pub(super) acknowledged: Vec<CallId>,
+    /// What each turn of the driver asks for beside this, and of the dispatcher.
+    pub(super) driver_lines: [Lines; 3],
+    pub(super) dispatcher_lines: Lines,
 }
 
 /// One value for one waiter; a newer value replaces the older.
@@ -88,6 +91,8 @@ impl State {
             changes: 0,
             arrivals: VecDeque::new(),
             acknowledged: Vec::new(),
+            driver_lines: [Lines::default(); 3],
+            dispatcher_lines: Lines::default(),
             dispatcher: None,
             dispatches: false,
             stopped_waiting: false,
@@ -243,12 +248,12 @@ impl State {
         self.timeout
     }
 
-    /// The instant now, for the driver: what it does in one go takes less time than to look each time, and whatever took
-    /// longer in between has looked, or had it [looked again](Self::look_again).
+    /// What the driver waits for once it has written everything.
     pub(super) fn rest(&mut self) -> Rest {
         self.session.poll_close().map_or_else(|| Ok(self.timeout()), Err)
     }
 
+    /// What the clock said last, or says now.
     pub(super) fn recent(&mut self) -> Instant {
         self.clock.unwrap_or_else(|| self.now())
     }

@@ -107,6 +107,25 @@ where
     }
 }
 
+/// What a stream's items are gathered in, with the credit that is left from one poll to the next.
+#[derive(Default)]
+pub(crate) struct Gathering {
+    run: Run,
+    /// The link on which the run has begun.
+    link: Option<u32>,
+}
+
+impl Gathering {
+    /// Looks for credit, unless there is some that still holds.
+    fn begin(&mut self, cx: &Context<'_>, peer: &Peer, call: CallId) -> bool {
+        let link = Some(peer.link());
+        if self.link != link {
+            self.link = link.filter(|_| peer.begin_run(cx, call, &mut self.run));
+        }
+        self.link.is_some()
+    }
+}
+
 /// Sends items while there are some and credit lasts; the stream is not polled without. What is ready goes together.
 pub(crate) fn poll_items<S: Outgoing + ?Sized>(
     mut stream: Pin<&mut S>,
@@ -114,12 +133,16 @@ pub(crate) fn poll_items<S: Outgoing + ?Sized>(
     peer: &Peer,
     call: CallId,
     notices: Option<&Notices>,
+    gathering: &mut Gathering,
 ) -> Poll<PumpEnd> {
     let gaps = notices.map(|notices| Gaps { peer, notices });
     let mut sent = 0;
     while sent < SHARE {
-        let mut filling = Filling { peer, call, run: peer.begin_run(cx, call) };
-        let Some(run) = &mut filling.run else { return Poll::Pending };
+        if !gathering.begin(cx, peer, call) {
+            return Poll::Pending;
+        }
+        let filling = Filling { peer, call, gathering };
+        let run = &mut filling.gathering.run;
         let next = loop {
             if !run.has_room() || sent + run.bytes() >= SHARE {
                 break Poll::Ready(Some((None, Next::Added)));
@@ -145,6 +168,7 @@ pub(crate) fn poll_items<S: Outgoing + ?Sized>(
             Next::Alone(item) => {
                 sent += item.len() + 1;
                 peer.send_item(call, item);
+                gathering.link = None;
             }
             Next::Error(bytes) => return Poll::Ready(PumpEnd::Error(bytes)),
             Next::Unencodable(error) => return Poll::Ready(PumpEnd::Unencodable(error)),
@@ -158,13 +182,14 @@ pub(crate) fn poll_items<S: Outgoing + ?Sized>(
 struct Filling<'a> {
     peer: &'a Peer,
     call: CallId,
-    run: Option<Run>,
+    gathering: &'a mut Gathering,
 }
 
 impl Drop for Filling<'_> {
     fn drop(&mut self) {
-        if let Some(run) = self.run.as_mut().filter(|run| !run.is_empty()) {
-            self.peer.send_run(self.call, run);
+        let Gathering { run, link } = &mut *self.gathering;
+        if !run.is_empty() && !self.peer.send_run(self.call, run) {
+            *link = None;
         }
     }
 }

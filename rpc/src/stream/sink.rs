@@ -13,7 +13,7 @@ use futures_core::Stream;
 
 use super::Item;
 use super::hooks::{Hooks, StreamEnd};
-use super::pump::{PumpEnd, poll_items, poll_values};
+use super::pump::{Gathering, PumpEnd, poll_items, poll_values};
 use crate::context::Incoming;
 use crate::reply::Outcome;
 use crate::{Reply, boxed, error};
@@ -57,7 +57,11 @@ impl Sink {
                 let codec = self.context.codec();
                 poll_fn(|cx| poll_values(stream.as_mut(), cx, &peer, call, codec)).await
             }
-            _ => poll_fn(|cx| poll_items(stream.as_mut(), cx, &peer, call, Some(notices))).await,
+            _ => {
+                let mut gathering = Gathering::default();
+                poll_fn(|cx| poll_items(stream.as_mut(), cx, &peer, call, Some(notices), &mut gathering))
+                    .await
+            }
         };
         self.stage.set(Progress::Ended(match (end, notices.take_lagged()) {
             (PumpEnd::Over, None) => BodyEnd::Over,

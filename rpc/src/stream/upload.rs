@@ -8,7 +8,7 @@ use bowline_runtime::{Task, spawn};
 use futures_core::Stream;
 
 use super::Item;
-use super::pump::{Outgoing, PumpEnd, poll_items};
+use super::pump::{Gathering, Outgoing, PumpEnd, poll_items};
 use crate::peer::Peer;
 
 /// The stream that a caller sends with its call.
@@ -28,7 +28,9 @@ impl Upload {
     pub(crate) fn spawn(self, peer: Peer, call: CallId, method: String) -> Task {
         let Self(mut stream) = self;
         spawn(async move {
-            let why = match poll_fn(|cx| poll_items(stream.as_mut(), cx, &peer, call, None)).await {
+            let mut gathering = Gathering::default();
+            let items = poll_fn(|cx| poll_items(stream.as_mut(), cx, &peer, call, None, &mut gathering));
+            let why = match items.await {
                 PumpEnd::Over => return peer.send_end(call),
                 PumpEnd::Error(_) => "ended with an error".to_owned(),
                 PumpEnd::Unencodable(cause) => format!("gave an item that can't be encoded: {cause}"),

@@ -58,6 +58,11 @@ impl Follower {
         from.max(first)
     }
 
+    /// Whether it has not had everything yet that was there before it came.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
     /// The item with the number `next`, or the first behind it that this subscriber still gets. Moves `next` on.
     pub(super) fn take<T>(&mut self, next: &mut u64, log: &Log<T>) -> Taken<T> {
         if self.has_lagged {

@@ -6,6 +6,7 @@ mod shared;
 mod subscription;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -78,7 +79,7 @@ impl<T: Payload> Topic<T> {
     pub fn new() -> Self {
         let (log, readers) = (Log::default(), Readers::default());
         let state = State { epoch: random_u128(), log, readers, closed: false };
-        let inner = Arc::new(Inner { state: Mutex::new(state) });
+        let inner = Arc::new(Inner { next: AtomicU64::new(0), state: Mutex::new(state) });
         Self { _handle: Arc::new(Handle(inner.clone())), inner }
     }
 
@@ -88,20 +89,20 @@ impl<T: Payload> Topic<T> {
     pub fn publish(&self, value: T) -> Position {
         let item = Shared::new(value);
         let size = item.encoded(Codec::Rkyv).map_or(0, |bytes| bytes.len());
-        let mut wakers = Vec::new();
-        let (position, retired) = {
+        let (mut wakers, position, retired);
+        {
             let mut state = self.inner.lock();
+            wakers = Vec::with_capacity(state.readers.len());
             let mut unread = u64::MAX;
             for reader in state.readers.iter_mut() {
                 unread = unread.min(reader.next);
                 wakers.extend(reader.waker.take());
             }
-            let position = Position { epoch: state.epoch, offset: state.log.next() };
-            (position, state.log.push(now(), item, size, unread))
-        };
-        for waker in wakers {
-            waker.wake();
+            position = Position { epoch: state.epoch, offset: state.log.next() };
+            retired = state.log.push(now(), item, size, unread);
+            self.inner.next.store(state.log.next(), Ordering::Release);
         }
+        wake(wakers);
         // Runs foreign code: it may look at this topic, and nobody stays asleep if it panics.
         drop(retired);
         position
@@ -171,8 +172,14 @@ impl<T> fmt::Debug for Topic<T> {
 }
 
 struct Inner<T> {
+    /// The number of the item that is published next, and [`CLOSED`] behind the last: readers that wait for it need not lock to
+    /// find out that it is not there. Written under the lock.
+    next: AtomicU64,
     state: Mutex<State<T>>,
 }
+
+/// The next item of a topic that is closed.
+const CLOSED: u64 = u64::MAX;
 
 struct State<T> {
     epoch: u128,
@@ -185,19 +192,22 @@ struct State<T> {
 /// order of their subscribers: while one of them sends, the memory of the next can come.
 #[derive(Default)]
 struct Nearby {
-    /// Of the session.
-    session: [Lines; 6],
+    /// Of the session, and what its driver has beside it.
+    session: [Lines; 10],
     /// Of the task that runs it, and of the subscription.
     task: Lines,
     subscription: Lines,
 }
 
-/// How many bytes of a task are asked for: its head, and what the session's driver has of its own. Source of both: our choice,
-/// by their sizes.
-const TASK: usize = 1024;
+/// How many bytes of a task are asked for: its head, and where its future begins. Source of these: our choice, by their sizes.
+const TASK: usize = 128;
 
-/// How many lines around a subscription are asked for: it lies within its handler's future.
-const AROUND: usize = 3;
+/// How many lines before a subscription are asked for, and how many behind it: it lies within its handler's future, which says at
+/// its end how far it is.
+const AROUND: (usize, usize) = (1, 7);
+
+/// How many tasks before its turn to be woken the head of one is asked for: as many as are woken while memory answers.
+const AHEAD: usize = 4;
 
 impl Nearby {
     fn of(cx: &Context) -> Self {
@@ -210,7 +220,7 @@ impl Nearby {
     fn note(&mut self, waker: &Waker, subscription: Lines) {
         let task = waker.data().addr();
         self.task = Lines::new(task..task.saturating_add(TASK));
-        self.subscription = subscription.with_around(AROUND);
+        self.subscription = subscription.with_around(AROUND.0, AROUND.1);
     }
 
     #[inline]
@@ -235,11 +245,22 @@ impl<T> Drop for Handle<T> {
         let wakers: Vec<_> = {
             let mut state = self.0.lock();
             state.closed = true;
+            self.0.next.store(CLOSED, Ordering::Release);
             state.readers.iter_mut().filter_map(|reader| reader.waker.take()).collect()
         };
-        for waker in wakers {
-            waker.wake();
+        wake(wakers);
+    }
+}
+
+/// Wakes the tasks of all, and has the heads of those that follow brought meanwhile: each was put away since it last ran.
+fn wake(wakers: Vec<Waker>) {
+    let mut wakers = wakers.into_iter();
+    while let Some(waker) = wakers.next() {
+        if let Some(later) = wakers.as_slice().get(AHEAD) {
+            let head = later.data().addr();
+            Lines::new(head..head.saturating_add(1)).prefetch();
         }
+        waker.wake();
     }
 }
 

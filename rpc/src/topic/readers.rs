@@ -1,5 +1,7 @@
 use std::task::Waker;
 
+use bowline_runtime::Lines;
+
 use super::Nearby;
 
 /// The readers of a topic, in the order in which they came: what belongs to readers that came together lies together too, and
@@ -22,6 +24,16 @@ pub(super) struct Reader {
     pub(super) next: u64,
     pub(super) waker: Option<Waker>,
     pub(super) nearby: Nearby,
+}
+
+impl Reader {
+    /// The task of `waker` waits for the next item, in a subscription that lies there. Returns whom it waited with before, whose
+    /// drop may run foreign code.
+    #[inline]
+    pub(super) fn wait(&mut self, waker: &Waker, subscription: Lines) -> Option<Waker> {
+        self.nearby.note(waker, subscription);
+        self.waker.replace(waker.clone())
+    }
 }
 
 /// The `next` of a vacant place, as if there were no item that it had not read.
@@ -75,9 +87,12 @@ impl Readers {
         self.places.partition_point(|reader| reader.id < id)
     }
 
-    /// The one behind a reader that was just found.
+    /// The one behind a reader that was just found. The place behind that is asked for: it is the neighbour's.
     #[inline]
     pub(super) fn neighbour(&self, id: &ReaderId) -> Option<&Reader> {
+        if let Some(next) = self.places.get(id.place + 2) {
+            Lines::of(next).prefetch();
+        }
         self.places.get(id.place + 1..)?.iter().find(|reader| reader.next != VACANT)
     }
 

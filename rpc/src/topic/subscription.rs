@@ -2,7 +2,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 
 use bowline_runtime::Lines;
 use futures_core::Stream;
@@ -21,6 +22,15 @@ pub struct Subscription<T> {
     ready: VecDeque<Shared<T>>,
     /// The call whose stream is told of gaps.
     call: Arc<Incoming>,
+    /// It has everything before this item, and the topic knows whom to wake for it.
+    waits: Option<(u64, Task)>,
+}
+
+/// Which task is to be woken: where its waker's parts are, as long as the topic has that.
+type Task = [usize; 2];
+
+fn task_of(waker: &Waker) -> Task {
+    [waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()]
 }
 
 impl<T> Subscription<T> {
@@ -30,7 +40,7 @@ impl<T> Subscription<T> {
         follower: Follower,
         call: Arc<Incoming>,
     ) -> Self {
-        Self { topic, reader, follower, ready: VecDeque::new(), call }
+        Self { topic, reader, follower, ready: VecDeque::new(), call, waits: None }
     }
 }
 
@@ -42,6 +52,11 @@ impl<T> Stream for Subscription<T> {
             return Poll::Ready(Some(item));
         }
         let this = &mut *self;
+        let task = task_of(cx.waker());
+        if this.waits == Some((this.topic.next.load(Ordering::Acquire), task)) {
+            return Poll::Pending;
+        }
+        this.waits = None;
         let own = Lines::of(this);
         let mut state = this.topic.lock();
         let State { log, readers, closed, .. } = &mut *state;
@@ -50,9 +65,15 @@ impl<T> Stream for Subscription<T> {
             Taken::Item(missed, item) => {
                 this.call.miss(missed);
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
+                // Whoever took an item asks for the next one, and mostly there is none.
+                let has_all = reader.next == log.next() && !this.follower.is_behind() && !*closed;
+                let retired = has_all.then(|| reader.wait(cx.waker(), own)).flatten();
+                this.waits = has_all.then(|| (log.next(), task));
                 if let Some(neighbour) = readers.neighbour(&this.reader) {
                     neighbour.nearby.prefetch();
                 }
+                drop(state);
+                drop(retired);
                 Poll::Ready(Some(item))
             }
             Taken::Lagged(missed) => {
@@ -64,8 +85,8 @@ impl<T> Stream for Subscription<T> {
                 Poll::Ready(None)
             }
             Taken::Nothing => {
-                reader.nearby.note(cx.waker(), own);
-                let retired = reader.waker.replace(cx.waker().clone());
+                let retired = reader.wait(cx.waker(), own);
+                this.waits = Some((log.next(), task));
                 // Its drop may run foreign code: not under the lock.
                 drop(state);
                 drop(retired);
@@ -86,5 +107,65 @@ impl<T> Drop for Subscription<T> {
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use bowline_protocol::codec::Codec;
+    use bowline_protocol::schema::{Lag, ServiceDescriptor};
+    use bowline_protocol::session::Config;
+
+    use super::*;
+    use crate::context::Home;
+    use crate::topic::Topic;
+    use crate::topic::follower::Room;
+    use crate::{Peer, SessionInfo};
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Who took an item is among those who are woken for the next already, and does not look for it again.
+    #[test]
+    fn the_task_that_asked_last_is_woken_for_each_item_and_for_the_end() {
+        static SERVICE: ServiceDescriptor = ServiceDescriptor { name: "News", methods: &[] };
+        let home = Home { peer: Peer::server(Config::default()), session: SessionInfo::default() };
+        let call = Arc::new(Incoming::new(Arc::new(home), None, (&SERVICE, 0), (Codec::Rkyv, 0), false));
+        let topic = Topic::<u64>::new();
+        let reader = topic.inner.lock().readers.insert(0, super::super::Nearby::default());
+        let follower = Follower::new(Room::DEFAULT, Lag::Close);
+        let mut items = Subscription::new(topic.inner.clone(), reader, follower, call);
+        let tasks = [Arc::<Woken>::default(), Arc::<Woken>::default()];
+        let mut poll = |task: usize| {
+            let polled =
+                Pin::new(&mut items).poll_next(&mut Context::from_waker(&tasks[task].clone().into()));
+            polled.map(|item| item.map(|item| *item))
+        };
+        let woken = || [0, 1].map(|task| tasks[task].0.swap(0, Ordering::SeqCst));
+        assert_eq!(poll(0), Poll::Pending);
+        for (number, task) in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 0)] {
+            topic.publish(number);
+            assert_eq!(woken().iter().sum::<usize>(), 1, "{number}");
+            assert_eq!(poll(task), Poll::Ready(Some(number)));
+            assert_eq!(poll(task), Poll::Pending);
+            // In another task from here on.
+            assert_eq!(poll(1), Poll::Pending);
+            topic.publish(0);
+            assert_eq!(woken(), [0, 1], "{number}");
+            assert_eq!((poll(task), poll(task)), (Poll::Ready(Some(0)), Poll::Pending));
+        }
+        assert_eq!(woken(), [0, 0]);
+        drop(topic);
+        assert_eq!(woken(), [1, 0]);
+        assert_eq!(poll(0), Poll::Ready(None));
     }
 }

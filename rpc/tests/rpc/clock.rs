@@ -10,7 +10,8 @@ use bowline_protocol::limits::Timing;
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
 use bowline_protocol::session::{Config, Welcoming};
 use bowline_rpc::{
-    Call, Dispatcher, Peer, ReplyFuture, Router, Service, SessionInfo, StreamFuture, macros, status_of,
+    Call, Dispatcher, Peer, ReplyFuture, Router, Service, SessionInfo, StreamFuture, Streaming, macros,
+    status_of,
 };
 use futures_util::stream;
 
@@ -72,9 +73,15 @@ fn carry(from: &Peer, to: &Peer) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stream_that_computes_for_long_makes_no_message_look_old() {
-    let says = Arc::new(Says::default());
+/// Both ends, with a stream of each method.
+struct Opened {
+    client: Peer,
+    server: Peer,
+    dispatcher: Dispatcher<Router>,
+    _streams: Vec<Streaming<u64>>,
+}
+
+fn open(says: &Arc<Says>) -> Opened {
     let router = Router::new().add(Served(says.clone()));
     let client = Peer::client(Config::default());
     let timing = Timing { ping: Duration::ZERO, ..Timing::default() };
@@ -87,11 +94,11 @@ async fn a_stream_that_computes_for_long_makes_no_message_look_old() {
     server.welcome(Welcoming::new(1, [0; 32], 1));
     let mut opening: Vec<Pin<Box<StreamFuture<u64>>>> =
         (0..2).map(|method| Box::pin(StreamFuture::new(&client.channel(), &SERVICE, method, &()))).collect();
-    let mut open = Vec::new();
+    let mut streams = Vec::new();
     for _ in 0..6 {
         opening.retain_mut(|it| match it.as_mut().poll(&mut noop()) {
             Poll::Ready(stream) => {
-                open.push(stream.unwrap());
+                streams.push(stream.unwrap());
                 false
             }
             Poll::Pending => true,
@@ -100,19 +107,47 @@ async fn a_stream_that_computes_for_long_makes_no_message_look_old() {
         let _ = dispatcher.poll(&mut noop());
         carry(&server, &client);
     }
-    assert_eq!(open.len(), 2);
-    tokio::time::advance(Duration::from_secs(11)).await;
-    client.handle_timeout();
-    carry(&client, &server);
-    server.handle_timeout();
-    assert_eq!(server.poll_timeout(), None, "all is acknowledged");
-    // A driver's turn.
-    says.quick.store(1, Ordering::SeqCst);
-    says.slow.store(true, Ordering::SeqCst);
-    server.attend();
-    let _ = dispatcher.poll(&mut noop());
-    let message = server.poll_transmit(&mut noop());
-    assert!(message.is_ready());
-    let due = server.poll_timeout().expect("it is to be acknowledged");
-    assert_eq!(due - bowline_runtime::now(), Duration::from_secs(30), "it was written just now");
+    assert_eq!(streams.len(), 2);
+    Opened { client, server, dispatcher, _streams: streams }
+}
+
+/// Not each turn is measured: none of them may be taken for one of no length.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_computes_for_long_makes_no_message_look_old() {
+    let says = Arc::new(Says::default());
+    let Opened { client, server, mut dispatcher, _streams } = open(&says);
+    for turn in 0..9 {
+        tokio::time::advance(Duration::from_secs(11)).await;
+        client.handle_timeout();
+        carry(&client, &server);
+        server.handle_timeout();
+        assert_eq!(server.poll_timeout(), None, "{turn}: all is acknowledged");
+        // A driver's turn.
+        says.quick.store(1, Ordering::SeqCst);
+        says.slow.store(turn == 8, Ordering::SeqCst);
+        server.attend();
+        server.handle_progress();
+        let _ = dispatcher.poll(&mut noop());
+        let message = server.poll_transmit(&mut noop());
+        let Poll::Ready(message) = message else { panic!("{turn}: an item") };
+        let due = server.poll_timeout().expect("it is to be acknowledged");
+        let waits = due - bowline_runtime::now();
+        assert_eq!(waits, Duration::from_secs(30), "{turn}: it was written just now");
+        client.handle_message(message);
+    }
+}
+
+/// The credit that it was found to have is that of a link.
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_asked_for_nothing_while_there_is_no_link() {
+    let says = Arc::new(Says::default());
+    let Opened { client: _client, server, mut dispatcher, _streams } = open(&says);
+    let mut left = |given| {
+        says.quick.store(given, Ordering::SeqCst);
+        let _ = dispatcher.poll(&mut noop());
+        says.quick.load(Ordering::SeqCst)
+    };
+    assert_eq!(left(2), 0, "both are taken");
+    server.handle_disconnect(None);
+    assert_eq!(left(2), 2);
 }

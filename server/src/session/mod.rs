@@ -100,6 +100,7 @@ impl Session {
         let peer = desk.peer.clone();
         let (watching, mut runs) = (&mut *desk, Runs::default());
         let handlers = Lines::of(&**dispatch).first(HANDLERS);
+        peer.foresee_dispatcher(handlers);
         let until = poll_fn(move |_| {
             handlers.prefetch();
             if runs.note() {

@@ -3,11 +3,14 @@ use std::task::Context;
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::{Peer, Rest, Transmit};
+use bowline_runtime::Lines;
 use bytes::Bytes;
 
 /// What the loop needs of one end of a session. A trait, so that the loop is tested against scripted ends.
 pub(super) trait Core {
     fn handle_connected(&self);
+    /// What each turn of the loop asks for that is not the session's.
+    fn foresee(&self, parts: [Lines; 3]);
     /// The loop runs: nothing needs to wake it before it parks.
     fn attend(&self);
     fn handle_disconnect(&self, code: Option<CloseCode>);
@@ -29,6 +32,10 @@ pub(super) trait Core {
 impl Core for Peer {
     fn handle_connected(&self) {
         Self::handle_connected(self);
+    }
+
+    fn foresee(&self, parts: [Lines; 3]) {
+        Self::foresee(self, parts);
     }
 
     fn attend(&self) {

@@ -14,7 +14,7 @@ use bowline_protocol::envelope::{Hello, Refusal};
 use bowline_protocol::session::Arriving;
 use bowline_protocol::status::CloseCode;
 use bowline_rpc::{Peer, Rest, Transmit};
-use bowline_runtime::{Bell, Instant, Rope, Sleep, now, sleep_until, timeout, wake_last};
+use bowline_runtime::{Bell, Instant, Lines, Rope, Sleep, now, sleep_until, timeout, wake_last};
 
 use self::core::Core;
 use crate::{CloseFrame, Link, LinkError, Received};
@@ -28,6 +28,8 @@ const ROUNDS: usize = 8;
 /// The same in bytes that were read, and in bytes that were written. Source: our choice; it is one message of bulk, and what
 /// is small waits no longer for this end than for that one.
 const BULK: usize = 63 * 1024;
+/// How many lines around the loop are foreseen with it: the futures that it lies in say there how far they are. Source: our choice.
+const AROUND: usize = 2;
 /// How long the other end may take to answer a close. Source: our choice; a living one takes a round trip.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -181,6 +183,8 @@ struct Attending<'a, L, C: Core, B, U> {
     background: B,
     /// `None` once that is over.
     joint: Option<Joint<'a, L, C>>,
+    /// It runs where it will stay.
+    is_placed: bool,
     attached: Attached<'a, C>,
 }
 
@@ -198,7 +202,7 @@ impl<'a, L: Link, C: Core, B, U> Attending<'a, L, C, B, U> {
             blocked_at: None,
             arriving: Arriving::default(),
         };
-        Self { joint: Some(joint), rope, attached: Attached::new(core), background, until }
+        Self { joint: Some(joint), rope, is_placed: false, attached: Attached::new(core), background, until }
     }
 }
 
@@ -212,10 +216,15 @@ where
     type Output = (L, Left<U::Output>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { joint, rope, attached, background, until } = &mut *self;
+        let place = Lines::of(&*self).with_around(AROUND, AROUND);
+        let Self { joint, rope, is_placed, attached, background, until } = &mut *self;
         rope.attend(cx);
         let driven = joint.as_mut().expect("a link that was given back is not driven");
-        driven.link.prefetch();
+        let lines = driven.link.lines();
+        if !std::mem::replace(is_placed, true) {
+            driven.core.foresee([place, lines, rope.lines()]);
+        }
+        lines.prefetch();
         let left = match Pin::new(until).poll(cx) {
             Poll::Ready(value) => {
                 attached.is_done = true;

@@ -126,19 +126,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SocketLink<S> {
     /// The next message, whatever it is.
     fn poll_message(&mut self, cx: &Context<'_>) -> Poll<Result<Message, Error>> {
         self.socket.get_mut().attend(cx);
-        unless_it_waits(self.socket.read())
+        match self.socket.read() {
+            Err(error) if waits(&error) => Poll::Pending,
+            read => Poll::Ready(read),
+        }
     }
 
     /// Gives everything that was handed over to the stream.
     fn poll_written(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         self.socket.get_mut().attend(cx);
-        let written = ready!(unless_it_waits(self.socket.flush()));
-        self.is_full = false;
-        Poll::Ready(match written {
+        let written = match self.socket.flush() {
             // The answer to a close was the last thing to write.
-            Err(Error::ConnectionClosed) => Ok(()),
-            written => written,
-        })
+            Ok(()) | Err(Error::ConnectionClosed) => Ok(()),
+            Err(error) if waits(&error) => return Poll::Pending,
+            Err(error) => Err(error),
+        };
+        self.is_full = false;
+        Poll::Ready(written)
     }
 
     /// Flushes, and ignores that the socket may be gone: there is nothing to be done about it.
@@ -215,13 +219,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
         if message.len() > self.message_max {
             return Err(LinkError::TooLarge { size: message.len(), limit: self.message_max });
         }
-        match unless_it_waits(self.socket.write(Message::Binary(message))) {
-            Poll::Ready(written) => written.map_err(|error| self.lose(Some(error))),
+        match self.socket.write(Message::Binary(message)) {
+            Ok(()) => Ok(()),
             // It was accepted all the same.
-            Poll::Pending => {
+            Err(error) if waits(&error) => {
                 self.is_full = true;
                 Ok(())
             }
+            Err(error) => Err(self.lose(Some(error))),
         }
     }
 
@@ -288,8 +293,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
         self.socket.get_ref().inner.written
     }
 
-    fn prefetch(&self) {
-        Lines::of(self).prefetch();
+    fn lines(&self) -> Lines {
+        Lines::of(self)
     }
 
     fn arriving(&self) -> Arriving {
@@ -297,12 +302,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Link for SocketLink<S> 
     }
 }
 
-/// What the library did not do because the stream would have had to wait has been arranged for.
-fn unless_it_waits<T>(done: Result<T, Error>) -> Poll<Result<T, Error>> {
-    match done {
-        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-        done => Poll::Ready(done),
-    }
+/// Whether the library did not do something because the stream would have had to wait, which has been arranged for.
+fn waits(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 fn to_wire(frame: &CloseFrame) -> Option<protocol::CloseFrame> {

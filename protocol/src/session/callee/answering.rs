@@ -13,6 +13,10 @@ use crate::session::types::{CallId, Event, Origin, WireFailure};
 impl Session {
     /// The stream is open. Its first item says so too.
     pub fn accept(&mut self, _now: Instant, call: CallId) {
+        self.accept_stream(call);
+    }
+
+    pub(in crate::session) fn accept_stream(&mut self, call: CallId) {
         if call.origin != Origin::Remote {
             return;
         }
@@ -26,7 +30,7 @@ impl Session {
     }
 
     /// Sets a watch's value; it replaces one that still waits.
-    pub fn set_watch(&mut self, now: Instant, call: CallId, value: Bytes) {
+    pub fn set_watch(&mut self, _now: Instant, call: CallId, value: Bytes) {
         let max = self.state.peer_payload();
         let Some(incoming) = self.incoming.get_mut(call).filter(|_| call.origin == Origin::Remote) else {
             return;
@@ -35,7 +39,7 @@ impl Session {
             return;
         }
         if value.len() > max {
-            return self.end_behind(now, call, too_large("a value", value.len(), max));
+            return self.end_behind(call, too_large("a value", value.len(), max));
         }
         let len = value.len();
         if let Some(stream) = &mut incoming.stream {
@@ -46,7 +50,7 @@ impl Session {
             incoming.room = if len > WHOLE { Room::Waiting(len as u64) } else { Room::Unneeded };
             self.grant_large();
         }
-        self.accept(now, call);
+        self.accept_stream(call);
         self.give_turn(call);
     }
 
@@ -54,6 +58,10 @@ impl Session {
     ///
     /// Of a stream, what was sent before comes first, except after a stop.
     pub fn respond(&mut self, _now: Instant, call: CallId, result: Result<Bytes, WireFailure>) {
+        self.end_with(call, result);
+    }
+
+    pub(super) fn end_with(&mut self, call: CallId, result: Result<Bytes, WireFailure>) {
         let Some(incoming) = self.running(call) else { return };
         let is_stream = incoming.kind.is_stream();
         let max = self.state.peer_payload();

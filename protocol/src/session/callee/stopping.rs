@@ -1,7 +1,6 @@
 //! A call is stopped: by its caller, by its deadline, or because it broke a rule.
 
 use super::{Answer, Handling};
-use crate::Instant;
 use crate::session::Session;
 use crate::session::payloads::Writing;
 use crate::session::types::{CallId, Event, Failure, Origin, Stop, WireFailure};
@@ -55,11 +54,11 @@ impl Session {
     }
 
     /// Ends a call for something that the application sent: behind all that it sent before, which is not lost.
-    pub(in crate::session) fn end_behind(&mut self, now: Instant, call: CallId, status: Status) {
+    pub(in crate::session) fn end_behind(&mut self, call: CallId, status: Status) {
         match call.origin {
             Origin::Local => self.fail(call, Failure::Status(status)),
             Origin::Remote => {
-                self.respond(now, call, Err(WireFailure::Status(status)));
+                self.end_with(call, Err(WireFailure::Status(status)));
                 self.events.push_back(Event::Stopped { call, reason: Stop::Cancelled });
             }
         }

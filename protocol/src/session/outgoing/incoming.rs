@@ -33,26 +33,29 @@ impl Session {
         }
     }
 
-    pub(super) fn write_incoming(&mut self, call: CallId, full: usize, encoder: &mut Encoder<'_>) {
+    /// Writes what is next of a received call that has its turn, and says whether it had.
+    pub(super) fn write_incoming(&mut self, call: CallId, full: usize, encoder: &mut Encoder<'_>) -> bool {
         let reference = CallRef { id: call.id, opener: Opener::Reader };
-        let Some(incoming) = self.incoming.get_mut(call) else { return };
-        if matches!(incoming.transfer, Writing::Chunks(_)) {
-            return;
+        let Some(incoming) = self.incoming.get_mut(call) else { return false };
+        if !std::mem::take(&mut incoming.has_turn) {
+            return false;
         }
         let codec = incoming.codec;
-        if incoming.acceptance == Acceptance::Due {
+        if matches!(incoming.transfer, Writing::Chunks(_)) {
+            // It goes on behind its last chunk.
+        } else if incoming.acceptance == Acceptance::Due {
             incoming.acceptance = Acceptance::Done;
-            return self.write_sequenced(encoder, Sequenced::Accepted { call: reference });
+            self.write_sequenced(encoder, Sequenced::Accepted { call: reference });
+        } else if incoming.stream.is_none() || !self.write_items(call, reference, codec, full, encoder) {
+            let is_answered =
+                self.incoming.get(call).is_some_and(|it| matches!(it.handling, Handling::Answered(_)));
+            if is_answered {
+                self.write_terminal(call, reference, codec, encoder);
+            } else {
+                self.write_value(call, reference, codec, encoder);
+            }
         }
-        if incoming.stream.is_some() && self.write_items(call, reference, codec, full, encoder) {
-            return;
-        }
-        let Some(incoming) = self.incoming.get_mut(call) else { return };
-        if matches!(incoming.handling, Handling::Answered(_)) {
-            self.write_terminal(call, reference, codec, encoder);
-        } else {
-            self.write_value(call, reference, codec, encoder);
-        }
+        true
     }
 
     /// Writes a watch's value as it is now, unless it has to wait, first come first served: else the larger ones would never

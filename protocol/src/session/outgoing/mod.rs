@@ -157,6 +157,8 @@ impl Session {
     }
 
     /// Writes an envelope under the number that it was given on an earlier link.
+    // Apart, as `write_own`.
+    #[inline(never)]
     fn write_again(&mut self, now: Instant, seq: u64, mut sequenced: Sequenced, encoder: &mut Encoder<'_>) {
         if let Sequenced::Call(open) = &mut sequenced {
             match self.state.wire.get(open.id) {
@@ -191,23 +193,14 @@ impl Session {
         match turn {
             Turn::Call(call) => {
                 let had_turn = match call.origin {
-                    Origin::Local => {
-                        self.own.get_mut(call).is_some_and(|own| std::mem::take(&mut own.has_turn))
-                    }
-                    Origin::Remote => self
-                        .incoming
-                        .get_mut(call)
-                        .is_some_and(|incoming| std::mem::take(&mut incoming.has_turn)),
-                };
-                if !had_turn {
-                    self.state.queue.forgotten = self.state.queue.forgotten.saturating_sub(1);
-                    return;
-                }
-                match call.origin {
                     Origin::Local => self.write_own(now, call, full, encoder),
                     Origin::Remote => self.write_incoming(call, full, encoder),
+                };
+                if had_turn {
+                    self.give_turn(call);
+                } else {
+                    self.state.queue.forgotten = self.state.queue.forgotten.saturating_sub(1);
                 }
-                self.give_turn(call);
             }
             Turn::Parked => self.write_parked(full, encoder),
             Turn::Cancel(wire) => self.write_cancel(wire, encoder),

@@ -10,17 +10,29 @@ use crate::session::types::{CallId, Failure, Role};
 use crate::status::{Code, Status};
 
 impl Session {
-    pub(super) fn write_own(&mut self, now: Instant, call: CallId, full: usize, encoder: &mut Encoder<'_>) {
-        let Some(own) = self.own.get_mut(call) else { return };
-        match own.stage {
-            Stage::Queued => self.write_opening(now, call, encoder),
-            Stage::Open { wire, .. } => {
-                let Some((_, codec)) = own.agreed else { return };
+    /// Writes what is next of a call of this end that has its turn, and says whether it had.
+    // Apart: else what it asks for is asked for before a loop in which it does not come up.
+    #[inline(never)]
+    pub(super) fn write_own(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        full: usize,
+        encoder: &mut Encoder<'_>,
+    ) -> bool {
+        let Some(own) = self.own.get_mut(call) else { return false };
+        if !std::mem::take(&mut own.has_turn) {
+            return false;
+        }
+        match (&own.stage, own.agreed) {
+            (Stage::Queued, _) => self.write_opening(now, call, encoder),
+            (&Stage::Open { wire, .. }, Some((_, codec))) => {
                 let reference = CallRef { id: wire, opener: Opener::Writer };
                 self.write_items(call, reference, codec, full, encoder);
             }
-            Stage::Waiting | Stage::Opening { .. } | Stage::Over(_) => {}
+            _ => {}
         }
+        true
     }
 
     fn write_opening(&mut self, now: Instant, call: CallId, encoder: &mut Encoder<'_>) {
@@ -94,6 +106,7 @@ impl Session {
         Some(self.begin_payload(call, bytes, false))
     }
 
+    #[inline(never)]
     pub(super) fn write_cancel(&mut self, wire: u32, encoder: &mut Encoder<'_>) {
         let (transfer, next) = match self.state.wire.get(wire) {
             WireId::Cancelling { transfer, class } => (transfer, WireId::Cancelled { class }),

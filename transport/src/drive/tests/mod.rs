@@ -19,7 +19,7 @@ use std::task::{Wake, Waker};
 
 use bowline_protocol::envelope::Refusal;
 use bowline_protocol::limits::Limits;
-use bowline_runtime::Instant;
+use bowline_runtime::{Instant, Lines};
 use bytes::Bytes;
 
 use super::*;
@@ -46,6 +46,7 @@ struct State {
     says_last: bool,
     /// How often it was asked what it waits for.
     asked: usize,
+    foreseen: Vec<[Lines; 3]>,
 }
 
 impl State {
@@ -87,6 +88,10 @@ impl Script {
 impl Core for Script {
     fn handle_connected(&self) {
         self.note("connected");
+    }
+
+    fn foresee(&self, parts: [Lines; 3]) {
+        self.0.borrow_mut().foreseen.push(parts);
     }
 
     fn attend(&self) {}

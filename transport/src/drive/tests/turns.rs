@@ -112,3 +112,22 @@ async fn who_left_a_turn_to_others_comes_back_by_itself() {
     assert!(driving.as_mut().poll(&mut Context::from_waker(&woken.clone().into())).is_pending());
     assert!(woken.0.load(Ordering::Relaxed));
 }
+
+/// Where it runs is where it stays: whoever has it prefetched is told so once.
+#[tokio::test(start_paused = true)]
+async fn what_its_turns_ask_for_is_told_at_the_first() {
+    let (_, ours, mut theirs) = links();
+    let script = Script::default();
+    beside(ours, &script, async || {
+        for _ in 0..3 {
+            theirs.start_send(Bytes::from_static(b"hello")).unwrap();
+            settle().await;
+        }
+    })
+    .await;
+    assert_eq!(script.count("message"), 3);
+    let state = script.0.borrow();
+    let [[place, link, rope]] = state.foreseen[..] else { panic!("{:?}", state.foreseen) };
+    assert_eq!(link, Lines::default(), "nobody has many of this kind");
+    assert!(![place, rope].contains(&Lines::default()));
+}
