@@ -95,7 +95,9 @@ impl Received {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.bytes = self.bytes.saturating_add(bytes);
         let due = self.due.unwrap_or(now + delay);
-        let quick = ((now + delay).saturating_duration_since(due).as_millis() / QUICK.as_millis()) as u32;
+        let since = (now + delay).saturating_duration_since(due);
+        // In so few bits: it is done for each message.
+        let quick = (since.as_millis() as u64 / const { QUICK.as_millis() as u64 }) as u32;
         if std::mem::replace(&mut self.quick, quick) != quick {
             self.quick_bytes = 0;
         }
