@@ -442,3 +442,16 @@ fn a_replayed_call_states_its_remaining_time_anew() {
     let calls = incoming_all(&mut pair);
     assert_eq!(calls[0].deadline, Some(deadline));
 }
+
+/// Its reader acknowledges so many by themselves.
+#[test]
+fn a_writer_that_keeps_few_envelopes_is_not_held_up() {
+    let limits = Limits { replay_envelopes: 40, ..at_once() };
+    let mut pair = live(limited(limits), serving());
+    pair.advance(Duration::from_secs(2));
+    for number in 0..100_u8 {
+        ask(&mut pair, request(UNARY, vec![number]));
+    }
+    pair.run();
+    assert_eq!(arrivals(&mut pair).len(), 100);
+}

@@ -213,6 +213,7 @@ impl Peer {
     /// be given to this peer any more.
     pub fn attach(&self, hello: &Hello, welcoming: Welcoming) {
         self.command(|state, now, _| {
+            self.0.links.fetch_add(1, Ordering::Release);
             // What an older link proved is about an older token.
             state.proved.value = None;
             state.session.attach(now, hello, welcoming);

@@ -17,6 +17,13 @@ pub(super) struct Readers {
     came: u64,
 }
 
+/// Which task is to be woken: where the parts of its waker are, as long as somebody keeps that.
+pub(super) type Task = [usize; 2];
+
+pub(super) fn task_of(waker: &Waker) -> Task {
+    [waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()]
+}
+
 /// What publishing has to know of a subscriber.
 pub(super) struct Reader {
     id: u64,
@@ -27,12 +34,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The task of `waker` waits for the next item, in a subscription that lies there. Returns whom it waited with before, whose
-    /// drop may run foreign code.
+    /// The task of `waker` waits for the next item, in a subscription that lies there. Returns which task that is, and whom it
+    /// waited with before, whose drop may run foreign code.
     #[inline]
-    pub(super) fn wait(&mut self, waker: &Waker, subscription: Lines) -> Option<Waker> {
+    pub(super) fn wait(&mut self, waker: &Waker, subscription: Lines) -> (Task, Option<Waker>) {
         self.nearby.note(waker, subscription);
-        self.waker.replace(waker.clone())
+        let kept = waker.clone();
+        (task_of(&kept), self.waker.replace(kept))
     }
 }
 

@@ -3,13 +3,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bowline_runtime::Lines;
 use futures_core::Stream;
 
 use super::follower::{Follower, Taken};
-use super::readers::ReaderId;
+use super::readers::{ReaderId, Task, task_of};
 use super::{Inner, Shared, State};
 use crate::context::Incoming;
 
@@ -24,13 +24,6 @@ pub struct Subscription<T> {
     call: Arc<Incoming>,
     /// It has everything before this item, and the topic knows whom to wake for it.
     waits: Option<(u64, Task)>,
-}
-
-/// Which task is to be woken: where its waker's parts are, as long as the topic has that.
-type Task = [usize; 2];
-
-fn task_of(waker: &Waker) -> Task {
-    [waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr()]
 }
 
 impl<T> Subscription<T> {
@@ -52,8 +45,8 @@ impl<T> Stream for Subscription<T> {
             return Poll::Ready(Some(item));
         }
         let this = &mut *self;
-        let task = task_of(cx.waker());
-        if this.waits == Some((this.topic.next.load(Ordering::Acquire), task)) {
+        // The topic keeps that task's waker, so another's can't lie where it does.
+        if this.waits == Some((this.topic.next.load(Ordering::Acquire), task_of(cx.waker()))) {
             return Poll::Pending;
         }
         this.waits = None;
@@ -67,8 +60,8 @@ impl<T> Stream for Subscription<T> {
                 this.follower.take_more(&mut reader.next, log, &mut this.ready);
                 // Whoever took an item asks for the next one, and mostly there is none.
                 let has_all = reader.next == log.next() && !this.follower.is_behind() && !*closed;
-                let retired = has_all.then(|| reader.wait(cx.waker(), own)).flatten();
-                this.waits = has_all.then(|| (log.next(), task));
+                let (task, retired) = has_all.then(|| reader.wait(cx.waker(), own)).unzip();
+                this.waits = task.map(|task| (log.next(), task));
                 if let Some(neighbour) = readers.neighbour(&this.reader) {
                     neighbour.nearby.prefetch();
                 }
@@ -85,7 +78,7 @@ impl<T> Stream for Subscription<T> {
                 Poll::Ready(None)
             }
             Taken::Nothing => {
-                let retired = reader.wait(cx.waker(), own);
+                let (task, retired) = reader.wait(cx.waker(), own);
                 this.waits = Some((log.next(), task));
                 // Its drop may run foreign code: not under the lock.
                 drop(state);
