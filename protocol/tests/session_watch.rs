@@ -149,13 +149,7 @@ fn the_newest_value_arrives_beside_others_that_never_rest() {
             let now = pair.now;
             under_way.extend(std::iter::from_fn(|| pair.server().poll_transmit(now)));
             let message: Bytes = under_way.pop_front().expect("there is always more");
-            let without_number = |it: &Envelope| matches!(it, Envelope::Watch(_) | Envelope::WatchChunk(_));
-            unsequenced += Decoder::new(message.clone()).flatten().filter(without_number).count() as u64;
-            pair.inject(Side::Client, message);
-            let mut ack = Vec::new();
-            let seq = pair.server().head();
-            Encoder::new(&mut ack).push(&Envelope::Control(Control::Ack(Ack { seq, unsequenced })));
-            pair.inject(Side::Server, ack.into());
+            carry(&mut pair, message, &mut unsequenced);
             if let Read::Item(_, value) = read(&mut pair, Side::Client, own) {
                 arrived = Some(value.len());
             }
@@ -167,6 +161,17 @@ fn the_newest_value_arrives_beside_others_that_never_rest() {
             assert!(matches!(read(&mut pair, Side::Client, other), Read::Item(..)), "{place} of {of} bytes");
         }
     }
+}
+
+/// Gives the client a message, and the server the acknowledgement of everything up to there.
+fn carry(pair: &mut Pair, message: Bytes, unsequenced: &mut u64) {
+    let without_number = |it: &Envelope| matches!(it, Envelope::Watch(_) | Envelope::WatchChunk(_));
+    *unsequenced += Decoder::new(message.clone()).flatten().filter(without_number).count() as u64;
+    pair.inject(Side::Client, message);
+    let mut ack = Vec::new();
+    let ack_of = Ack { seq: pair.server().head(), unsequenced: *unsequenced };
+    Encoder::new(&mut ack).push(&Envelope::Control(Control::Ack(ack_of)));
+    pair.inject(Side::Server, ack.into());
 }
 
 /// Each acknowledgement makes room for another small value, and none for a chunk.
@@ -188,13 +193,7 @@ fn a_large_value_that_is_under_way_arrives_beside_small_ones_that_go_one_by_one(
             continue;
         }
         let Some(message) = under_way.pop_front() else { continue };
-        let without_number = |it: &Envelope| matches!(it, Envelope::Watch(_) | Envelope::WatchChunk(_));
-        unsequenced += Decoder::new(message.clone()).flatten().filter(without_number).count() as u64;
-        pair.inject(Side::Client, message);
-        let mut ack = Vec::new();
-        let seq = pair.server().head();
-        Encoder::new(&mut ack).push(&Envelope::Control(Control::Ack(Ack { seq, unsequenced })));
-        pair.inject(Side::Server, ack.into());
+        carry(&mut pair, message, &mut unsequenced);
         if let Read::Item(_, value) = read(&mut pair, Side::Client, own) {
             assert_eq!(value.len(), 200 * 1024);
             return;

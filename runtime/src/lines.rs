@@ -63,24 +63,10 @@ impl Lines {
     /// Has them brought, and does not wait for it.
     #[inline]
     pub fn prefetch(self) {
-        let (mut next, mut lines) = (self.0 & !(LINE - 1), self.0 & (LINE - 1));
-        let mut ask = |count| {
-            for line in 0..count {
-                // Into the second level: the first is too small for what comes in between.
-                prefetch_read_data::<u8, 1>(std::ptr::without_provenance(next.wrapping_add(line * LINE)));
-            }
-            next = next.wrapping_add(count * LINE);
-        };
-        // There are a few dozen in a turn: counting each costs as much as asking for it.
-        while lines >= 4 {
-            ask(4);
-            lines -= 4;
-        }
-        if lines >= 2 {
-            ask(2);
-        }
-        if lines % 2 == 1 {
-            ask(1);
+        let (first, lines) = (self.0 & !(LINE - 1), self.0 & (LINE - 1));
+        for line in 0..lines {
+            // Into the second level: the first is too small for what comes in between.
+            prefetch_read_data::<u8, 1>(std::ptr::without_provenance(first.wrapping_add(line * LINE)));
         }
     }
 }

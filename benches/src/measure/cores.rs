@@ -66,7 +66,7 @@ impl FromStr for Cores {
             "one" => Ok(Self::One),
             "own" => Ok(Self::Own),
             "any" => Ok(Self::Any),
-            _ => Err(format!("cores are `one` or `any`, not `{word}`").into()),
+            _ => Err(format!("cores are `one`, `own` or `any`, not `{word}`").into()),
         }
     }
 }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn words_for_other_processes_are_read_back() {
-        for cores in [Cores::One, Cores::Any] {
+        for cores in [Cores::One, Cores::Own, Cores::Any] {
             assert_eq!(cores.to_string().parse::<Cores>().unwrap(), cores);
         }
         assert!("two".parse::<Cores>().is_err());
@@ -86,16 +86,22 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn both_workers_have_the_same_core_or_all() {
+    fn both_workers_have_the_same_core_or_one_of_their_own_or_all() {
+        use nix::sched::{CpuSet, sched_getaffinity};
+        use nix::unistd::Pid;
+
         let allowed = || async {
-            // A thread sees as many as it may use.
-            Ok(std::thread::available_parallelism()?.get())
+            let cores = sched_getaffinity(Pid::from_raw(0))?;
+            Ok((0..CpuSet::count()).filter(|&core| cores.is_set(core).unwrap_or(false)).collect::<Vec<_>>())
         };
         let here = std::thread::available_parallelism().unwrap().get();
-        for (cores, wanted) in [(Cores::One, 1), (Cores::Any, here)] {
+        for (cores, wanted, are_same) in
+            [(Cores::One, 1, true), (Cores::Own, 1, here == 1), (Cores::Any, here, true)]
+        {
             let stage = Stage::new(cores).unwrap();
-            assert_eq!(stage.on_server(allowed()).unwrap(), wanted);
-            assert_eq!(stage.on_client(allowed()).unwrap(), wanted);
+            let (server, client) = (stage.on_server(allowed()).unwrap(), stage.on_client(allowed()).unwrap());
+            assert_eq!((server.len(), client.len()), (wanted, wanted), "{cores}");
+            assert_eq!(server == client, are_same, "{cores}");
         }
     }
 }
