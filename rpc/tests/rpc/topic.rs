@@ -77,6 +77,27 @@ async fn drop_oldest_shows_one_gap_that_counts_exactly_what_is_missing() {
     }
 }
 
+/// Each goes by itself, in place of being copied behind another.
+#[tokio::test(start_paused = true)]
+async fn large_items_take_credit_too() {
+    let ends = Ends::new().await;
+    let mut reader = ends.stub().news(Method::oldest).no_resubscribe().await.unwrap();
+    settle().await;
+    let item = "x".repeat(2000);
+    for number in 0..1200 {
+        ends.handlers.topic.publish(item.clone());
+        if number == 100 {
+            settle().await;
+        }
+    }
+    let mut before = 0;
+    while reader.next().await.unwrap().is_ok() {
+        before += 1;
+    }
+    // 64 KiB of window, an item costing its archive and 64 more, and what a subscriber has taken out ahead.
+    assert!((31..=40).contains(&before), "{before}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn latest_goes_on_with_the_newest() {
     let seen = overrun(Method::latest).await;
