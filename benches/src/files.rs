@@ -17,8 +17,8 @@ pub fn reserve(connections: usize) -> Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if wanted > hard {
         return Err(format!(
-            "{wanted} files have to be open at one time and the limit of this user is {hard}: raise it, for example with \
-             `ulimit -Hn`, or measure with fewer connections"
+            "{wanted} files have to be open at one time and the limit of this user is {hard}: raise it for this shell with \
+             `sudo prlimit --pid $$ --nofile={wanted}:{wanted}`"
         )
         .into());
     }

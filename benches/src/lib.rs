@@ -34,7 +34,7 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
     let wanted: Vec<_> = scenarios::ALL.iter().filter(|scenario| options.wants(scenario.id)).collect();
     if options.list {
         for scenario in wanted {
-            println!("{:<16} {}", scenario.id, scenario.title);
+            println!("{:<24} {}", scenario.id, scenario.title);
         }
         return Ok(());
     }
@@ -42,6 +42,10 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
         return Err(
             format!("no scenario is called like {:?}; --list says which there are", options.only).into()
         );
+    }
+    options.prepare()?;
+    if options.leashed {
+        end_with_input();
     }
     let setting = options.setting(wanted.len());
     let (mut all, mut broken) = (Vec::new(), Vec::new());
@@ -59,6 +63,13 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
         }
     }
     setting.progress.finish();
+    let mut peers = all.iter().flat_map(|measured| &measured.lines).map(|line| &*line.peer);
+    if let Some(word) = &options.peers
+        && broken.is_empty()
+        && !peers.any(|peer| peer.contains(&**word))
+    {
+        return Err(format!("nobody who takes part there is called like `{word}`: Bowline ran alone").into());
+    }
     let verdicts = goals::judge(goals::ALL, &all, |peer| setting.wants(peer));
     println!("\n{}", report::verdicts(&verdicts));
     if let Some(path) = &options.json {
@@ -76,6 +87,9 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
     if !broken.is_empty() {
         return Err(format!("not measured, for the errors above: {}", broken.join(", ")).into());
     }
+    if options.check && verdicts.is_empty() {
+        return Err("--check: no goal is about what was measured".into());
+    }
     let missed = verdicts.iter().filter(|verdict| verdict.is_failure()).count();
     if options.check && missed > 0 {
         return Err(format!("goals that must hold and are missed: {missed}").into());
@@ -83,11 +97,15 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file, and the folders above it.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let named = |error: std::io::Error| format!("{}: {error}", path.display());
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(named)?;
-    }
-    Ok(std::fs::write(path, text).map_err(named)?)
+    Ok(std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?)
+}
+
+/// Ends this process with its standard input, and so with whoever started it; those that it started end with theirs.
+fn end_with_input() {
+    std::thread::spawn(|| {
+        // What comes in is for nobody.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(1);
+    });
 }

@@ -1,13 +1,12 @@
 //! `cargo xtask bench`: Bowline beside what people would use instead.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
 
 use lexopt::prelude::*;
 
 use crate::Outcome;
 use crate::setup;
-use crate::step::{cargo, execute, step, target};
+use crate::step::{cargo, execute, execute_leashed, step, target};
 
 /// Optimised across crates, which helps whoever is made of many.
 const PROFILE: &str = "compared";
@@ -37,11 +36,8 @@ pub(crate) fn run(asked: &[OsString]) -> Outcome<()> {
     })?;
     let program = target().join(PROFILE).join("bench");
     // Its tables are results and go where our output goes.
-    match Command::new(&program).args(asked).stdin(Stdio::null()).status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err("the comparison failed; what it said stands above".into()),
-        Err(error) => Err(format!("{}: {error}", program.display())),
-    }
+    execute_leashed(&program, asked)
+        .map_err(|error| format!("the comparison failed; what it said stands above ({error})"))
 }
 
 fn build() -> [&'static str; 7] {

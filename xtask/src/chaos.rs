@@ -1,10 +1,9 @@
 //! `cargo xtask chaos`: a server, many clients and a bad network between them, in processes of their own.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
 
 use crate::Outcome;
-use crate::step::{cargo, execute, step, target};
+use crate::step::{cargo, execute, execute_leashed, step, target};
 
 /// What the command line asked for: `None` is what `bowline-chaos` does by itself.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -27,7 +26,7 @@ pub(crate) struct Options {
 
 impl Options {
     fn arguments(&self) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = vec!["--leashed".into()];
+        let mut arguments: Vec<OsString> = Vec::new();
         if self.quick {
             arguments.push("--quick".into());
         }
@@ -59,16 +58,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     step("building the server and the clients", || {
         execute(cargo().args(["build", "--locked", "--quiet", "--package", "bowline-chaos"]))
     })?;
-    step("chaos", || {
-        let program = target().join("debug").join("bowline-chaos");
-        // It ends with its standard input, and so with us.
-        let spawned = Command::new(&program).args(options.arguments()).stdin(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| format!("{}: {error}", program.display()))?;
-        let leash = child.stdin.take();
-        let status = child.wait().map_err(|error| error.to_string())?;
-        drop(leash);
-        if status.success() { Ok(()) } else { Err(format!("`bowline-chaos` ended with {status}")) }
-    })
+    step("chaos", || execute_leashed(&target().join("debug").join("bowline-chaos"), &options.arguments()))
 }
 
 #[cfg(test)]
@@ -81,7 +71,7 @@ mod tests {
             let words = options.arguments();
             words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(line(&Options::default()), "--leashed");
+        assert_eq!(line(&Options::default()), "");
         let all = Options {
             quick: true,
             clients: Some(3),
@@ -91,7 +81,7 @@ mod tests {
             seed: Some(7),
             json: Some("out".into()),
         };
-        let wanted = "--leashed --quick --clients 3 --cuts 4 --messages 5 --kills 6 --seed 7 --json out";
+        let wanted = "--quick --clients 3 --cuts 4 --messages 5 --kills 6 --seed 7 --json out";
         assert_eq!(line(&all), wanted);
     }
 }

@@ -1,7 +1,8 @@
 //! Running other programs, and saying so.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -48,6 +49,17 @@ pub(crate) fn execute(command: &mut Command) -> Outcome<()> {
         Ok(status) => Err(format!("`{}` ended with {status}", line(command))),
         Err(error) => Err(format!("`{name}` does not start: {error}")),
     }
+}
+
+/// Runs one of our programs that ends with its standard input, and so with us. Its output goes where ours goes.
+pub(crate) fn execute_leashed(program: &Path, arguments: &[OsString]) -> Outcome<()> {
+    let spawned = Command::new(program).arg("--leashed").args(arguments).stdin(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|error| format!("{}: {error}", program.display()))?;
+    let leash = child.stdin.take();
+    let status = child.wait().map_err(|error| error.to_string())?;
+    drop(leash);
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    if status.success() { Ok(()) } else { Err(format!("`{name}` ended with {status}")) }
 }
 
 /// Runs a program and hands each line of its output on, to the screen and to `look`.

@@ -1,6 +1,8 @@
 //! The command line.
 
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use lexopt::prelude::*;
@@ -8,7 +10,7 @@ use lexopt::prelude::*;
 use crate::{clients, server};
 
 pub(crate) const HELP: &str = "\
-bench-load [idle|storm|calls|fan-out|all] [options]
+bench-load [idle] [storm] [calls] [fan-out] [all] [options]
 
   idle             connections that do nothing: memory and processor time of each at the server
   storm            clients that connect all at once; then all links are cut at once
@@ -108,43 +110,53 @@ impl Options {
 
 /// Reads the command line.
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Role, lexopt::Error> {
-    let mut options = Options::default();
+    let (mut options, mut named) = (Options::default(), Vec::new());
     while let Some(argument) = parser.next()? {
         match argument {
             Value(name) if name == "server" => return role(parser).map(Role::Server),
             Value(name) if name == "clients" => return role(parser).map(Role::Clients),
-            Value(name) if name == "idle" => options.scenes = vec![Scene::Idle],
-            Value(name) if name == "storm" => options.scenes = vec![Scene::Storm],
-            Value(name) if name == "calls" => options.scenes = vec![Scene::Calls],
-            Value(name) if name == "fan-out" => options.scenes = vec![Scene::FanOut],
-            Value(name) if name == "all" => options.scenes = Options::default().scenes,
+            Value(name) if name == "idle" => named.push(Scene::Idle),
+            Value(name) if name == "storm" => named.push(Scene::Storm),
+            Value(name) if name == "calls" => named.push(Scene::Calls),
+            Value(name) if name == "fan-out" => named.push(Scene::FanOut),
+            Value(name) if name == "all" => named.extend(Options::default().scenes),
             Value(name) => return Err(format!("there is no scene `{}`", name.to_string_lossy()).into()),
             Long("quick") => options.quick = true,
             Long("connections") => {
-                options.connections = Some(parser.value()?.parse::<std::num::NonZeroU32>()?.get().into());
+                options.connections = Some(number::<NonZeroU32>(&mut parser, "--connections")?.get().into());
             }
-            Long("minutes") => options.minutes = Some(span(&mut parser, 24.0 * 60.0)?),
-            Long("seconds") => options.seconds = Some(span(&mut parser, 3600.0)?),
-            Long("backlog") => {
-                options.backlog = parser.value()?.parse::<std::num::NonZeroU16>()?.get().into()
-            }
-            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("minutes") => options.minutes = Some(span(&mut parser, "--minutes", 24.0 * 60.0)?),
+            Long("seconds") => options.seconds = Some(span(&mut parser, "--seconds", 3600.0)?),
+            Long("backlog") => options.backlog = number::<NonZeroU16>(&mut parser, "--backlog")?.get().into(),
+            Long("seed") => options.seed = number(&mut parser, "--seed")?,
             Long("json") => options.json = Some(parser.value()?.into()),
             Long("leashed") => options.leashed = true,
             Long("help") | Short('h') => return Ok(Role::Help),
             other => return Err(other.unexpected()),
         }
     }
+    if !named.is_empty() {
+        options.scenes = named;
+    }
     Ok(Role::Conduct(options))
 }
 
+/// The number behind an option.
+fn number<T: FromStr<Err: std::fmt::Display>>(
+    parser: &mut lexopt::Parser,
+    option: &str,
+) -> Result<T, lexopt::Error> {
+    let text = parser.value()?.string()?;
+    text.parse().map_err(|error| format!("{option} {text}: {error}").into())
+}
+
 /// A number from 0 to `most`.
-fn span(parser: &mut lexopt::Parser, most: f64) -> Result<f64, lexopt::Error> {
-    let number: f64 = parser.value()?.parse()?;
+fn span(parser: &mut lexopt::Parser, option: &str, most: f64) -> Result<f64, lexopt::Error> {
+    let number: f64 = number(parser, option)?;
     if (0.0..=most).contains(&number) {
         Ok(number)
     } else {
-        Err(format!("0 to {most}, and not {number}").into())
+        Err(format!("{option}: 0 to {most}, and not {number:e}").into())
     }
 }
 
@@ -186,6 +198,7 @@ mod tests {
         };
         assert_eq!(all, wanted);
         assert_eq!(options("all"), Options::default());
+        assert_eq!(options("calls idle").scenes, [Scene::Calls, Scene::Idle]);
         assert_eq!((all.many(), all.callers(), all.subscribers()), (30, 30, vec![30]));
         assert_eq!((all.hold(), all.round()), (Duration::from_secs(30), Duration::from_secs(2)));
     }
@@ -206,6 +219,8 @@ mod tests {
         {
             assert!(parsed(line).is_err(), "{line}");
         }
+        let error = parsed("--connections 0").unwrap_err().to_string();
+        assert!(error.starts_with("--connections 0: "), "{error}");
     }
 
     #[test]

@@ -117,9 +117,10 @@ impl Caller for Connected {
 
     fn uploads(&self, samples: Arc<[f32]>, n: u64) -> Doing<'_, ()> {
         Box::pin(async move {
-            let mut socket = self.0.lock().await;
             let bytes = sample_bytes(&samples);
             for _ in 0..n {
+                // A small call may come between two of them.
+                let mut socket = self.0.lock().await;
                 socket.write_frame(Frame::binary(Payload::Owned(bytes.clone()))).await?;
                 same(&samples[PICKED].to_le_bytes()[..], &*socket.read_frame().await?.payload)?;
             }

@@ -163,9 +163,10 @@ impl Caller for Connected {
 
     fn uploads(&self, samples: Arc<[f32]>, n: u64) -> Doing<'_, ()> {
         Box::pin(async move {
-            let mut socket = self.socket.lock().await;
             let bytes = sample_bytes(&samples);
             for _ in 0..n {
+                // A small call may come between two of them.
+                let mut socket = self.socket.lock().await;
                 socket.send(Message::binary(Bytes::copy_from_slice(&bytes))).await?;
                 let message = socket.next().await.ok_or("the server closed")??;
                 same(&samples[PICKED].to_le_bytes()[..], &*message.into_data())?;
