@@ -12,7 +12,7 @@ mod took;
 pub use cores::Cores;
 pub use cpu::Cpu;
 pub use progress::Progress;
-pub use rounds::{Contender, Cost, Row, interleave};
+pub use rounds::{Contender, Cost, Row, interleave, order};
 pub use setting::{Effort, Setting};
 pub use spread::Spread;
 pub use stage::Stage;

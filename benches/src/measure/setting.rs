@@ -51,6 +51,11 @@ impl Setting {
         self.pick(1, 5, 6)
     }
 
+    /// How often it is each peer's turn in one round.
+    pub fn turns(&self) -> u32 {
+        self.pick(1, 4, 4)
+    }
+
     /// About how long one peer works in one round.
     pub fn length(&self) -> Duration {
         Duration::from_millis(self.pick(1, 200, 1000))

@@ -127,6 +127,7 @@ pub(super) fn answer(stage: &Stage, work: impl Fn(u64) -> Doing<'static, ()>) ->
 /// A process that [`answer`]s. What goes wrong in it, it writes to standard error itself.
 pub(super) struct Apart {
     name: &'static str,
+    role: Vec<String>,
     child: Child,
     smallest: u64,
 }
@@ -136,7 +137,7 @@ impl Apart {
     pub(super) fn start(name: &'static str, role: &[&str], smallest: u64) -> Result<Self> {
         let mut child = Child::start(role)?;
         child.line()?;
-        Ok(Self { name, child, smallest })
+        Ok(Self { name, role: role.iter().map(|&word| word.into()).collect(), child, smallest })
     }
 }
 
@@ -151,6 +152,12 @@ impl Contender for Apart {
 
     fn smallest(&self) -> u64 {
         self.smallest
+    }
+
+    fn renew(&mut self) -> Result<()> {
+        let role: Vec<_> = self.role.iter().map(|word| &**word).collect();
+        *self = Self::start(self.name, &role, self.smallest)?;
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use futures_util::Stream;
 
 use crate::apart::{self, Child};
-use crate::measure::{Cores, Setting, Spread, Stage};
+use crate::measure::{Cores, Setting, Spread, Stage, order};
 use crate::peers::Doing;
 use crate::report::{Line, metrics};
 use crate::{Result, files};
@@ -168,17 +168,6 @@ impl Amount {
     }
 }
 
-/// Who comes when in a round, of so many: who is started first finds memory in better order. In twice as many rounds each has each
-/// place twice, and comes before any other as often as behind.
-fn order(round: usize, count: usize) -> Vec<usize> {
-    let mut places: Vec<_> = (0..count).collect();
-    places.rotate_left(round / 2 % count);
-    if round % 2 == 1 {
-        places.reverse();
-    }
-    places
-}
-
 /// The other process: a source's server and all of its readers. It reads how many bursts to publish, and says what one
 /// delivery cost.
 ///
@@ -221,31 +210,5 @@ impl Contender {
         }
         let used = stage.server_cpu()?.since(before);
         Ok(used.as_secs_f64() * 1e6 / (bursts * self.burst * self.readers.count()) as f64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everybody_has_each_place_and_comes_before_any_other_as_often_as_behind() {
-        for count in 1..5 {
-            let mut places = vec![vec![0; count]; count];
-            let mut before = vec![vec![0; count]; count];
-            for round in 0..2 * count {
-                let order = order(round, count);
-                for (place, &who) in order.iter().enumerate() {
-                    places[who][place] += 1;
-                    order[place + 1..].iter().for_each(|&other| before[who][other] += 1);
-                }
-            }
-            for (who, places) in places.into_iter().enumerate() {
-                assert_eq!(places, vec![2; count]);
-                let others = (0..count).filter(|&other| other != who);
-                others
-                    .for_each(|other| assert_eq!(before[who][other], count, "{who} and {other} of {count}"));
-            }
-        }
     }
 }
