@@ -63,12 +63,8 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
         }
     }
     setting.progress.finish();
-    let mut peers = all.iter().flat_map(|measured| &measured.lines).map(|line| &*line.peer);
-    if let Some(word) = &options.peers
-        && broken.is_empty()
-        && !peers.any(|peer| peer.contains(&**word))
-    {
-        return Err(format!("nobody who takes part there is called like `{word}`: Bowline ran alone").into());
+    if let Some(word) = options.peers.as_deref().filter(|_| broken.is_empty()) {
+        names_somebody(word, &all)?;
     }
     let verdicts = goals::judge(goals::ALL, &all, |peer| setting.wants(peer));
     println!("\n{}", report::verdicts(&verdicts));
@@ -87,14 +83,24 @@ pub fn run(arguments: lexopt::Parser) -> Result<()> {
     if !broken.is_empty() {
         return Err(format!("not measured, for the errors above: {}", broken.join(", ")).into());
     }
-    if options.check && verdicts.is_empty() {
+    if options.check { check(&verdicts) } else { Ok(()) }
+}
+
+fn names_somebody(word: &str, all: &[report::Measured]) -> Result<()> {
+    if all.iter().flat_map(|measured| &measured.lines).any(|line| line.peer.contains(word)) {
+        return Ok(());
+    }
+    Err(format!("nobody who takes part there is called like `{word}`: Bowline ran alone").into())
+}
+
+fn check(verdicts: &[goals::Verdict]) -> Result<()> {
+    if verdicts.is_empty() {
         return Err("--check: no goal is about what was measured".into());
     }
-    let missed = verdicts.iter().filter(|verdict| verdict.is_failure()).count();
-    if options.check && missed > 0 {
-        return Err(format!("goals that must hold and are missed: {missed}").into());
+    match verdicts.iter().filter(|verdict| verdict.is_failure()).count() {
+        0 => Ok(()),
+        missed => Err(format!("goals that must hold and are missed: {missed}").into()),
     }
-    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -108,4 +114,34 @@ fn end_with_input() {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(1);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use goals::{Bound, Level, Verdict};
+
+    #[test]
+    fn a_word_for_peers_that_names_nobody_is_an_error() {
+        let lines = vec![report::Line::new("bowline"), report::Line::new("tarpc")];
+        let all = [report::Measured { scenario: "calls-1", title: "", lines }];
+        assert!(names_somebody("tar", &all).is_ok() && names_somebody("bowline", &all).is_ok());
+        let error = names_somebody("Tarpc", &all).unwrap_err().to_string();
+        assert!(error.contains("`Tarpc`"), "{error}");
+    }
+
+    #[test]
+    fn a_check_fails_for_a_missed_must_and_where_there_is_nothing_to_check() {
+        let verdict = |level, holds: bool| {
+            let goal = goals::ALL.iter().find(|goal| goal.level == level).unwrap();
+            let (Bound::AtLeast(limit) | Bound::AtMost(limit)) = goal.bound;
+            let over =
+                if matches!(goal.bound, Bound::AtLeast(_)) == holds { limit + 1.0 } else { limit - 1.0 };
+            Verdict { goal, figure: Some(over), by_cpu: None }
+        };
+        assert!(check(&[verdict(Level::Must, true), verdict(Level::Aim, false)]).is_ok());
+        let error = check(&[verdict(Level::Must, false), verdict(Level::Must, true)]).unwrap_err();
+        assert!(error.to_string().ends_with(": 1"), "{error}");
+        assert!(check(&[]).is_err());
+    }
 }

@@ -96,3 +96,16 @@ fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_told_that_it_is_leashed_and_its_failure_named() {
+        let compare = |word: &str| execute_leashed(Path::new("test"), &["=".into(), word.into()]);
+        compare("--leashed").unwrap();
+        let error = compare("--free").unwrap_err();
+        assert!(error.starts_with("`test` ended with "), "{error}");
+    }
+}

@@ -219,8 +219,10 @@ mod tests {
         {
             assert!(parsed(line).is_err(), "{line}");
         }
-        let error = parsed("--connections 0").unwrap_err().to_string();
-        assert!(error.starts_with("--connections 0: "), "{error}");
+        for option in ["--connections", "--minutes", "--seconds", "--backlog", "--seed"] {
+            let error = parsed(&format!("{option} -1")).unwrap_err().to_string();
+            assert!(error.starts_with(option), "{error}");
+        }
     }
 
     #[test]

@@ -222,7 +222,9 @@ mod tests {
     fn each_round_has_new_processes_in_another_order_and_several_turns() {
         let did = Rc::new(RefCell::new(String::new()));
         let mut both = [Anew('a', did.clone()), Anew('b', did.clone())];
-        interleave(&mut both, &Setting::new(Effort::Quick)).unwrap();
+        let rows = interleave(&mut both, &Setting::new(Effort::Quick)).unwrap();
+        let cost = rows[0].cost;
+        assert_eq!((cost.cpu.median, cost.rate.median.round()), (1000.0, 1000.0));
         let [ab, ba] = ["abababab", "babababa"];
         let wanted = ["aabb", ab, "+b+a", ba, "+b+a", ba, "+a+b", ab, "+a+b", ab];
         assert_eq!(*did.borrow(), wanted.concat());

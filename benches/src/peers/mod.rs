@@ -195,4 +195,18 @@ mod tests {
         assert_eq!(f32::from_le_bytes(picked(&sample_bytes(&samples)).unwrap()), 1000.0);
         assert!(picked(&sample_bytes(&samples[..PICKED])).is_err());
     }
+
+    /// Else a scenario that has both measures a lock of this program.
+    #[tokio::test]
+    async fn a_small_call_comes_between_uploads() {
+        for peer in uploaders() {
+            let caller = peer.connect(peer.serve().await.unwrap()).await.unwrap();
+            let samples: Arc<[f32]> = vec![0.5; 2 * PICKED].into();
+            tokio::select! {
+                biased;
+                done = caller.uploads(samples, 200) => panic!("{}: {done:?} comes first", peer.name()),
+                called = caller.calls("small".into(), 1, 1) => called.unwrap(),
+            }
+        }
+    }
 }

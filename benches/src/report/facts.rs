@@ -34,17 +34,21 @@ pub struct Machine {
 impl Facts {
     /// Asks the system.
     pub fn gather() -> Self {
-        // What was typed, without what `cargo xtask bench` adds.
-        let arguments: Vec<_> = std::env::args().skip(1).filter(|word| word != "--leashed").collect();
         Self {
             date: chrono::Utc::now().format("%Y-%m-%dT%H:%M:%SZ").to_string(),
             commit: commit().unwrap_or_default(),
-            command: format!("cargo xtask bench {}", arguments.join(" ")).trim_end().to_owned(),
+            command: typed(std::env::args().skip(1)),
             machine: Machine::of_this(),
             rustc: env!("BENCH_RUSTC"),
             versions: versions(include_str!("../../../Cargo.lock")),
         }
     }
+}
+
+/// What somebody typed, without what `cargo xtask bench` adds to it.
+fn typed(arguments: impl Iterator<Item = String>) -> String {
+    let words: Vec<_> = arguments.filter(|word| word != "--leashed").collect();
+    format!("cargo xtask bench {}", words.join(" ")).trim_end().to_owned()
 }
 
 impl Machine {
@@ -104,6 +108,13 @@ fn versions(lock: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_command_is_what_was_typed() {
+        let typed = |line: &str| typed(line.split_whitespace().map(str::to_owned));
+        assert_eq!(typed("--leashed --quick --json x"), "cargo xtask bench --quick --json x");
+        assert_eq!(typed("--leashed"), "cargo xtask bench");
+    }
 
     #[test]
     fn versions_are_those_that_this_package_uses() {
