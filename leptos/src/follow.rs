@@ -17,27 +17,27 @@ use leptos::prelude::*;
 /// A call that was made and not yet sent.
 pub(crate) trait Keyed {
     /// Equal for calls of the same method with the same arguments.
-    fn key(&self) -> CallKey;
+    fn key(&self) -> Option<CallKey>;
     /// What it will go to.
-    fn channel(&mut self) -> Option<Channel>;
+    fn channel(&self) -> Option<Channel>;
 }
 
 impl<R: Output> Keyed for CallFuture<R> {
-    fn key(&self) -> CallKey {
+    fn key(&self) -> Option<CallKey> {
         CallFuture::key(self)
     }
 
-    fn channel(&mut self) -> Option<Channel> {
+    fn channel(&self) -> Option<Channel> {
         CallFuture::channel(self)
     }
 }
 
 impl<T, E> Keyed for StreamFuture<T, E> {
-    fn key(&self) -> CallKey {
+    fn key(&self) -> Option<CallKey> {
         StreamFuture::key(self)
     }
 
-    fn channel(&mut self) -> Option<Channel> {
+    fn channel(&self) -> Option<Channel> {
         StreamFuture::channel(self)
     }
 }
@@ -81,13 +81,15 @@ pub(crate) fn follow<C, F>(
         return;
     }
     let slot = Slot::new();
-    Effect::new_sync(move |last: Option<(CallKey, u64)>| {
+    Effect::new_sync(move |last: Option<(Option<CallKey>, u64)>| {
         let round = again.0.get();
-        let mut call = make();
+        let call = make();
         let key = call.key();
+        // What was polled before says no more what it asks: it is taken for another.
+        let is_same = |last: &Option<CallKey>| last.is_some() && *last == key;
         let why = match last {
-            Some(last) if last == (key.clone(), round) => return last,
-            Some((last, _)) if last == key => Start::Again,
+            Some((last, before)) if is_same(&last) && before == round => return (last, before),
+            Some((last, _)) if is_same(&last) => Start::Again,
             _ => Start::Changed,
         };
         let link = Link(call.channel().map(|channel| Liveness::of(&channel)));

@@ -180,6 +180,15 @@ impl Call {
         }
     }
 
+    /// The session of `target`, to which the call goes.
+    pub(crate) fn session_of(&self, target: &Target) -> Peer {
+        let asked_on = match &self.content {
+            Content::Outgoing { asker, .. } => asker.as_ref().and_then(|asker| asker.session_of(target)),
+            Content::Incoming { .. } => None,
+        };
+        asked_on.cloned().unwrap_or_else(|| target.peer())
+    }
+
     /// Takes the right to run a `once` call out.
     pub(crate) fn take_claim(&mut self) -> Option<Box<Claim>> {
         match &mut self.content {

@@ -31,20 +31,25 @@ where
 {
     type Output = Result<Reply, BoxError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(record) = this.record {
-            record.polling = true;
-        }
+        let Some(record) = this.record else { return this.inner.poll(cx).map_err(Into::into) };
+        record.polling = true;
         let polled = this.inner.poll(cx);
-        if let Some(record) = this.record {
-            record.polling = false;
-        }
+        record.polling = false;
         let answer = ready!(polled).map_err(Into::into);
-        Poll::Ready(match this.record.take() {
-            Some(record) => record.follow(answer),
-            None => answer,
-        })
+        match answer {
+            Ok(reply) if reply.is_stream() => match this.record.take() {
+                Some(record) => Poll::Ready(Ok(record.follow(reply))),
+                None => Poll::Ready(Ok(reply)),
+            },
+            // Where it lies: it is large.
+            ended => {
+                record.answered(&ended);
+                Poll::Ready(ended)
+            }
+        }
     }
 }
 

@@ -26,24 +26,23 @@ impl Record {
         Self { series, started: Moment::recent(), deadline: call.deadline(), polling: false, ended: false }
     }
 
-    /// Follows an answer to its end.
-    pub(super) fn follow(mut self, answer: Result<Reply, BoxError>) -> Result<Reply, BoxError> {
-        let reply = match answer {
-            Ok(reply) if reply.is_stream() => reply,
-            ended => {
-                self.finish(Moment::after(self.started), error_of(&ended));
-                return ended;
-            }
-        };
+    /// The call has ended with `answer`, which is no stream.
+    pub(super) fn answered(&mut self, answer: &Result<Reply, BoxError>) {
+        self.finish(Moment::after(self.started), error_of(answer));
+    }
+
+    /// Follows a stream to its end.
+    #[inline(never)]
+    pub(super) fn follow(mut self, stream: Reply) -> Reply {
         // From here on it has no deadline.
         self.deadline = None;
-        Ok(reply.on_end(move |end| match end {
+        stream.on_end(move |end| match end {
             StreamEnd::Over => self.end(None),
             StreamEnd::Application => self.end(Some("application")),
             StreamEnd::Status(status) => self.end(Some(status.code.as_str())),
             // The reader lost interest: counted as such when it is dropped.
             _ => {}
-        }))
+        })
     }
 
     fn end(mut self, error: Option<&'static str>) {

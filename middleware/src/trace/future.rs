@@ -13,14 +13,15 @@ pin_project_lite::pin_project! {
         // Before the span: what the call drops belongs to it.
         #[pin]
         inner: F,
-        // None where nobody records the span, and once the call has its answer.
-        record: Option<Record>,
+        // None where nobody records the span, and once the call has its answer. Apart: such a call is not moved together
+        // with room for one.
+        record: Option<Box<Record>>,
     }
 }
 
 impl<F> TraceFuture<F> {
     pub(super) fn new(inner: F, span: Span) -> Self {
-        let record = (!span.is_disabled()).then_some(Record { span, dropped: Some(CANCELLED) });
+        let record = (!span.is_disabled()).then(|| Box::new(Record { span, dropped: Some(CANCELLED) }));
         Self { inner, record }
     }
 }
@@ -31,22 +32,39 @@ where
 {
     type Output = Result<Reply, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(record) = this.record else { return this.inner.poll(cx) };
-        record.dropped = Some(PANICKED);
-        let result = record.span.in_scope(|| this.inner.poll(cx));
-        record.dropped = Some(CANCELLED);
-        let result = ready!(result);
-        let Some(record) = this.record.take() else { return Poll::Ready(result) };
-        Poll::Ready(match result {
-            Ok(reply) if reply.is_stream() => Ok(record.follow(reply)),
-            ended => {
-                record.end(error_of(&ended));
-                ended
-            }
-        })
+        match this.record {
+            None => this.inner.poll(cx),
+            record => recorded(this.inner, record, cx),
+        }
     }
+}
+
+/// Polls a call whose span somebody records.
+#[inline(never)]
+fn recorded<F, E>(
+    inner: Pin<&mut F>,
+    known: &mut Option<Box<Record>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Reply, E>>
+where
+    F: Future<Output = Result<Reply, E>>,
+{
+    let Some(record) = known else { return inner.poll(cx) };
+    record.dropped = Some(PANICKED);
+    let result = record.span.in_scope(|| inner.poll(cx));
+    record.dropped = Some(CANCELLED);
+    let result = ready!(result);
+    let Some(record) = known.take() else { return Poll::Ready(result) };
+    Poll::Ready(match result {
+        Ok(reply) if reply.is_stream() => Ok(record.follow(reply)),
+        ended => {
+            record.end(error_of(&ended));
+            ended
+        }
+    })
 }
 
 /// What a call that is dropped before it ended is recorded as.

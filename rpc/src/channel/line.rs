@@ -1,6 +1,8 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Channel;
@@ -16,6 +18,7 @@ use crate::peer::Peer;
 pub struct Line(Arc<Shared>);
 
 struct Shared {
+    id: LineId,
     current: Mutex<Peer>,
     extensions: Extensions,
 }
@@ -23,7 +26,8 @@ struct Shared {
 impl Line {
     /// A line to `peer`.
     pub fn new(peer: Peer) -> Self {
-        Self(Arc::new(Shared { current: Mutex::new(peer), extensions: Extensions::default() }))
+        let (id, current, extensions) = (LineId::new(), Mutex::new(peer), Extensions::default());
+        Self(Arc::new(Shared { id, current, extensions }))
     }
 
     /// Where a call would go now.
@@ -35,6 +39,7 @@ impl Line {
     pub fn switch(&self, peer: Peer) {
         let mut current = self.0.current.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *current, peer);
+        before.note_successor();
         drop(current);
         before.wake_readers();
         // Not under the lock: it may be the last one, and run foreign code when dropped.
@@ -46,8 +51,8 @@ impl Line {
         Channel::new(Target::Line(self.clone()), 0)
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub(crate) fn id(&self) -> LineId {
+        self.0.id
     }
 
     /// The innermost `tower` service of a caller's stack, as [`Peer::endpoint`].
@@ -59,6 +64,17 @@ impl Line {
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").finish_non_exhaustive()
+    }
+}
+
+/// Tells lines of a process apart, without holding one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineId(NonZeroU64);
+
+impl LineId {
+    fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NonZeroU64::MIN.saturating_add(NEXT.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -95,7 +111,7 @@ impl Target {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Session(this), Self::Session(other)) => this.is_same(other),
-            (Self::Line(this), Self::Line(other)) => this.is_same(other),
+            (Self::Line(this), Self::Line(other)) => this.id() == other.id(),
             _ => false,
         }
     }

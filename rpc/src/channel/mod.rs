@@ -13,7 +13,7 @@ use crate::peer::Peer;
 use crate::{BoxError, Call, Reply, status_of};
 
 pub use line::Line;
-pub(crate) use line::{Extensions, Target};
+pub(crate) use line::{Extensions, LineId, Target};
 pub(crate) use stack::{Passing, Stack};
 
 /// Keeps something alive for as long as a channel, or a call made on it, is.

@@ -1,11 +1,11 @@
-use crate::channel::{Line, Target};
+use crate::channel::{Line, LineId, Target};
 use crate::peer::Peer;
 
 /// Who this end was when something was asked: if it is asked again, or only now goes to its session, then as that one.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
     /// What the peer is a session of; `None` if it was meant itself.
-    line: Option<Line>,
+    line: Option<LineId>,
     peer: Peer,
     /// How often it had become somebody else there.
     changes: u64,
@@ -14,8 +14,8 @@ pub(crate) struct Asker {
 impl Asker {
     /// This end as it is on `peer`, the session of `target`.
     pub(crate) fn of(target: &Target, peer: Peer) -> Self {
-        let changes = peer.who().changes;
-        Self { line: target.line().cloned(), peer, changes }
+        let changes = peer.changes();
+        Self { line: target.line().map(Line::id), peer, changes }
     }
 
     /// The same asker on `peer`, a session of `target`; `None` where this end is somebody else there, or became somebody
@@ -25,7 +25,12 @@ impl Asker {
     /// there.
     pub(crate) fn on(&self, target: &Target, peer: &Peer) -> Option<Self> {
         let changes = self.changes_on(target, peer)?;
-        Some(Self { line: target.line().cloned(), peer: peer.clone(), changes })
+        Some(Self { line: target.line().map(Line::id), peer: peer.clone(), changes })
+    }
+
+    /// The session of `target` if that is the one on which it was asked, and known without a look at the line.
+    pub(crate) fn session_of(&self, target: &Target) -> Option<&Peer> {
+        (self.is_of(target) && !self.peer.has_successor()).then_some(&self.peer)
     }
 
     /// How often this end had become somebody else on `peer` when it was the same asker there. For calls, which ask nothing where
@@ -53,7 +58,7 @@ impl Asker {
     fn is_of(&self, target: &Target) -> bool {
         match (&self.line, target) {
             (None, Target::Session(peer)) => self.is_at(peer),
-            (Some(line), Target::Line(other)) => line.is_same(other),
+            (Some(line), Target::Line(other)) => *line == other.id(),
             _ => false,
         }
     }

@@ -71,14 +71,14 @@ impl<R: Output> CallFuture<R> {
         ViewFuture { core: self.core, result: PhantomData }
     }
 
-    /// What the call asks, for a cache.
-    pub fn key(&self) -> CallKey {
-        self.core.key.clone()
+    /// What the call asks, for a cache; `None` once it was polled.
+    pub fn key(&self) -> Option<CallKey> {
+        self.core.exchange.prepared().map(Prepared::key)
     }
 
     /// What the call will go to; `None` once it was polled.
-    pub fn channel(&mut self) -> Option<Channel> {
-        self.core.exchange.prepared().map(|prepared| prepared.channel().clone())
+    pub fn channel(&self) -> Option<Channel> {
+        self.core.exchange.prepared()?.channel().cloned()
     }
 
     fn from_prepared(prepared: Prepared) -> Self {
@@ -154,12 +154,14 @@ where
 /// What both futures share.
 struct Core {
     exchange: Exchange,
-    key: CallKey,
+    service: &'static ServiceDescriptor,
+    method: usize,
 }
 
 impl Core {
     fn new(prepared: Prepared) -> Self {
-        Self { key: prepared.key(), exchange: Exchange::new(prepared) }
+        let (service, method) = (prepared.service(), prepared.method());
+        Self { exchange: Exchange::new(prepared), service, method }
     }
 
     fn poll<T, E: Payload>(
@@ -168,10 +170,7 @@ impl Core {
         decode: impl FnOnce(Codec, Buffer) -> Result<T, DecodePayloadError>,
     ) -> Poll<Result<T, CallError<E>>> {
         let reply = std::task::ready!(self.exchange.poll(cx));
-        let name = || {
-            let (service, method) = self.key.descriptors();
-            error::name(service, method)
-        };
+        let name = || error::name(self.service, &self.service.methods[self.method]);
         // Each end is written where the caller has it: put together first, it would be moved.
         match reply.0 {
             Outcome::Value(codec, buffer) => match decode(codec, buffer) {
@@ -184,8 +183,8 @@ impl Core {
 
     fn debug(&self, f: &mut fmt::Formatter<'_>, future: &str) -> fmt::Result {
         f.debug_struct(future)
-            .field("service", &self.key.service())
-            .field("method", &self.key.method())
+            .field("service", &self.service.name)
+            .field("method", &self.service.methods[self.method].name)
             .finish_non_exhaustive()
     }
 }

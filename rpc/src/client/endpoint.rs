@@ -53,10 +53,12 @@ enum State {
 impl Future for EndpointFuture {
     type Output = Result<Reply, Infallible>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::Prepared { call, target, is_taken } = &mut self.0 {
             assert!(!std::mem::replace(is_taken, true), "a call was polled after it had panicked");
-            match Sent::start(target, target.peer(), call, None, cx) {
+            let peer = call.session_of(target);
+            match Sent::start(target, peer, call, cx) {
                 Ok(sent) => self.0 = State::Sent(sent),
                 Err(reply) => {
                     self.0 = State::Done;

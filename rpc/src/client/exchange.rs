@@ -17,38 +17,45 @@ use crate::stream::Hooks;
 use crate::{Call, Channel, Reply};
 
 /// The caller's side of one call, from its description to its reply. `Unpin`, and `Send` on every target.
-pub(crate) enum Exchange {
+pub(crate) struct Exchange {
+    // Before the channel: a call that is dropped is withdrawn while its session is still held.
+    stage: Stage,
+    /// Held from the first poll until the reply is there, and with it the lease.
+    channel: Option<Channel>,
+}
+
+enum Stage {
     Prepared(Prepared),
     /// On the session.
     Sent(Sent),
     /// Answered before it was sent.
     Answered(Box<Reply>),
     /// In the caller's layers.
-    Layered(Layered),
+    Layered(Passing),
     Done,
 }
 
 impl Exchange {
     pub(crate) fn new(prepared: Prepared) -> Self {
-        Self::Prepared(prepared)
+        Self { stage: Stage::Prepared(prepared), channel: None }
     }
 
     /// A call that ended before it began.
     pub(crate) fn answered(status: Status) -> Self {
-        Self::Answered(Box::new(status.into()))
+        Self { stage: Stage::answered(status), channel: None }
     }
 
     /// The description, until the first poll.
-    pub(crate) fn prepared(&mut self) -> Option<&mut Prepared> {
-        match self {
-            Self::Prepared(prepared) => Some(prepared),
+    pub(crate) fn prepared(&self) -> Option<&Prepared> {
+        match &self.stage {
+            Stage::Prepared(prepared) => Some(prepared),
             _ => None,
         }
     }
 
     /// Changes the description; after the first poll nothing.
     pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
-        if let Self::Prepared(prepared) = self {
+        if let Stage::Prepared(prepared) = &mut self.stage {
             edit(prepared);
         }
     }
@@ -57,78 +64,67 @@ impl Exchange {
         // The call's deadline, its layers and its session depend on the time.
         let _moment = Moment::begin();
         loop {
-            match self {
+            let mut polled = match &mut self.stage {
                 // Parts of it are moved out, not the whole: it is large.
-                Self::Prepared(prepared) => *self = Self::start(prepared, cx),
-                Self::Sent(sent) => {
-                    let reply = sent.poll(cx);
-                    if reply.is_ready() {
-                        *self = Self::Done;
-                    }
-                    return reply;
+                Stage::Prepared(prepared) => {
+                    let channel = prepared.take_channel();
+                    self.stage = Stage::start(prepared, &channel, cx);
+                    self.channel = Some(channel);
+                    continue;
                 }
-                Self::Answered(_) => {
-                    let Self::Answered(reply) = std::mem::replace(self, Self::Done) else { continue };
-                    return Poll::Ready(*reply);
+                Stage::Sent(sent) => sent.poll(cx),
+                Stage::Layered(passing) => passing.poll(cx),
+                Stage::Answered(_) => {
+                    let Stage::Answered(reply) = std::mem::replace(&mut self.stage, Stage::Done) else {
+                        continue;
+                    };
+                    Poll::Ready(*reply)
                 }
-                Self::Layered(layered) => {
-                    let reply = ready!(layered.poll(cx));
-                    *self = Self::Done;
-                    return Poll::Ready(reply);
+                Stage::Done => panic!("a call was polled after it had ended"),
+            };
+            // Changed where it lies: it is large.
+            if let Poll::Ready(reply) = &mut polled {
+                self.stage = Stage::Done;
+                let channel = self.channel.take();
+                if let Outcome::Opened(opened) = &mut reply.0 {
+                    opened.lease = channel.and_then(|channel| channel.lease());
                 }
-                Self::Done => panic!("a call was polled after it had ended"),
             }
+            return polled;
         }
     }
+}
 
-    fn start(prepared: &mut Prepared, cx: &mut Context<'_>) -> Self {
-        let peer = prepared.channel().peer();
+impl Stage {
+    fn answered(status: Status) -> Self {
+        Self::Answered(Box::new(status.into()))
+    }
+
+    fn start(prepared: &mut Prepared, channel: &Channel, cx: &mut Context<'_>) -> Self {
+        let target = channel.target();
+        let peer = target.peer();
         // Lent from here on, as it is large.
-        let mut call = match prepared.take_call(&peer, Moment::recent()) {
+        let mut call = match prepared.take_call(channel, &peer, Moment::recent()) {
             Ok(call) => call,
             Err(status) => return Self::answered(status),
         };
-        let channel = prepared.channel();
         let Some(stack) = channel.stack() else {
-            return match Sent::start(channel.target(), peer, &mut call, channel.lease(), cx) {
-                Ok(sent) => Self::Sent(sent),
-                Err(reply) => Self::Answered(reply),
-            };
+            return Sent::start(target, peer, &mut call, cx).map_or_else(Self::Answered, Self::Sent);
         };
         // Who waits in a layer may be somebody else when its turn has come.
-        call.ask_as(channel.target(), peer);
-        match stack.pass(call, cx) {
-            Ok(passing) => Self::Layered(Layered { passing, channel: channel.clone() }),
-            Err(reply) => Self::Answered(reply),
-        }
-    }
-}
-
-/// A call in the caller's layers.
-pub(crate) struct Layered {
-    passing: Passing,
-    /// Held until the reply is there, and with it the lease.
-    channel: Channel,
-}
-
-impl Layered {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
-        let mut reply = ready!(self.passing.poll(cx));
-        if let Outcome::Opened(opened) = &mut reply.0 {
-            opened.lease = self.channel.lease();
-        }
-        Poll::Ready(reply)
+        call.ask_as(target, peer);
+        stack.pass(call, cx).map_or_else(Self::Answered, Self::Layered)
     }
 }
 
 /// A call on the session, asked again there where that may be done.
 pub(crate) struct Sent {
-    stage: Stage,
+    step: Step,
     /// `None` for a call that is made only once.
     again: Option<Box<Again>>,
 }
 
-enum Stage {
+enum Step {
     Asked(Attempt),
     /// Before the next try.
     Pausing(Sleep),
@@ -141,33 +137,32 @@ impl Sent {
         target: &Target,
         peer: Peer,
         call: &mut Call,
-        lease: Option<Lease>,
         cx: &Context<'_>,
     ) -> Result<Self, Box<Reply>> {
-        let again = Again::of(target, &peer, call, lease.as_ref());
-        Ok(Self { stage: Stage::Asked(Attempt::start(target, peer, call, lease, cx)?), again })
+        let again = Again::of(target, &peer, call);
+        Ok(Self { step: Step::Asked(Attempt::start(target, peer, call, cx)?), again })
     }
 
     /// The reply; polled no more once it was given.
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         loop {
-            self.stage = match &mut self.stage {
-                Stage::Asked(attempt) => {
+            self.step = match &mut self.step {
+                Step::Asked(attempt) => {
                     let Some(again) = &mut self.again else { return attempt.poll(cx) };
                     let reply = ready!(attempt.poll(cx));
                     match again.after(&reply) {
                         None => return Poll::Ready(reply),
-                        Some(pause) => Stage::Pausing(pause),
+                        Some(pause) => Step::Pausing(pause),
                     }
                 }
-                Stage::Pausing(pause) => {
+                Step::Pausing(pause) => {
                     ready!(Pin::new(pause).poll(cx));
                     let parts = self.again.as_mut().and_then(|again| again.parts());
-                    let Parts { target, peer, mut call, lease } =
+                    let Parts { target, peer, mut call } =
                         parts.expect("only a call that can be made again pauses");
-                    match Attempt::start(target, peer, &mut call, lease, cx) {
-                        Ok(attempt) => Stage::Asked(attempt),
+                    match Attempt::start(target, peer, &mut call, cx) {
+                        Ok(attempt) => Step::Asked(attempt),
                         Err(reply) => return Poll::Ready(*reply),
                     }
                 }
@@ -189,13 +184,7 @@ struct Attempt {
 impl Attempt {
     /// Opens the call on `peer`, a session of `target`, and starts what streams with it.
     #[inline]
-    fn start(
-        target: &Target,
-        peer: Peer,
-        call: &mut Call,
-        lease: Option<Lease>,
-        cx: &Context<'_>,
-    ) -> Result<Self, Box<Reply>> {
+    fn start(target: &Target, peer: Peer, call: &mut Call, cx: &Context<'_>) -> Result<Self, Box<Reply>> {
         let method = call.descriptor();
         let (service, index, depth, deadline) =
             (call.service, call.method_index(), call.depth, call.deadline);
@@ -240,7 +229,7 @@ impl Attempt {
         }
         let opened = peer.open(request, patience, changes, cx);
         let handle = match opened {
-            Ok(call) => Handle::new(peer, call, lease),
+            Ok(call) => Handle::new(peer, call),
             Err(failure) => return Err(Box::new(failed(&peer, failure))),
         };
         let is_new = matches!(method.kind, MethodKind::Unary | MethodKind::ClientStream);

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use bowline_protocol::schema::{MethodDescriptor, ServiceDescriptor};
+use bowline_protocol::schema::ServiceDescriptor;
 use bytes::Bytes;
 
 /// What a call asks: method and encoded arguments. Equal keys ask the same.
@@ -27,15 +27,7 @@ impl CallKey {
 
     /// The name of the method.
     pub fn method(&self) -> &'static str {
-        self.descriptor().name
-    }
-
-    pub(crate) fn descriptor(&self) -> &'static MethodDescriptor {
-        &self.service.methods[self.method]
-    }
-
-    pub(crate) fn descriptors(&self) -> (&'static ServiceDescriptor, &'static MethodDescriptor) {
-        (self.service, self.descriptor())
+        self.service.methods[self.method].name
     }
 
     fn parts(&self) -> (&'static str, &'static str, &Bytes) {

@@ -12,7 +12,7 @@ use super::exchange::Exchange;
 use super::prepared::Prepared;
 use super::setters::setters;
 use crate::reply::Outcome;
-use crate::{CallError, Channel, Reply};
+use crate::{CallError, Channel, Reply, error};
 
 /// A one-way call.
 ///
@@ -25,7 +25,8 @@ use crate::{CallError, Channel, Reply};
 #[must_use = "a call does nothing until it is awaited"]
 pub struct NotifyFuture {
     exchange: Exchange,
-    key: CallKey,
+    service: &'static ServiceDescriptor,
+    method: usize,
 }
 
 impl NotifyFuture {
@@ -36,13 +37,13 @@ impl NotifyFuture {
         method: usize,
         arguments: &A,
     ) -> Self {
-        let prepared = Prepared::new(channel, service, method, arguments, None);
-        Self { key: prepared.key(), exchange: Exchange::new(prepared) }
+        let exchange = Exchange::new(Prepared::new(channel, service, method, arguments, None));
+        Self { exchange, service, method }
     }
 
-    /// What the call says, for a cache.
-    pub fn key(&self) -> CallKey {
-        self.key.clone()
+    /// What the call says, for a cache; `None` once it was polled.
+    pub fn key(&self) -> Option<CallKey> {
+        self.exchange.prepared().map(Prepared::key)
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
@@ -60,7 +61,7 @@ impl Future for NotifyFuture {
         Poll::Ready(match reply.0 {
             Outcome::Done => Ok(()),
             other => {
-                let name = || format!("{}.{}", self.key.service(), self.key.method());
+                let name = || error::name(self.service, &self.service.methods[self.method]);
                 Err(failure(Reply(other), &name, Infallible::decode))
             }
         })
@@ -69,6 +70,9 @@ impl Future for NotifyFuture {
 
 impl fmt::Debug for NotifyFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NotifyFuture").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("NotifyFuture")
+            .field("service", &self.service.name)
+            .field("method", &self.service.methods[self.method].name)
+            .finish_non_exhaustive()
     }
 }

@@ -16,13 +16,13 @@ use crate::{Call, Channel, Metadata, error};
 
 /// A call that was described and not yet polled: nothing of it was sent.
 pub(crate) struct Prepared {
-    channel: Channel,
+    /// `None` once it was polled.
+    channel: Option<Channel>,
     service: &'static ServiceDescriptor,
     method: usize,
     arguments: Result<Arguments, EncodeError>,
     /// Apart, so that a call with nothing of it is not moved together with room for it.
     special: Option<Box<Special>>,
-    is_taken: bool,
 }
 
 /// What most calls have nothing of.
@@ -72,12 +72,11 @@ impl Prepared {
         upload: Option<Upload>,
     ) -> Self {
         Self {
-            channel: channel.clone(),
+            channel: Some(channel.clone()),
             service,
             method,
             arguments: Arguments::new(arguments),
             special: upload.map(|upload| Box::new(Special { upload: Some(upload), ..Special::default() })),
-            is_taken: false,
         }
     }
 
@@ -110,8 +109,13 @@ impl Prepared {
         CallKey::new(self.service, self.method, arguments)
     }
 
-    pub(crate) fn channel(&self) -> &Channel {
-        &self.channel
+    pub(crate) fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+
+    /// Takes what the call goes to out. Only once: from then on it is being made.
+    pub(crate) fn take_channel(&mut self) -> Channel {
+        self.channel.take().expect("a call was polled after it had panicked")
     }
 
     pub(crate) fn descriptor(&self) -> &'static MethodDescriptor {
@@ -131,12 +135,13 @@ impl Prepared {
     /// That are calls whose stream went with them, calls of a server, whose session ends for good, and those of
     /// handlers, which end with it.
     pub(crate) fn recipe(&self) -> Option<Recipe> {
+        let channel = self.channel.as_ref()?;
         let may_repeat = self.special.as_ref().is_none_or(|special| special.upload.is_none())
-            && self.channel.peer().is_client()
-            && self.channel.depth() == 0;
+            && channel.peer().is_client()
+            && channel.depth() == 0;
         let arguments = self.arguments.as_ref().ok().filter(|_| may_repeat)?;
         Some(Recipe {
-            channel: self.channel.clone(),
+            channel: channel.clone(),
             service: self.service,
             method: self.method,
             arguments: arguments.clone(),
@@ -144,9 +149,9 @@ impl Prepared {
         })
     }
 
-    /// Makes the call of it, which begins `now` on `peer`, the session of its channel. Only once: what is left is the channel.
-    pub(crate) fn take_call(&mut self, peer: &Peer, now: Instant) -> Result<Call, Status> {
-        assert!(!std::mem::replace(&mut self.is_taken, true), "a call was polled after it had panicked");
+    /// Makes the call of it, which begins `now` on `peer`, the session of `channel`, which was its own. Only once: nothing is
+    /// left.
+    pub(crate) fn take_call(&mut self, channel: &Channel, peer: &Peer, now: Instant) -> Result<Call, Status> {
         let (timeout, waiting) =
             self.special.as_ref().map_or_else(Default::default, |it| (it.timeout, it.waiting));
         let timeout = self.timeout(timeout, peer);
@@ -179,7 +184,7 @@ impl Prepared {
             metadata,
             extensions: http::Extensions::new(),
             deadline,
-            depth: self.channel.depth(),
+            depth: channel.depth(),
         })
     }
 
@@ -216,12 +221,11 @@ impl Recipe {
         let metadata = self.metadata.clone();
         let special = Special { timeout: Timeout::Never, metadata, asker: Some(asker), ..Special::default() };
         Exchange::new(Prepared {
-            channel: self.channel.clone(),
+            channel: Some(self.channel.clone()),
             service: self.service,
             method: self.method,
             arguments: Ok(arguments.unwrap_or_else(|| self.arguments.clone())),
             special: Some(Box::new(special)),
-            is_taken: false,
         })
     }
 }

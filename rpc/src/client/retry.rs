@@ -8,7 +8,7 @@ use bowline_protocol::schema::{MethodKind, Retry};
 use bowline_protocol::status::Code;
 use bowline_runtime::{Sleep, now, random_bytes, sleep_until};
 
-use crate::channel::{Lease, Target};
+use crate::channel::Target;
 use crate::error::Ending;
 use crate::peer::Peer;
 use crate::reply::Outcome;
@@ -34,23 +34,21 @@ pub(super) struct Again {
     target: Target,
     /// Where it was made last.
     peer: Peer,
-    lease: Option<Lease>,
     retries: u32,
     budget: Arc<Budget>,
 }
 
 impl Again {
     /// `None` for calls that are made only once, which this costs nothing.
-    pub(super) fn of(target: &Target, peer: &Peer, call: &Call, lease: Option<&Lease>) -> Option<Box<Self>> {
+    pub(super) fn of(target: &Target, peer: &Peer, call: &Call) -> Option<Box<Self>> {
         let method = call.descriptor();
         if method.retry != Retry::Idempotent || method.kind != MethodKind::Unary {
             return None;
         }
         let mut call = call.try_clone()?;
         call.ask_as(target, peer.clone());
-        let (target, lease, budget) = (target.clone(), lease.cloned(), target.extensions().get());
-        let peer = peer.clone();
-        Some(Box::new(Self { call, target, peer, lease, retries: 0, budget }))
+        let (target, peer, budget) = (target.clone(), peer.clone(), target.extensions().get());
+        Some(Box::new(Self { call, target, peer, retries: 0, budget }))
     }
 
     /// The pause before the call is made again; `None` if `reply` is its answer.
@@ -78,8 +76,7 @@ impl Again {
     pub(super) fn parts(&mut self) -> Option<Parts<'_>> {
         let peer = self.target.peer();
         self.peer = peer.clone();
-        let (call, lease) = (self.call.try_clone()?, self.lease.clone());
-        Some(Parts { target: &self.target, peer, call, lease })
+        Some(Parts { target: &self.target, peer, call: self.call.try_clone()? })
     }
 }
 
@@ -88,7 +85,6 @@ pub(super) struct Parts<'a> {
     pub(super) target: &'a Target,
     pub(super) peer: Peer,
     pub(super) call: Call,
-    pub(super) lease: Option<Lease>,
 }
 
 fn pause(retries: u32) -> Duration {

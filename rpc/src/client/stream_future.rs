@@ -28,7 +28,6 @@ use crate::{CallError, Channel, Reply, error};
 #[must_use = "a call does nothing until it is awaited"]
 pub struct StreamFuture<T, E = Infallible> {
     exchange: Exchange,
-    key: CallKey,
     service: &'static ServiceDescriptor,
     method: usize,
     decode: Decode<T, E>,
@@ -85,19 +84,18 @@ impl<T: Payload, E: Payload> StreamFuture<T, E> {
     where
         T: ViewPayload,
     {
-        let Self { exchange, key, service, method, resubscribes, cursor, .. } = self;
+        let Self { exchange, service, method, resubscribes, cursor, .. } = self;
         let cursor =
             cursor.map(|inner| -> Box<dyn Cursor<View<T>>> { Box::new(ViewCursor { inner, last: None }) });
         let decode = Decode::view();
-        StreamFuture { exchange, key, service, method, decode, resubscribes, cursor, again: None }
+        StreamFuture { exchange, service, method, decode, resubscribes, cursor, again: None }
     }
 
     fn from_prepared(prepared: Prepared) -> Self {
-        let key = prepared.key();
         let (service, method) = (prepared.service(), prepared.method());
         let resubscribes = matches!(prepared.descriptor().kind, MethodKind::ServerStream | MethodKind::Watch);
         let (exchange, decode) = (Exchange::new(prepared), Decode::owned());
-        Self { exchange, key, service, method, decode, resubscribes, cursor: None, again: None }
+        Self { exchange, service, method, decode, resubscribes, cursor: None, again: None }
     }
 }
 
@@ -112,14 +110,14 @@ impl<T, E> StreamFuture<T, E> {
         self
     }
 
-    /// What the call asks, for a cache.
-    pub fn key(&self) -> CallKey {
-        self.key.clone()
+    /// What the call asks, for a cache; `None` once it was polled.
+    pub fn key(&self) -> Option<CallKey> {
+        self.exchange.prepared().map(Prepared::key)
     }
 
     /// What the call will go to; `None` once it was polled.
-    pub fn channel(&mut self) -> Option<Channel> {
-        self.exchange.prepared().map(|prepared| prepared.channel().clone())
+    pub fn channel(&self) -> Option<Channel> {
+        self.exchange.prepared()?.channel().cloned()
     }
 
     fn edit(&mut self, edit: impl FnOnce(&mut Prepared)) {
@@ -157,6 +155,9 @@ impl<T, E> Future for StreamFuture<T, E> {
 
 impl<T, E> fmt::Debug for StreamFuture<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamFuture").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("StreamFuture")
+            .field("service", &self.service.name)
+            .field("method", &self.service.methods[self.method].name)
+            .finish_non_exhaustive()
     }
 }

@@ -10,7 +10,6 @@ use super::Peer;
 use super::state::State;
 use crate::Call;
 use crate::call::Patience;
-use crate::channel::Lease;
 
 /// One call of this end. Dropping it withdraws the call, unless it is over.
 pub(crate) struct Handle {
@@ -18,14 +17,12 @@ pub(crate) struct Handle {
     call: CallId,
     /// The one answer was taken: nothing is left of the call.
     is_over: bool,
-    /// Keeps the session's driver running for as long as somebody waits for this call.
-    _lease: Option<Lease>,
 }
 
 impl Handle {
     /// Of a call that `peer` has [opened](Peer::open).
-    pub(crate) fn new(peer: Peer, call: CallId, lease: Option<Lease>) -> Self {
-        Self { peer, call, is_over: false, _lease: lease }
+    pub(crate) fn new(peer: Peer, call: CallId) -> Self {
+        Self { peer, call, is_over: false }
     }
 
     pub(crate) fn peer(&self) -> &Peer {

@@ -6,7 +6,7 @@ mod slot;
 mod state;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +52,10 @@ struct Shared {
     state: Mutex<State>,
     /// What lives beside the session.
     extensions: Extensions,
+    /// It is the session of a line no more.
+    has_successor: AtomicBool,
+    /// How often this end had become somebody else to the other. Written under the lock.
+    changes: AtomicU64,
     /// The deadline of calls that name none.
     deadline: Duration,
     /// Whether it lives across links.
@@ -81,7 +85,7 @@ impl Peer {
 
     fn new(session: Session, deadline: Duration, is_client: bool, wall: fn() -> Duration) -> Self {
         let state = Mutex::new(State::new(session));
-        let [has_gaps, is_later, dispatches] = [const { AtomicBool::new(false) }; 3];
+        let [has_gaps, is_later, dispatches, has_successor] = [const { AtomicBool::new(false) }; 4];
         let (turn, links, extensions) = (AtomicU32::new(0), AtomicU32::new(0), Extensions::default());
         Self(Arc::new(Shared {
             has_gaps,
@@ -91,6 +95,8 @@ impl Peer {
             dispatches,
             state,
             extensions,
+            has_successor,
+            changes: AtomicU64::new(0),
             deadline,
             is_client,
             wall,
@@ -135,6 +141,21 @@ impl Peer {
     pub(crate) fn who(&self) -> Who {
         let state = self.lock();
         Who { changes: state.changes, identity: state.session.identity() }
+    }
+
+    /// How often this end has become somebody else to the other, as [`who`](Self::who) says it.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
+    }
+
+    /// Another session takes its place on a line.
+    pub(crate) fn note_successor(&self) {
+        self.0.has_successor.store(true, Ordering::Release);
+    }
+
+    /// Whether another session has ever taken its place on a line.
+    pub(crate) fn has_successor(&self) -> bool {
+        self.0.has_successor.load(Ordering::Acquire)
     }
 
     /// Whether a stream of this end was ever told that items are missing.
@@ -235,7 +256,10 @@ impl Peer {
 
     /// Gives the lock back, and wakes whom what was done under it concerns.
     #[inline]
-    fn unlock(&self, state: MutexGuard<'_, State>, wakes: Wakes) {
+    fn unlock(&self, mut state: MutexGuard<'_, State>, wakes: Wakes) {
+        if std::mem::take(&mut state.has_changed) {
+            self.0.changes.store(state.changes, Ordering::Release);
+        }
         if state.dispatches {
             self.0.dispatches.store(true, Ordering::Release);
         }
@@ -403,7 +427,7 @@ mod tests {
             peer.act(|state, _| state.slots.insert(call).response = Some(answer));
             tokio::time::advance(Duration::from_secs(1)).await;
             let _moment = Moment::begin();
-            assert!(Handle::new(peer.clone(), call, None).poll_response(&cx).is_ready());
+            assert!(Handle::new(peer.clone(), call).poll_response(&cx).is_ready());
             assert_eq!(Moment::recent(), if attends { seen } else { now() });
         }
     }

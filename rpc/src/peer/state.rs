@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(super) trims: bool,
     /// Something may be due earlier than `timeout` says.
     pub(super) retimes: bool,
+    /// There is more in `changes` than whoever does not lock knows of.
+    pub(super) has_changed: bool,
     /// When the session's timer is due, as it said last.
     timeout: Option<Instant>,
     /// What the clock said last, while the driver is at work.
@@ -80,6 +82,7 @@ impl State {
             attended: false,
             turn: 0,
             retimes: true,
+            has_changed: false,
             timeout: None,
             clock: None,
             news: false,
@@ -136,6 +139,7 @@ impl State {
                 self.session_id = Some(session);
                 if matches!(outcome, Outcome::Gap { reason: GapReason::IdentityChanged, .. }) {
                     self.changes += 1;
+                    self.has_changed = true;
                 }
                 self.live.value = Some(outcome);
                 wakes.push(self.live.waker.take());

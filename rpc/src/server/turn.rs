@@ -67,7 +67,7 @@ impl<F> Turn<F> {
             return true;
         }
         match &mut self.clock {
-            Some(clock) => clock.spent(self.polled) >= INLINE_TIME,
+            Some(clock) => clock.is_over(self.polled),
             None => {
                 // At least one in each turn.
                 self.clock = Some(Clock::new());
@@ -79,7 +79,9 @@ impl<F> Turn<F> {
 
 /// Looks at the clock after some of a turn's handlers.
 struct Clock {
-    first: Instant,
+    /// When an eighth of the time is over, and when all of it is. They are compared, which takes less than a difference.
+    early: Instant,
+    end: Instant,
     last: Instant,
     /// How many are polled when it looks next.
     next: usize,
@@ -92,11 +94,12 @@ struct Clock {
 impl Clock {
     fn new() -> Self {
         let now = Moment::recent();
-        Self { first: now, last: now, next: 1, is_unseen: false, is_shared: false }
+        let (early, end) = (now + INLINE_TIME / 8, now + INLINE_TIME);
+        Self { early, end, last: now, next: 1, is_unseen: false, is_shared: false }
     }
 
-    /// How long the turn has been at it when it looked last, after `polled` handlers: now, if it is time to look.
-    fn spent(&mut self, polled: usize) -> Duration {
+    /// Whether the turn's time was over when it looked last, after `polled` handlers: now, if it is time to look.
+    fn is_over(&mut self, polled: usize) -> bool {
         if !self.is_shared && Moment::is_seen_after(self.last) {
             self.is_shared = true;
             if self.is_unseen {
@@ -110,10 +113,9 @@ impl Clock {
         } else {
             self.last = Moment::after(self.last);
             // After 1, 2, 4, 8, 16, 24 ..
-            let is_early = self.last.saturating_duration_since(self.first) < INLINE_TIME / 8;
-            self.next = polled + if is_early { polled.min(UNSEEN) } else { 1 };
+            self.next = polled + if self.last < self.early { polled.min(UNSEEN) } else { 1 };
         }
-        self.last.saturating_duration_since(self.first)
+        self.last >= self.end
     }
 }
 

@@ -12,7 +12,7 @@ use bowline_protocol::session::{Config, Failure};
 use bowline_protocol::status::{Code, Delivery};
 use bowline_rpc::{CallError, CallFuture, Channel, NotifyFuture, Peer, Reply, StreamFuture, Streaming};
 use futures_util::future::{Either, join_all, select};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -182,6 +182,21 @@ async fn equal_questions_have_equal_keys() {
     assert_ne!(stub.echo(1).key(), stub.echo(2).key());
     assert_ne!(stub.echo(1).key(), stub.count(1).key());
     assert_eq!(stub.count(1).key(), stub.count(1).key());
+    assert!(stub.count(1).key().is_some() && stub.echo(1).key().is_some() && stub.note().key().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_polled_says_no_more_what_it_asks_and_where() {
+    let ends = Ends::new().await;
+    let stub = ends.stub();
+    let mut call = stub.echo(1);
+    assert!(call.channel().is_some_and(|channel| channel.is_same_session(&ends.client.channel())));
+    assert!((&mut call).now_or_never().is_none());
+    assert!(call.key().is_none() && call.channel().is_none());
+    let mut stream = stub.count(1);
+    assert!(stream.channel().is_some());
+    assert!((&mut stream).now_or_never().is_none());
+    assert!(stream.key().is_none() && stream.channel().is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,15 +1,17 @@
 //! Tower's contract at both ends, with a mock service and with tower's own layers.
 
 use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::support::{Ends, Stub, assert_empty, settle};
 use bowline_protocol::status::{Code, Delivery, Status};
-use bowline_rpc::{BoxError, Call, CallError, Channel, Reply, StreamEnd};
-use futures_util::StreamExt;
+use bowline_rpc::{BoxError, Call, CallError, CallFuture, Channel, Reply, StreamEnd};
+use futures_util::{FutureExt, StreamExt};
 use tower::limit::ConcurrencyLimitLayer;
 use tower::{Layer, Service, ServiceBuilder};
 
@@ -178,6 +180,95 @@ async fn a_callers_stack_is_asked_with_a_call_in_hand_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_goes_past_a_call_that_waits_for_its_callers_stack() {
+    let ends = Ends::new().await;
+    let gate = Gate::default();
+    let stub = client_layers(&ends, &gate);
+    let mut first = stub.echo(1);
+    assert!(poll_once(&mut first).await.is_pending());
+    // It was woken, and has not run yet.
+    gate.open(2);
+    let mut second = stub.slow(0, 2);
+    assert!(poll_once(&mut second).await.is_pending());
+    assert!(gate.passed().is_empty());
+    assert_eq!((first.await, second.await), (Ok(1), Ok(2)));
+    assert_eq!(gate.passed(), ["echo", "slow"]);
+    // Nobody waits any more.
+    gate.open(1);
+    let asked = gate.asked();
+    assert!(poll_once(&mut stub.hang()).await.is_pending());
+    assert_eq!((gate.asked(), gate.passed()), (asked + 1, vec!["echo", "slow", "hang"]));
+}
+
+/// What makes a call of its own while it is asked to make one, and panics at calls of `fail`.
+struct Curious<S>(S, Arc<Own>);
+
+#[derive(Default)]
+struct Own {
+    stub: Mutex<Option<Stub>>,
+    call: Mutex<Option<CallFuture<u64>>>,
+    woken: AtomicUsize,
+}
+
+impl Wake for Own {
+    fn wake(self: Arc<Self>) {
+        self.woken.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl<S: Service<Call>> Service<Call> for Curious<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, call: Call) -> S::Future {
+        assert_ne!(call.method_name(), "fail");
+        let stub = self.1.stub.lock().unwrap().take();
+        if let Some(mut own) = stub.map(|stub| stub.echo(7)) {
+            let waker = Waker::from(self.1.clone());
+            assert!(
+                Pin::new(&mut own).poll(&mut Context::from_waker(&waker)).is_pending(),
+                "the stack is taken"
+            );
+            *self.1.call.lock().unwrap() = Some(own);
+        }
+        self.0.call(call)
+    }
+}
+
+fn curious(ends: &Ends) -> (Stub, Arc<Own>) {
+    let own = Arc::new(Own::default());
+    let stack = Curious(ends.client.endpoint(), own.clone());
+    (Stub::new(&Channel::with_stack(&ends.client, stack)), own)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_may_make_a_call_while_it_is_asked_to_make_one() {
+    let ends = Ends::new().await;
+    let (stub, own) = curious(&ends);
+    *own.stub.lock().unwrap() = Some(stub.clone());
+    assert_eq!(stub.echo(1).await, Ok(1));
+    assert!(own.woken.load(Ordering::SeqCst) > 0, "its turn has come");
+    let call = own.call.lock().unwrap().take().unwrap();
+    assert_eq!(call.await, Ok(7));
+    settle().await;
+    assert_empty(&ends.client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_panicked_is_asked_again() {
+    let ends = Ends::new().await;
+    let (stub, _) = curious(&ends);
+    let panicked = AssertUnwindSafe(stub.fail("x")).catch_unwind().await;
+    assert!(panicked.is_err());
+    assert_eq!(stub.echo(1).await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_callers_deadline_passes_while_it_waits_for_the_stack() {
     let ends = Ends::new().await;
     let gate = Gate::default();
@@ -324,8 +415,15 @@ async fn a_stream_that_passed_layers_keeps_its_channels_lease() {
     assert!(Arc::strong_count(&lease) > 1);
     drop(call);
     assert_eq!(Arc::strong_count(&lease), 1);
-    let stream = Stub::new(&channel()).hang_stream().await.unwrap();
-    assert!(Arc::strong_count(&lease) > 1);
-    drop(stream);
-    assert_eq!(Arc::strong_count(&lease), 1);
+    // One that can subscribe again holds the channel for that.
+    for asks_again in [true, false] {
+        for is_layered in [true, false] {
+            let plain = || ends.client.channel().with_lease(lease.clone());
+            let stream = Stub::new(&if is_layered { channel() } else { plain() }).hang_stream();
+            let stream = if asks_again { stream } else { stream.no_resubscribe() }.await.unwrap();
+            assert!(Arc::strong_count(&lease) > 1);
+            drop(stream);
+            assert_eq!(Arc::strong_count(&lease), 1);
+        }
+    }
 }
