@@ -69,6 +69,7 @@ impl<S: Stream> Outgoing for S
 where
     S::Item: Item,
 {
+    #[inline]
     fn poll_encoded(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
