@@ -48,7 +48,8 @@ impl Exchange {
     /// The description, until the first poll.
     pub(crate) fn prepared(&self) -> Option<&Prepared> {
         match &self.stage {
-            Stage::Prepared(prepared) => Some(prepared),
+            // Without a channel it was polled, and a layer panicked.
+            Stage::Prepared(prepared) if prepared.channel().is_some() => Some(prepared),
             _ => None,
         }
     }

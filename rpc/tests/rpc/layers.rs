@@ -263,8 +263,10 @@ async fn a_layer_may_make_a_call_while_it_is_asked_to_make_one() {
 async fn a_layer_that_panicked_is_asked_again() {
     let ends = Ends::new().await;
     let (stub, _) = curious(&ends);
-    let panicked = AssertUnwindSafe(stub.fail("x")).catch_unwind().await;
+    let mut call = stub.fail("x");
+    let panicked = AssertUnwindSafe(&mut call).catch_unwind().await;
     assert!(panicked.is_err());
+    assert!(call.key().is_none() && call.channel().is_none(), "it was polled");
     assert_eq!(stub.echo(1).await, Ok(1));
 }
 
