@@ -51,6 +51,18 @@ pub(crate) enum Start {
     Again,
 }
 
+impl Start {
+    /// Why the call that asks `key` in this `round` starts; `None` if it is the `last` one. What was polled before says no
+    /// more what it asks, and is taken for another each time.
+    fn of(last: Option<&(Option<CallKey>, u64)>, key: &Option<CallKey>, round: u64) -> Option<Self> {
+        match last.filter(|(last, _)| key.is_some() && last == key) {
+            Some((_, before)) if *before == round => None,
+            Some(_) => Some(Self::Again),
+            None => Some(Self::Changed),
+        }
+    }
+}
+
 /// Asks for the same call once more.
 #[derive(Debug, Clone)]
 pub(crate) struct Again(ArcRwSignal<u64>);
@@ -85,13 +97,7 @@ pub(crate) fn follow<C, F>(
         let round = again.0.get();
         let call = make();
         let key = call.key();
-        // What was polled before says no more what it asks: it is taken for another.
-        let is_same = |last: &Option<CallKey>| last.is_some() && *last == key;
-        let why = match last {
-            Some((last, before)) if is_same(&last) && before == round => return (last, before),
-            Some((last, _)) if is_same(&last) => Start::Again,
-            _ => Start::Changed,
-        };
+        let Some(why) = Start::of(last.as_ref(), &key, round) else { return (key, round) };
         let link = Link(call.channel().map(|channel| Liveness::of(&channel)));
         slot.run(start(call, why, link));
         (key, round)
@@ -207,6 +213,9 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
+    use bowline_rpc::Peer;
+
     use super::*;
 
     #[test]
@@ -224,6 +233,30 @@ mod tests {
         for last in [CallError::Application(()), CallError::Closed, CallError::Unauthenticated(String::new())]
         {
             assert_eq!(after(last, Wanted::Kept), None);
+        }
+    }
+
+    const NEXT: MethodDescriptor = MethodDescriptor {
+        name: "next",
+        kind: MethodKind::Unary,
+        retry: Retry::Never,
+        hash: 0,
+        deadline: None,
+        lag: Lag::Close,
+    };
+
+    #[test]
+    fn a_call_starts_when_it_asks_something_else_or_in_another_round() {
+        static NUMBERS: ServiceDescriptor = ServiceDescriptor { name: "Numbers", methods: &[NEXT] };
+        let channel = Peer::client(Default::default()).channel();
+        let key = |number: u64| CallFuture::<u64>::new(&channel, &NUMBERS, 0, &number).key();
+        let why = |last, key, round| Start::of(Some(&last), &key, round);
+        assert_eq!(Start::of(None, &key(1), 0), Some(Start::Changed));
+        assert_eq!(why((key(1), 0), key(1), 0), None);
+        assert_eq!(why((key(1), 0), key(1), 1), Some(Start::Again));
+        assert_eq!(why((key(1), 0), key(2), 0), Some(Start::Changed));
+        for last in [None, key(1)] {
+            assert_eq!(why((last, 0), None, 0), Some(Start::Changed), "it was polled");
         }
     }
 

@@ -4,13 +4,15 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bowline_middleware::names::{self, Kind};
 use bowline_middleware::{BreakerConfig, BreakerLayer, MetricsLayer};
 use bowline_protocol::schema::{Lag, MethodDescriptor, MethodKind, Retry, ServiceDescriptor};
-use bowline_rpc::{Call, Peer, Reply};
+use bowline_protocol::status::{Code, Status};
+use bowline_rpc::{BoxError, Call, CallError, Peer, Reply};
 use bowline_runtime::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use support::counted::Counted;
@@ -19,7 +21,7 @@ use tower::layer::layer_fn;
 use tower::layer::util::Identity;
 use tower::timeout::TimeoutLayer;
 use tower::util::MapRequestLayer;
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder, service_fn};
 
 /// Runs the test with the layer at the callee and then with it at the caller.
 macro_rules! on_both_ends {
@@ -328,6 +330,27 @@ fn service_once(number: usize) -> &'static ServiceDescriptor {
         made.push(service(next));
     }
     made[number]
+}
+
+/// No future has to stand that, and some do.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_asked_for_twice_is_one_call() {
+    let mut counted = Counted::default();
+    let answer = || Reply::from(Status::new(Code::Unavailable, "not now"));
+    let inner = service_fn(move |_: Call| poll_fn(move |_| Poll::Ready(Ok::<_, BoxError>(answer()))));
+    let metered = MetricsLayer::client().layer(inner);
+    let twice = service_fn(move |call: Call| {
+        let mut call = Box::pin(metered.clone().call(call));
+        poll_fn(move |cx| {
+            assert!(call.as_mut().poll(cx).is_ready());
+            call.as_mut().poll(cx)
+        })
+    });
+    let channel = bowline_rpc::Channel::with_stack(&Peer::client(Default::default()), twice);
+    let call = bowline_rpc::CallFuture::<u32>::new(&channel, service_once(0), 0, &());
+    assert!(matches!(call.await, Err(CallError::Unavailable { .. })));
+    let errors = "bowline.client.call.errors{rpc.method=Service0/method,error.type=unavailable}";
+    assert_eq!((counted.sum(errors), counted.sum(&in_flight("client"))), (1.0, 0.0));
 }
 
 #[tokio::test(start_paused = true)]

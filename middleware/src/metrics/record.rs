@@ -26,8 +26,11 @@ impl Record {
         Self { series, started: Moment::recent(), deadline: call.deadline(), polling: false, ended: false }
     }
 
-    /// The call has ended with `answer`, which is no stream.
+    /// The call has ended with `answer`, which is no stream. Counts once, also where a layer asks for the answer again.
     pub(super) fn answered(&mut self, answer: &Result<Reply, BoxError>) {
+        if self.ended {
+            return;
+        }
         self.finish(Moment::after(self.started), error_of(answer));
     }
 
